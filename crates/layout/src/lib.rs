@@ -1,0 +1,23 @@
+//! What every machine agrees on before a number is computed.
+//!
+//! Gate order, dimensions, how a batch of sequences of different lengths lies in memory, the
+//! memory of an LSTM layer (parameters, tape), the random numbers, and the one error for a wrong
+//! shape. No arithmetic on tensors happens here: that is the business of `reference`, `cpu` and
+//! every device to come.
+//!
+//! Read [`Steps`] first. It is the one layout decision that shows everywhere else.
+
+#![forbid(unsafe_code)]
+
+mod lstm;
+mod matrix;
+pub mod random;
+mod shape;
+mod steps;
+mod task;
+
+pub use lstm::{GATES, Gate, LstmDims, LstmParams, LstmTape};
+pub use matrix::Matrix;
+pub use shape::{ShapeError, check_shape};
+pub use steps::Steps;
+pub use task::{Accumulate, AdamStep, SoftmaxTask};

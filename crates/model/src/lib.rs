@@ -1,0 +1,7 @@
+//! The model: from item ids to scores, and back.
+
+#![forbid(unsafe_code)]
+
+mod device;
+
+pub use device::{Device, LstmStart};
