@@ -1,0 +1,159 @@
+//! Attention of each position over its own past.
+//!
+//! The weights `a_tj` lie packed like the positions: step after step, within a step row after row,
+//! and for each row of step t the t + 1 weights of j = 0 … t.
+
+use layout::Steps;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, NdFloat, Slice};
+
+use crate::{dot, real};
+
+/// Mixes the values of a row up to and including each position.
+///
+/// ```text
+///     s_tj      = query_t · key_j / √K + lag_bias[min(t − j, L − 1)]      for j ≤ t
+///     a_tj      = exp(s_tj) / Σ_{k ≤ t} exp(s_tk)
+///     context_t = Σ_{j ≤ t} a_tj value_j
+/// ```
+///
+/// # Shapes
+///
+/// | argument   | shape                          | on entry              | on return |
+/// |------------|--------------------------------|-----------------------|-----------|
+/// | `steps`    |                                | how the rows lie      | untouched |
+/// | `query`    | `[N, K]`                       | what a position asks  | untouched |
+/// | `key`      | `[N, K]`                       | what it answers to    | untouched |
+/// | `value`    | `[N, E]`                       | what it gives         | untouched |
+/// | `lag_bias` | `[1, L]`                       | by t − j, L ≥ 1       | untouched |
+/// | `weights`  | `[1, Σ_t active(t) · (t + 1)]` | anything              | replaced  |
+/// | `context`  | `[N, E]`                       | anything              | replaced  |
+pub fn attention_forward<S: NdFloat>(
+    steps: &Steps,
+    query: ArrayView2<'_, S>,
+    key: ArrayView2<'_, S>,
+    value: ArrayView2<'_, S>,
+    lag_bias: ArrayView2<'_, S>,
+    mut weights: ArrayViewMut2<'_, S>,
+    mut context: ArrayViewMut2<'_, S>,
+) {
+    debug_assert_eq!(key.dim(), query.dim(), "key is [N, K]");
+    debug_assert_eq!(context.dim(), value.dim(), "context is [N, E]");
+    debug_assert_eq!(weights.dim(), (1, attention_weights(steps)), "weights of every pair");
+    debug_assert!(lag_bias.ncols() > 0, "there is at least one lag");
+
+    context.fill(S::zero());
+    for (t, b, first) in each_position(steps) {
+        let p = steps.position(t, b);
+        let mut a = weights.row_mut(0);
+        a.slice_axis_inplace(Axis(0), Slice::from(first..first + t + 1));
+
+        let mut largest = S::neg_infinity();
+        for j in 0..=t {
+            let score = dot(query.row(p), key.row(steps.position(j, b))) / root(key.ncols())
+                + lag_bias[[0, lag(t, j, lag_bias.ncols())]];
+            largest = largest.max(score);
+            a[j] = score;
+        }
+
+        let mut sum = S::zero();
+        for j in 0..=t {
+            a[j] = (a[j] - largest).exp();
+            sum += a[j];
+        }
+
+        for j in 0..=t {
+            a[j] /= sum;
+            context.row_mut(p).scaled_add(a[j], &value.row(steps.position(j, b)));
+        }
+    }
+}
+
+/// Undoes [`attention_forward`].
+///
+/// ```text
+///     da_tj       = dcontext_t · value_j
+///     ds_tj       = a_tj (da_tj − Σ_{k ≤ t} a_tk da_tk)              the softmax
+///     dquery_t    = Σ_{j ≤ t} ds_tj key_j / √K
+///     dkey_j      = Σ_{t ≥ j} ds_tj query_t / √K
+///     dvalue_j    = Σ_{t ≥ j} a_tj dcontext_t
+///     dlag_bias[min(t − j, L − 1)] += ds_tj
+/// ```
+///
+/// # Shapes
+///
+/// | argument    | shape         | on entry                       | on return |
+/// |-------------|---------------|--------------------------------|-----------|
+/// | `steps`     |               | as forward read it             | untouched |
+/// | `query`     | `[N, K]`      | as forward read it             | untouched |
+/// | `key`       | `[N, K]`      | as forward read it             | untouched |
+/// | `value`     | `[N, E]`      | as forward read it             | untouched |
+/// | `weights`   | as in forward | as forward left it             | untouched |
+/// | `dcontext`  | `[N, E]`      | ∂L/∂context                    | untouched |
+/// | `dlag_bias` | `[1, L]`      | what other uses of it gave     | added to  |
+/// | `dquery`    | `[N, K]`      | anything                       | replaced  |
+/// | `dkey`      | `[N, K]`      | anything                       | replaced  |
+/// | `dvalue`    | `[N, E]`      | anything                       | replaced  |
+#[allow(clippy::too_many_arguments)] // the same order as every other backward
+pub fn attention_backward<S: NdFloat>(
+    steps: &Steps,
+    query: ArrayView2<'_, S>,
+    key: ArrayView2<'_, S>,
+    value: ArrayView2<'_, S>,
+    weights: ArrayView2<'_, S>,
+    dcontext: ArrayView2<'_, S>,
+    mut dlag_bias: ArrayViewMut2<'_, S>,
+    mut dquery: ArrayViewMut2<'_, S>,
+    mut dkey: ArrayViewMut2<'_, S>,
+    mut dvalue: ArrayViewMut2<'_, S>,
+) {
+    debug_assert_eq!(key.dim(), query.dim(), "key is [N, K]");
+    debug_assert_eq!(dcontext.dim(), value.dim(), "dcontext is [N, E]");
+    debug_assert_eq!(weights.dim(), (1, attention_weights(steps)), "weights of every pair");
+    debug_assert_eq!(dquery.dim(), query.dim(), "dquery is [N, K]");
+    debug_assert_eq!(dkey.dim(), key.dim(), "dkey is [N, K]");
+    debug_assert_eq!(dvalue.dim(), value.dim(), "dvalue is [N, E]");
+
+    dquery.fill(S::zero());
+    dkey.fill(S::zero());
+    dvalue.fill(S::zero());
+    let lags = dlag_bias.ncols();
+    for (t, b, first) in each_position(steps) {
+        let p = steps.position(t, b);
+        let a = |j: usize| weights[[0, first + j]];
+        let da = |j: usize| dot(dcontext.row(p), value.row(steps.position(j, b)));
+        let mean_da = (0..=t).fold(S::zero(), |sum, j| sum + a(j) * da(j));
+
+        for j in 0..=t {
+            let at_j = steps.position(j, b);
+            let ds = a(j) * (da(j) - mean_da);
+
+            dlag_bias[[0, lag(t, j, lags)]] += ds;
+            dquery.row_mut(p).scaled_add(ds / root(key.ncols()), &key.row(at_j));
+            dkey.row_mut(at_j).scaled_add(ds / root(key.ncols()), &query.row(p));
+            dvalue.row_mut(at_j).scaled_add(a(j), &dcontext.row(p));
+        }
+    }
+}
+
+/// How many weights [`attention_forward`] keeps: `Σ_t active(t) · (t + 1)`.
+pub fn attention_weights(steps: &Steps) -> usize {
+    (0..steps.count()).map(|t| steps.active(t) * (t + 1)).sum()
+}
+
+/// Step, row and first weight of every position, in the order of the positions.
+fn each_position(steps: &Steps) -> impl Iterator<Item = (usize, usize, usize)> + '_ {
+    let mut next = 0;
+    (0..steps.count()).flat_map(|t| (0..steps.active(t)).map(move |b| (t, b))).map(move |(t, b)| {
+        let first = next;
+        next += t + 1;
+        (t, b, first)
+    })
+}
+
+fn lag(t: usize, j: usize, lags: usize) -> usize {
+    (t - j).min(lags - 1)
+}
+
+fn root<S: NdFloat>(width: usize) -> S {
+    real::<S>(width as f64).sqrt()
+}

@@ -1,0 +1,197 @@
+//! The loss: which of the candidates comes next.
+//!
+//! [`SoftmaxTask`] holds the equations of the scores and of the target distribution. One position is
+//! done at a time, from its scores to its share of every gradient, so that only one row of scores
+//! exists.
+
+use layout::SoftmaxTask;
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, NdFloat};
+
+use crate::linear::{bias_forward, linear_forward};
+use crate::{dot, real};
+
+/// What the scores are made of, or the gradients of it: the same names, the same shapes.
+#[derive(Debug, Clone)]
+pub struct SoftmaxParams<M> {
+    /// One vector e_c a candidate column, `[C, E]`.
+    pub table: M,
+    /// Added to every score of a column, `[1, C]`.
+    pub column_bias: M,
+    /// Added where a column has an entry at a position, by the entry's lag, `[1, R]`.
+    pub repeat_bias: M,
+}
+
+/// The weighted mean of the cross-entropies of all positions, and its gradients.
+///
+/// ```text
+///     L       = Σ_p weight[p] · loss_p / Σ_p weight[p]
+///     ds[p,c] = weight[p] / Σ weight · (softmax(s_p)[c] − t[p,c])      ∂L/∂s, per candidate
+///
+///     s[p,c]  = q_p · e_c + column_bias[c] + Σ repeat_bias[lag] + …
+///     dq_p            = Σ_c ds[p,c] e_c
+///     de_c            = Σ_p ds[p,c] q_p
+///     dcolumn_bias[c] = Σ_p ds[p,c]
+///     drepeat_bias[lag] += ds[p,c]            for every entry (c, lag) of every position p
+/// ```
+///
+/// # Shapes
+///
+/// | argument            | shape    | on entry                          | on return     |
+/// |---------------------|----------|-----------------------------------|---------------|
+/// | `params`            | see type | candidates and biases             | untouched     |
+/// | `q`                 | `[N, E]` | what each position looks for      | untouched     |
+/// | `task`              | see type | targets and what bends the scores | untouched     |
+/// | `dq`                | `[N, E]` | anything                          | replaced      |
+/// | `grads.table`       | `[C, E]` | anything                          | **replaced**  |
+/// | `grads.column_bias` | `[1, C]` | anything                          | **replaced**  |
+/// | `grads.repeat_bias` | `[1, R]` | what other uses of it gave        | added to      |
+/// | `scratch`           | `[C]`    | anything                          | anything      |
+///
+/// The table of a call is a gathered one, made for it and not a parameter yet: hence "replaced".
+///
+/// # Panics
+///
+/// Where a target, a repeat's column or its lag lies outside its tensor.
+pub fn softmax_loss<S: NdFloat>(
+    params: &SoftmaxParams<ArrayView2<'_, S>>,
+    q: ArrayView2<'_, S>,
+    task: &SoftmaxTask<'_>,
+    mut dq: ArrayViewMut2<'_, S>,
+    grads: &mut SoftmaxParams<ArrayViewMut2<'_, S>>,
+    scratch: &mut [S],
+) -> f64 {
+    let (columns, width) = params.table.dim();
+    debug_assert_eq!(q.dim(), (task.target.len(), width), "q is [N, E]");
+    debug_assert_eq!(dq.dim(), q.dim(), "dq is [N, E]");
+    debug_assert_eq!(params.column_bias.dim(), (1, columns), "column_bias is [1, C]");
+    debug_assert_eq!(grads.table.dim(), (columns, width), "dtable is [C, E]");
+    debug_assert_eq!(grads.column_bias.dim(), (1, columns), "dcolumn_bias is [1, C]");
+    debug_assert_eq!(grads.repeat_bias.dim(), params.repeat_bias.dim(), "drepeat_bias is [1, R]");
+    debug_assert_eq!(scratch.len(), columns, "scratch is [C]");
+
+    dq.fill(S::zero());
+    grads.table.fill(S::zero());
+    grads.column_bias.fill(S::zero());
+
+    let total: f64 = task.weight.iter().map(|&weight| f64::from(weight)).sum();
+    let mut loss = 0.0;
+    for (p, q) in q.rows().into_iter().enumerate() {
+        let share = f64::from(task.weight[p]) / total;
+        position_scores(params, q, task, p, scratch);
+        let position_loss = cross_entropy(task, p, scratch);
+        loss += share * position_loss.to_f64().expect("f32 and f64 are f64");
+
+        for ds in scratch.iter_mut() {
+            *ds *= real(share);
+        }
+        for c in candidates(task, p) {
+            dq.row_mut(p).scaled_add(scratch[c], &params.table.row(c));
+            grads.table.row_mut(c).scaled_add(scratch[c], &q);
+            grads.column_bias[[0, c]] += scratch[c];
+        }
+        for (c, lag) in repeats(task, p) {
+            grads.repeat_bias[[0, lag]] += scratch[c];
+        }
+    }
+    loss
+}
+
+/// The scores of every candidate, without anything that only a loss knows.
+///
+/// ```text
+///     scores[p,c] = q_p · e_c + column_bias[c]
+/// ```
+///
+/// # Shapes
+///
+/// | argument      | shape    | on entry                     | on return |
+/// |---------------|----------|------------------------------|-----------|
+/// | `table`       | `[C, E]` | one vector a candidate       | untouched |
+/// | `column_bias` | `[1, C]` | by candidate                 | untouched |
+/// | `q`           | `[N, E]` | what each position looks for | untouched |
+/// | `scores`      | `[N, C]` | anything                     | replaced  |
+pub fn scores<S: NdFloat>(
+    table: ArrayView2<'_, S>,
+    column_bias: ArrayView2<'_, S>,
+    q: ArrayView2<'_, S>,
+    mut scores: ArrayViewMut2<'_, S>,
+) {
+    linear_forward(table, q, layout::Accumulate::Replace, scores.view_mut());
+    bias_forward(column_bias, scores);
+}
+
+/// Fills `s` with the scores of position `p`: −∞ for what is no candidate there.
+fn position_scores<S: NdFloat>(
+    params: &SoftmaxParams<ArrayView2<'_, S>>,
+    q: ArrayView1<'_, S>,
+    task: &SoftmaxTask<'_>,
+    p: usize,
+    s: &mut [S],
+) {
+    s.fill(S::neg_infinity());
+    for c in candidates(task, p) {
+        s[c] = dot(q, params.table.row(c)) + params.column_bias[[0, c]];
+    }
+    for (c, lag) in repeats(task, p) {
+        s[c] += params.repeat_bias[[0, lag]];
+    }
+    if let Some(&shift) = task.shift.get(p) {
+        s[task.target[p] as usize] += real(shift);
+    }
+}
+
+/// The loss of position `p`; turns its scores into the slopes of that loss.
+///
+/// ```text
+///     loss_p    = log Σ_c exp s_c − Σ_c t_c s_c
+///     ∂loss/∂s_c = exp s_c / Σ_k exp s_k − t_c           Σ_c t_c = 1
+/// ```
+fn cross_entropy<S: NdFloat>(task: &SoftmaxTask<'_>, p: usize, s: &mut [S]) -> S {
+    let largest = s.iter().fold(S::neg_infinity(), |largest, &s| largest.max(s));
+    let sum = s.iter().fold(S::zero(), |sum, &s| sum + (s - largest).exp());
+
+    let mut loss = largest + sum.ln();
+    for c in candidates(task, p) {
+        loss -= target_share::<S>(task, p, c) * s[c];
+    }
+    for s in s.iter_mut() {
+        *s = (*s - largest).exp() / sum;
+    }
+    for c in candidates(task, p) {
+        s[c] -= target_share(task, p, c);
+    }
+    loss
+}
+
+/// `t_c = (1 − smoothing) · [c = target] + smoothing · column_share[c]`, for a candidate c.
+fn target_share<S: NdFloat>(task: &SoftmaxTask<'_>, p: usize, c: usize) -> S {
+    let smoothing: S = real(task.smoothing);
+    let mut share = S::zero();
+    if c == task.target[p] as usize {
+        share += S::one() - smoothing;
+    }
+    if c < task.shared {
+        share += smoothing
+            * match task.column_share {
+                [] => S::one() / real(task.shared as f64),
+                shares => real(shares[c]),
+            };
+    }
+    share
+}
+
+/// The candidates of position `p`: the shared columns, and its target where that is private.
+fn candidates(task: &SoftmaxTask<'_>, p: usize) -> impl Iterator<Item = usize> + use<> {
+    let target = task.target[p] as usize;
+    (0..task.shared).chain((target >= task.shared).then_some(target))
+}
+
+/// The entries (column, lag) of position `p`.
+fn repeats<'a>(task: &SoftmaxTask<'a>, p: usize) -> impl Iterator<Item = (usize, usize)> + use<'a> {
+    let range = match task.repeat_offsets {
+        [] => 0..0,
+        offsets => offsets[p] as usize..offsets[p + 1] as usize,
+    };
+    let (columns, lags) = (&task.repeat_columns[range.clone()], &task.repeat_lags[range]);
+    columns.iter().zip(lags).map(|(&column, &lag)| (column as usize, usize::from(lag)))
+}
