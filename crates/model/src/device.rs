@@ -18,8 +18,9 @@ pub struct LstmStart<M> {
     pub dc: M,
 }
 
-/// A machine: memory of its own and the operations on it.
-pub trait Device: Sync {
+/// A machine: memory of its own and the operations on it. A clone is another handle on the same
+/// machine.
+pub trait Device: Clone + Send + Sync {
     /// A row-major matrix in this machine's memory, which keeps its buffer when it shrinks.
     type Matrix: Clone + Default + Send + Sync;
 
@@ -33,8 +34,14 @@ pub trait Device: Sync {
     fn fill(&self, matrix: &mut Self::Matrix, value: f32);
     /// Copies from the host.
     fn upload(&self, matrix: &mut Self::Matrix, rows: usize, columns: usize, values: &[f32]);
+    /// Copies to the host, row after row; `values` is replaced and keeps its memory.
+    fn download_into(&self, matrix: &Self::Matrix, values: &mut Vec<f32>);
     /// Copies to the host, row after row.
-    fn download(&self, matrix: &Self::Matrix) -> Vec<f32>;
+    fn download(&self, matrix: &Self::Matrix) -> Vec<f32> {
+        let mut values = Vec::new();
+        self.download_into(matrix, &mut values);
+        values
+    }
     /// Shape and zero start of an LSTM tape for a batch.
     fn start(&self, tape: &mut LstmTape<Self::Matrix>, steps: &Steps, hidden: usize);
     /// `y = x` or `y += x`.
@@ -93,7 +100,8 @@ pub trait Device: Sync {
     fn linear_backward_weights(&self, x: &Self::Matrix, dy: &Self::Matrix, dw: &mut Self::Matrix);
     /// A whole LSTM layer over a batch. `x` is `[N, I]`; where it is `None`, `tape.a` already holds
     /// the input's share `x·w_xᵀ` (without the bias), as a gather of rows has left it, and `w_x` is
-    /// not read. Slot 0 of the tape holds the start of the rows.
+    /// neither read nor checked: the one-hot table `[V, 4H]` lies there. Slot 0 of the tape holds
+    /// the start of the rows.
     fn lstm_forward(
         &self,
         params: &LstmParams<Self::Matrix>,
@@ -103,6 +111,7 @@ pub trait Device: Sync {
     );
     /// Undoes [`Device::lstm_forward`]. `dh_above` `[N, H]` is what reaches each hidden state from
     /// above; `dz` `[N, 4H]` the gradient of the pre-activations; `dx` `[N, I]` where it is wanted.
+    /// Where `x` is `None`, the gradient of `w_x` is left alone: `dz` is what reaches the gather.
     #[allow(clippy::too_many_arguments)]
     fn lstm_backward(
         &self,
@@ -156,7 +165,7 @@ pub trait Device: Sync {
     // --- answers ----------------------------------------------------------------------------
 
     /// The loss L of [`SoftmaxTask`] and its gradients in one go; never all `[N, C]` scores at once
-    /// where C is large. q `[N, E]`, table `[C, E]`, column_bias `[1, C]`, repeat_bias `[1, R]`;
+    /// where C is large. q `[N, E]`, table `[C, E]`, column_bias `[C, 1]`, repeat_bias `[1, R]`;
     /// `dq`, `dtable`, `dcolumn_bias` are **replaced**, `drepeat_bias` is added to.
     #[allow(clippy::too_many_arguments)]
     fn softmax_loss(
@@ -171,7 +180,8 @@ pub trait Device: Sync {
         dcolumn_bias: &mut Self::Matrix,
         drepeat_bias: &mut Self::Matrix,
     ) -> f64;
-    /// `scores[p, c] = q_p · table_c + column_bias[c]`, for answers; `[N, C]`.
+    /// `scores[p, c] = q_p · table_c + column_bias[c]`, for answers; `[N, C]`. Each row is a
+    /// function of its own q alone, to the last bit.
     fn scores(
         &self,
         q: &Self::Matrix,

@@ -1,0 +1,303 @@
+//! A batch of sessions as the engine wants them: longest first, step after step, no padding.
+
+use layout::Steps;
+use rustc_hash::FxHashMap;
+
+use crate::ModelConfig;
+
+/// Which positions of a batch of prefixes are asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The last of each prefix: what comes next?
+    Last,
+    /// Every one: each answer is that of the prefix that ends there.
+    Every,
+}
+
+/// Sessions packed for the engine. Build one, then fill it again and again: it keeps its memory.
+///
+/// The sessions come in any order; rows are sorted by falling length, sessions of equal length in
+/// the order in which they came. *Wanted* positions are those that get a loss or an answer: in
+/// training all, otherwise as asked.
+///
+/// Items that a session already holds have *repeat entries* at each wanted position: one per
+/// distinct item of the session so far, with the number of steps since it occurred last.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    repeat_lags: usize,
+    steps: Steps,
+    sessions: Vec<u32>,
+    ids: Vec<u32>,
+    targets: Vec<u32>,
+    weights: Vec<f32>,
+    wanted: Vec<u32>,
+    origins: Vec<(u32, u32)>,
+    repeat_offsets: Vec<u32>,
+    repeat_items: Vec<u32>,
+    repeat_lag: Vec<u8>,
+    largest: Option<u32>,
+    lengths: Vec<usize>,
+    next: Vec<u32>,
+    starts: Vec<usize>,
+    seen: FxHashMap<u32, u32>,
+}
+
+impl Batch {
+    /// An empty batch for models of this configuration.
+    pub fn new(config: &ModelConfig) -> Self {
+        Self { repeat_lags: config.repeat_lags, ..Self::default() }
+    }
+
+    /// Fills the batch for training: every item but the first is the target of what stands before
+    /// it. `weights` has what a position of each session counts; empty means 1 everywhere. Sessions
+    /// of fewer than two items have nothing to predict and are left out.
+    ///
+    /// # Panics
+    ///
+    /// Where `weights` is neither empty nor as long as `sessions`.
+    pub fn fill_training(&mut self, sessions: &[&[u32]], weights: &[f32]) {
+        assert!(weights.is_empty() || weights.len() == sessions.len(), "one weight a session");
+        self.arrange(sessions, 1);
+        self.place(sessions, true);
+        self.weights.clear();
+        self.weights.extend(
+            self.origins
+                .iter()
+                .map(|&(session, _)| weights.get(session as usize).copied().unwrap_or(1.0)),
+        );
+        self.wanted.clear();
+        self.wanted.extend(0..self.ids.len() as u32);
+        self.find_repeats(sessions);
+    }
+
+    /// Fills the batch for answers. Empty prefixes are left out: nothing is known about them.
+    pub fn fill_prefixes(&mut self, prefixes: &[&[u32]], wanted: Wanted) {
+        self.arrange(prefixes, 0);
+        self.place(prefixes, false);
+        self.weights.clear();
+        self.wanted.clear();
+        match wanted {
+            Wanted::Every => self.wanted.extend(0..self.ids.len() as u32),
+            Wanted::Last => {
+                let last = self.lengths.iter().enumerate();
+                let steps = &self.steps;
+                self.wanted.extend(last.map(|(b, &length)| steps.position(length - 1, b) as u32));
+                let origins = self.sessions.iter().zip(&self.lengths);
+                self.origins.clear();
+                self.origins
+                    .extend(origins.map(|(&session, &length)| (session, length as u32 - 1)));
+            }
+        }
+        self.find_repeats(prefixes);
+    }
+
+    /// Sorts the sessions by falling number of positions, which is their length less `targets`.
+    fn arrange(&mut self, sessions: &[&[u32]], targets: usize) {
+        self.sessions.clear();
+        let long_enough = |&session: &u32| sessions[session as usize].len() > targets;
+        self.sessions.extend((0..sessions.len() as u32).filter(long_enough));
+        self.sessions.sort_by_key(|&session| std::cmp::Reverse(sessions[session as usize].len()));
+        self.lengths.clear();
+        let lengths =
+            self.sessions.iter().map(|&session| sessions[session as usize].len() - targets);
+        self.lengths.extend(lengths);
+        self.steps.set_lengths(&self.lengths);
+    }
+
+    /// Lays out items and targets position after position.
+    fn place(&mut self, sessions: &[&[u32]], with_targets: bool) {
+        self.ids.clear();
+        self.targets.clear();
+        self.origins.clear();
+        for t in 0..self.steps.count() {
+            for &session in &self.sessions[..self.steps.active(t)] {
+                let items = sessions[session as usize];
+                self.ids.push(items[t]);
+                if with_targets {
+                    self.targets.push(items[t + 1]);
+                }
+                self.origins.push((session, t as u32));
+            }
+        }
+        self.largest = self.ids.iter().chain(&self.targets).copied().max();
+    }
+
+    /// Lists the distinct items of the session so far for each wanted position, latest first.
+    fn find_repeats(&mut self, sessions: &[&[u32]]) {
+        self.repeat_offsets.clear();
+        self.repeat_items.clear();
+        self.repeat_lag.clear();
+        if self.repeat_lags == 0 {
+            return;
+        }
+        // `next[starts[s] + j]` is the step at which the item of session s, step j occurs again.
+        self.next.clear();
+        self.starts.clear();
+        self.starts.resize(sessions.len(), 0);
+        for (&session, &length) in self.sessions.iter().zip(&self.lengths) {
+            let items = &sessions[session as usize][..length];
+            let offset = self.next.len();
+            self.starts[session as usize] = offset;
+            self.next.resize(offset + length, u32::MAX);
+            self.seen.clear();
+            for (t, &item) in items.iter().enumerate() {
+                if let Some(before) = self.seen.insert(item, t as u32) {
+                    self.next[offset + before as usize] = t as u32;
+                }
+            }
+        }
+        let last_lag = self.repeat_lags - 1;
+        self.repeat_offsets.push(0);
+        for &(session, t) in &self.origins {
+            let items = &sessions[session as usize][..=t as usize];
+            let next = &self.next[self.starts[session as usize]..][..items.len()];
+            for (lag, (&item, &next)) in items.iter().zip(next).rev().enumerate() {
+                if next > t {
+                    self.repeat_items.push(item);
+                    self.repeat_lag.push(lag.min(last_lag) as u8);
+                }
+            }
+            self.repeat_offsets.push(self.repeat_items.len() as u32);
+        }
+    }
+
+    /// How the rows lie in memory.
+    pub fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// Which of the given sessions stands in each row, `[B]`.
+    pub fn sessions(&self) -> &[u32] {
+        &self.sessions
+    }
+
+    /// The item at each position, `[N]`.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// The item after each position, `[N]`; empty where the batch is not for training.
+    pub fn targets(&self) -> &[u32] {
+        &self.targets
+    }
+
+    /// What each position counts, `[N]`; empty where the batch is not for training.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// The positions asked about, `[W]`.
+    pub fn wanted(&self) -> &[u32] {
+        &self.wanted
+    }
+
+    /// Session and step (from 0) of each wanted position, `[W]`.
+    pub fn origins(&self) -> &[(u32, u32)] {
+        &self.origins
+    }
+
+    /// Items that the session holds at wanted position `w`, with their lag (at most R − 1), the
+    /// current one first. Empty where the model has no repeat bias.
+    pub fn repeats(&self, w: usize) -> impl Iterator<Item = (u32, u8)> + '_ {
+        let range = match self.repeat_offsets.get(w..w + 2) {
+            Some(offsets) => offsets[0] as usize..offsets[1] as usize,
+            None => 0..0,
+        };
+        self.repeat_items[range.clone()].iter().copied().zip(self.repeat_lag[range].iter().copied())
+    }
+
+    /// Where the repeat entries of each wanted position start, `[W + 1]`; empty without repeats.
+    pub fn repeat_offsets(&self) -> &[u32] {
+        &self.repeat_offsets
+    }
+
+    /// The item of each repeat entry.
+    pub fn repeat_items(&self) -> &[u32] {
+        &self.repeat_items
+    }
+
+    /// The lag of each repeat entry, at most R − 1.
+    pub fn repeat_lags(&self) -> &[u8] {
+        &self.repeat_lag
+    }
+
+    /// The largest item index in the batch.
+    pub fn largest_item(&self) -> Option<u32> {
+        self.largest
+    }
+
+    /// Whether there is no position at all.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(lags: usize) -> Batch {
+        Batch::new(&ModelConfig { repeat_lags: lags, ..ModelConfig::default() })
+    }
+
+    #[test]
+    fn training_sorts_rows_and_makes_every_position_a_target() {
+        let mut batch = batch(3);
+        batch.fill_training(&[&[1, 2], &[9], &[3, 4, 3, 3, 5], &[6, 7, 8]], &[1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(batch.sessions(), [2, 3, 0]);
+        assert_eq!(batch.ids(), [3, 6, 1, 4, 7, 3, 3]);
+        assert_eq!(batch.targets(), [4, 7, 2, 3, 8, 3, 5]);
+        assert_eq!(batch.weights(), [3.0, 4.0, 1.0, 3.0, 4.0, 3.0, 3.0]);
+        assert_eq!(batch.origins()[3..], [(2, 1), (3, 1), (2, 2), (2, 3)]);
+        let repeats = |w| batch.repeats(w).collect::<Vec<_>>();
+        assert_eq!(repeats(0), [(3, 0)]);
+        assert_eq!(repeats(3), [(4, 0), (3, 1)]);
+        assert_eq!(repeats(5), [(3, 0), (4, 1)]);
+        assert_eq!(repeats(6), [(3, 0), (4, 2)]);
+        assert_eq!(batch.largest_item(), Some(8));
+    }
+
+    #[test]
+    fn a_large_lag_shares_the_last_bias() {
+        let mut batch = batch(2);
+        batch.fill_prefixes(&[&[5, 6, 7, 8]], Wanted::Last);
+        assert_eq!(batch.repeats(0).collect::<Vec<_>>(), [(8, 0), (7, 1), (6, 1), (5, 1)]);
+    }
+
+    #[test]
+    fn answers_ask_about_the_last_position_of_each_prefix() {
+        let mut batch = batch(3);
+        batch.fill_prefixes(&[&[1], &[], &[2, 3], &[4, 4, 4]], Wanted::Last);
+        assert_eq!(batch.sessions(), [3, 2, 0]);
+        assert_eq!(batch.ids(), [4, 2, 1, 4, 3, 4]);
+        assert_eq!(batch.wanted(), [5, 4, 2]);
+        assert_eq!(batch.origins(), [(3, 2), (2, 1), (0, 0)]);
+        assert_eq!(batch.repeats(0).collect::<Vec<_>>(), [(4, 0)]);
+        assert_eq!(batch.repeats(1).collect::<Vec<_>>(), [(3, 0), (2, 1)]);
+    }
+
+    #[test]
+    fn every_position_has_the_repeats_of_the_prefix_that_ends_there() {
+        let items = [3, 1, 3, 2, 2, 1, 3];
+        let mut every = batch(4);
+        every.fill_prefixes(&[&items], Wanted::Every);
+        for length in 1..=items.len() {
+            let mut last = batch(4);
+            last.fill_prefixes(&[&items[..length]], Wanted::Last);
+            let (every, last) = (every.repeats(length - 1), last.repeats(0));
+            assert_eq!(every.collect::<Vec<_>>(), last.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_batch_is_filled_again_without_a_trace_of_the_last() {
+        let mut used = batch(3);
+        used.fill_training(&[&[1, 2, 3], &[4, 5]], &[0.5, 0.5]);
+        used.fill_prefixes(&[&[7, 7]], Wanted::Last);
+        assert_eq!((used.targets(), used.weights()), (&[][..], &[][..]));
+        assert_eq!((used.ids(), used.wanted()), (&[7, 7][..], &[1][..]));
+        used.fill_prefixes(&[], Wanted::Every);
+        assert!(used.is_empty());
+        assert_eq!(used.largest_item(), None);
+    }
+}

@@ -1,0 +1,312 @@
+//! What a model is made of, as a file or a command line spells it.
+
+use serde::{Deserialize, Serialize};
+
+/// A configuration that cannot be built, with the key and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("model.{key}: {problem}; {remedy}")]
+pub struct ConfigError {
+    /// The key under `[model]`, such as `dropout.input`.
+    pub key: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What would be right.
+    pub remedy: String,
+}
+
+/// How an item enters the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// A learned vector for each item.
+    Embedding,
+    /// No vector: the item selects its own row of the first layer's input weights.
+    OneHot,
+}
+
+/// Which table the scores are taken against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// The embedding itself.
+    Tied,
+    /// A table of its own.
+    Free,
+}
+
+/// What is read out of the states at a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readout {
+    /// The last state; through a projection where its width differs from the table's.
+    Last,
+    /// The last state, the last item and causal attention over the earlier ones, mixed linearly.
+    Attention,
+}
+
+/// The model, one key for each choice. A number of zero switches its feature off.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// How an item enters the network.
+    pub input: Input,
+    /// Width E of the embedding; not read where the input is one-hot.
+    pub embedding: usize,
+    /// One-hot input only: feed the counts of the session so far, normalised, instead of the
+    /// current item alone.
+    pub running_mean: bool,
+    /// Items enter with this length, whatever the length of their vector; 0: as they are.
+    pub input_scale: f32,
+    /// Number of units H of each LSTM layer.
+    pub hidden: usize,
+    /// Number of LSTM layers.
+    pub layers: usize,
+    /// What is read out of the states.
+    pub readout: Readout,
+    /// Attention only: width of keys and queries.
+    pub attention_key: usize,
+    /// Attention only: number L of learned biases by distance; larger distances share the last.
+    pub attention_lags: usize,
+    /// Which table the scores are taken against.
+    pub output: Output,
+    /// A learned bias for each item.
+    pub output_bias: bool,
+    /// Both sides of the final product have length one, and the product is multiplied by this;
+    /// 0: the product as it is.
+    pub temperature: f32,
+    /// Number R of learned biases for items that the session already holds, by how long ago each
+    /// occurred last (0: it is the current one); larger distances share the last. 0: none.
+    pub repeat_lags: usize,
+    /// Standard deviation of a new embedding or output table.
+    pub embedding_std: f32,
+    /// Shares of entries that training switches off.
+    pub dropout: Dropout,
+    /// What training minimises.
+    pub loss: Loss,
+}
+
+/// Shares of entries that training switches off, each in `[0, 1)`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dropout {
+    /// On what enters the first LSTM layer.
+    pub input: f32,
+    /// On what passes from one LSTM layer to the next.
+    pub layers: f32,
+    /// Attention readout only: on the last item and on the context.
+    pub readout: f32,
+    /// On what leaves the readout, before it is normalised.
+    pub output: f32,
+}
+
+/// Cross-entropy over all items, or over the frequent ones and a sample of the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Loss {
+    /// The items below this index (the most frequent ones) are candidates in every step; read only
+    /// where `drawn` is not zero.
+    pub frequent: usize,
+    /// How many of the other items are drawn as candidates in each step; 0: the full softmax.
+    pub drawn: usize,
+    /// Share of the target that is spread evenly over all items, in `[0, 1)`.
+    pub smoothing: f32,
+}
+
+impl Loss {
+    /// Whether the candidates are a sample, for a vocabulary of this size.
+    pub fn is_sampled(&self, items: usize) -> bool {
+        self.drawn > 0 && self.frequent.saturating_add(self.drawn) < items
+    }
+}
+
+impl Default for ModelConfig {
+    /// A small model that learns quickly: normalised, tied, full softmax.
+    fn default() -> Self {
+        Self {
+            input: Input::Embedding,
+            embedding: 100,
+            running_mean: false,
+            input_scale: 3.0,
+            hidden: 100,
+            layers: 1,
+            readout: Readout::Last,
+            attention_key: 64,
+            attention_lags: 50,
+            output: Output::Tied,
+            output_bias: false,
+            temperature: 14.0,
+            repeat_lags: 12,
+            embedding_std: 0.1,
+            dropout: Dropout { input: 0.2, layers: 0.2, readout: 0.2, output: 0.0 },
+            loss: Loss::default(),
+        }
+    }
+}
+
+/// The largest size that a key may ask for: products of two stay far below any overflow.
+const LARGEST: usize = 1 << 20;
+
+impl ModelConfig {
+    /// Width of a position's picture, which is also the width of the output table.
+    pub fn output_width(&self) -> usize {
+        match self.output {
+            Output::Tied => self.embedding,
+            Output::Free => self.hidden,
+        }
+    }
+
+    /// Whether the last state passes through a projection.
+    pub fn has_projection(&self) -> bool {
+        self.readout == Readout::Attention || self.output_width() != self.hidden
+    }
+
+    /// Checks every key, and the keys against each other.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first key that does not fit and what to do about it.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_sizes()?;
+        self.validate_numbers()?;
+        self.validate_combinations()
+    }
+
+    fn validate_sizes(&self) -> Result<(), ConfigError> {
+        let embeds = self.input == Input::Embedding;
+        let attends = self.readout == Readout::Attention;
+        let sizes = [
+            ("embedding", self.embedding, embeds),
+            ("hidden", self.hidden, true),
+            ("layers", self.layers, true),
+            ("attention_key", self.attention_key, attends),
+            ("attention_lags", self.attention_lags, attends),
+        ];
+        for (key, size, needed) in sizes {
+            if needed && size == 0 {
+                return Err(error(key, "is 0", "set it to 1 or more"));
+            }
+            if size > LARGEST {
+                let problem = format!("{size} is too large");
+                return Err(error(key, &problem, &format!("set it to at most {LARGEST}")));
+            }
+        }
+        if self.layers > 64 {
+            let problem = format!("{} is too many", self.layers);
+            return Err(error("layers", &problem, "set it to at most 64"));
+        }
+        if self.repeat_lags > 256 {
+            let problem = format!("{} is too many", self.repeat_lags);
+            return Err(error("repeat_lags", &problem, "set it to at most 256, or to 0 for none"));
+        }
+        Ok(())
+    }
+
+    fn validate_numbers(&self) -> Result<(), ConfigError> {
+        let shares = [
+            ("dropout.input", self.dropout.input),
+            ("dropout.layers", self.dropout.layers),
+            ("dropout.readout", self.dropout.readout),
+            ("dropout.output", self.dropout.output),
+            ("loss.smoothing", self.loss.smoothing),
+        ];
+        for (key, share) in shares {
+            if !(0.0..1.0).contains(&share) {
+                let problem = format!("{share} is no share");
+                return Err(error(key, &problem, "set it to 0 or more and less than 1"));
+            }
+        }
+        let scales = [
+            ("input_scale", self.input_scale),
+            ("temperature", self.temperature),
+            ("embedding_std", self.embedding_std),
+        ];
+        for (key, scale) in scales {
+            if !(0.0..=1e4).contains(&scale) {
+                let problem = format!("{scale} is out of range");
+                return Err(error(key, &problem, "set it between 0 and 10000"));
+            }
+        }
+        if self.embedding_std == 0.0 {
+            return Err(error("embedding_std", "is 0, so all items would start alike", "try 0.1"));
+        }
+        Ok(())
+    }
+
+    fn validate_combinations(&self) -> Result<(), ConfigError> {
+        let one_hot = self.input == Input::OneHot;
+        if one_hot && self.output == Output::Tied {
+            let problem = "\"tied\" needs an embedding, which one-hot input has not";
+            return Err(error("output", problem, "set it to \"free\", or input to \"embedding\""));
+        }
+        if one_hot && self.readout == Readout::Attention {
+            let problem = "\"attention\" needs an embedding, which one-hot input has not";
+            return Err(error("readout", problem, "set it to \"last\", or input to \"embedding\""));
+        }
+        if one_hot && self.dropout.input > 0.0 {
+            let problem = "one-hot input has no entries to drop";
+            return Err(error("dropout.input", problem, "set it to 0"));
+        }
+        if one_hot && self.input_scale > 0.0 {
+            let problem = "one-hot input has no length to set";
+            return Err(error("input_scale", problem, "set it to 0"));
+        }
+        if !one_hot && self.running_mean {
+            let problem = "is for one-hot input only";
+            return Err(error("running_mean", problem, "set it to false, or input to \"one-hot\""));
+        }
+        Ok(())
+    }
+}
+
+fn error(key: &str, problem: &str, remedy: &str) -> ConfigError {
+    ConfigError { key: key.to_owned(), problem: problem.to_owned(), remedy: remedy.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_survives_text() {
+        let config = ModelConfig::default();
+        assert_eq!(config.validate(), Ok(()));
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<ModelConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let error = serde_json::from_str::<ModelConfig>(r#"{"hiden": 3}"#).unwrap_err();
+        assert!(error.to_string().contains("unknown field `hiden`"), "{error}");
+    }
+
+    #[test]
+    fn errors_name_the_key_and_the_remedy() {
+        let wrong: [(&str, fn(&mut ModelConfig)); 9] = [
+            ("hidden", |c| c.hidden = 0),
+            ("layers", |c| c.layers = 65),
+            ("embedding", |c| c.embedding = usize::MAX),
+            ("repeat_lags", |c| c.repeat_lags = 257),
+            ("dropout.layers", |c| c.dropout.layers = 1.0),
+            ("loss.smoothing", |c| c.loss.smoothing = f32::NAN),
+            ("temperature", |c| c.temperature = -1.0),
+            ("output", |c| c.input = Input::OneHot),
+            ("running_mean", |c| c.running_mean = true),
+        ];
+        for (key, change) in wrong {
+            let mut config = ModelConfig::default();
+            change(&mut config);
+            let error = config.validate().unwrap_err();
+            assert_eq!(error.key, key);
+            assert!(!error.remedy.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_sample_as_large_as_the_vocabulary_is_the_full_softmax() {
+        let loss = Loss { frequent: 4, drawn: 3, smoothing: 0.0 };
+        assert!(loss.is_sampled(8));
+        assert!(!loss.is_sampled(7));
+        assert!(!Loss { drawn: 0, ..loss }.is_sampled(100));
+    }
+}

@@ -1,0 +1,380 @@
+//! The catalogue of everything a model learns.
+//!
+//! [`Parameters`] holds one value of any kind for each tensor: a [`Spec`] (then it is the
+//! catalogue), a matrix of a device, a gradient, a moment of Adam, a reference to one of these.
+//! The order of the tensors is written once, in [`Parameters::map`]; optimiser, gradient norm,
+//! files, averages and gradient checks all walk along it.
+
+use layout::random::Stream;
+use layout::{GATES, LstmParams};
+
+use crate::streams;
+use crate::{Device, Input, ModelConfig, Output, Readout};
+
+/// One value for each tensor of a model.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters<T> {
+    /// A vector for each item, `[V, E]`; absent where the input is one-hot.
+    pub embedding: Option<T>,
+    /// The LSTM layers, lowest first. One-hot input keeps the first layer's `w_x` as `[V, 4H]`, a
+    /// row for each item.
+    pub lstm: Vec<LstmParams<T>>,
+    /// What is read out of the states.
+    pub readout: ReadoutParameters<T>,
+    /// The output table `[V, D]`; absent where it is tied to the embedding.
+    pub output: Option<T>,
+    /// A bias for each item, `[V, 1]`.
+    pub output_bias: Option<T>,
+    /// A bias for items that the session holds, by lag, `[1, R]`.
+    pub repeat_bias: Option<T>,
+}
+
+/// The tensors of the readout.
+///
+/// ```text
+///     last        q = W_h h                          absent where D = H: then q = h
+///     attention   q = W_h h + W_x x + W_c c
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ReadoutParameters<T> {
+    /// From the last state, `[D, H]`.
+    pub w_h: Option<T>,
+    /// The attention readout's own tensors.
+    pub attention: Option<AttentionParameters<T>>,
+}
+
+/// What the attention readout adds; x is the item as it enters, c the context.
+#[derive(Debug, Clone, Default)]
+pub struct AttentionParameters<T> {
+    /// From the last item, `[D, E]`.
+    pub w_x: T,
+    /// From the context, `[D, E]`.
+    pub w_c: T,
+    /// Query from the state, `[K, H]`.
+    pub query: T,
+    /// Key from the state, `[K, H]`.
+    pub key_h: T,
+    /// Key from the item, `[K, E]`.
+    pub key_x: T,
+    /// Added to the score by distance, `[1, L]`.
+    pub lag_bias: T,
+}
+
+impl<T> Parameters<T> {
+    /// The same catalogue with another value in each place, tensor by tensor in its fixed order.
+    pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> Parameters<U> {
+        let embedding = self.embedding.map(&mut f);
+        let lstm = self.lstm.into_iter();
+        let lstm = lstm.map(|l| LstmParams { w_x: f(l.w_x), w_h: f(l.w_h), b: f(l.b) }).collect();
+        let w_h = self.readout.w_h.map(&mut f);
+        let attention = self.readout.attention.map(|a| AttentionParameters {
+            w_x: f(a.w_x),
+            w_c: f(a.w_c),
+            query: f(a.query),
+            key_h: f(a.key_h),
+            key_x: f(a.key_x),
+            lag_bias: f(a.lag_bias),
+        });
+        Parameters {
+            embedding,
+            lstm,
+            readout: ReadoutParameters { w_h, attention },
+            output: self.output.map(&mut f),
+            output_bias: self.output_bias.map(&mut f),
+            repeat_bias: self.repeat_bias.map(&mut f),
+        }
+    }
+
+    /// A reference to each value.
+    pub fn as_ref(&self) -> Parameters<&T> {
+        Parameters {
+            embedding: self.embedding.as_ref(),
+            lstm: self
+                .lstm
+                .iter()
+                .map(|l| LstmParams { w_x: &l.w_x, w_h: &l.w_h, b: &l.b })
+                .collect(),
+            readout: ReadoutParameters {
+                w_h: self.readout.w_h.as_ref(),
+                attention: self.readout.attention.as_ref().map(|a| AttentionParameters {
+                    w_x: &a.w_x,
+                    w_c: &a.w_c,
+                    query: &a.query,
+                    key_h: &a.key_h,
+                    key_x: &a.key_x,
+                    lag_bias: &a.lag_bias,
+                }),
+            },
+            output: self.output.as_ref(),
+            output_bias: self.output_bias.as_ref(),
+            repeat_bias: self.repeat_bias.as_ref(),
+        }
+    }
+
+    /// A reference to each value, to write.
+    pub fn as_mut(&mut self) -> Parameters<&mut T> {
+        Parameters {
+            embedding: self.embedding.as_mut(),
+            lstm: self
+                .lstm
+                .iter_mut()
+                .map(|l| LstmParams { w_x: &mut l.w_x, w_h: &mut l.w_h, b: &mut l.b })
+                .collect(),
+            readout: ReadoutParameters {
+                w_h: self.readout.w_h.as_mut(),
+                attention: self.readout.attention.as_mut().map(|a| AttentionParameters {
+                    w_x: &mut a.w_x,
+                    w_c: &mut a.w_c,
+                    query: &mut a.query,
+                    key_h: &mut a.key_h,
+                    key_x: &mut a.key_x,
+                    lag_bias: &mut a.lag_bias,
+                }),
+            },
+            output: self.output.as_mut(),
+            output_bias: self.output_bias.as_mut(),
+            repeat_bias: self.repeat_bias.as_mut(),
+        }
+    }
+
+    /// The values in the order of the catalogue.
+    pub fn into_vec(self) -> Vec<T> {
+        let mut values = Vec::new();
+        self.map(|value| values.push(value));
+        values
+    }
+
+    /// References to the values in the order of the catalogue.
+    pub fn iter(&self) -> std::vec::IntoIter<&T> {
+        self.as_ref().into_vec().into_iter()
+    }
+
+    /// References to the values in the order of the catalogue, to write.
+    pub fn iter_mut(&mut self) -> std::vec::IntoIter<&mut T> {
+        self.as_mut().into_vec().into_iter()
+    }
+}
+
+/// What is known of a tensor before it has values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec {
+    /// The name in files and messages; PyTorch's where it has one.
+    pub name: String,
+    /// Rows and columns in memory.
+    pub shape: [usize; 2],
+    /// How the rows come by their gradient.
+    pub update: Update,
+    /// How model files write it.
+    pub form: Form,
+    start: Start,
+}
+
+/// Which rows of a tensor a training step can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    /// All of them.
+    Dense,
+    /// The rows of some items only; the gradient of every other row is zero.
+    Rows(Touched),
+}
+
+/// Whose rows a training step reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Touched {
+    /// The items of the batch.
+    Inputs,
+    /// The candidates of the sampled softmax.
+    Candidates,
+    /// Both.
+    Both,
+}
+
+/// How a model file writes a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As it lies in memory, `[rows, columns]`.
+    Matrix,
+    /// As a vector.
+    Vector,
+    /// With rows and columns exchanged: PyTorch's `[4H, V]` of a table that lies as `[V, 4H]`.
+    Transposed,
+}
+
+/// The values a tensor starts with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Start {
+    Zero,
+    Normal(f64),
+    Uniform(f64),
+}
+
+/// The catalogue of a model with `items` items.
+pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
+    use Form::{Matrix, Vector};
+    use Touched::{Both, Candidates, Inputs};
+    use Update::{Dense, Rows};
+
+    let (embedding, hidden, width) = (config.embedding, config.hidden, config.output_width());
+    let gates = GATES * hidden;
+    let sampled = config.loss.is_sampled(items);
+    let tied = config.output == Output::Tied;
+    let one_hot = config.input == Input::OneHot;
+    let table = Start::Normal(f64::from(config.embedding_std));
+    let units = Start::Uniform(1.0 / (hidden as f64).sqrt());
+    let spec = |name: &str, shape, update, form, start| Spec {
+        name: name.to_owned(),
+        shape,
+        update,
+        form,
+        start,
+    };
+
+    let embedding_update = match (tied, sampled) {
+        (false, _) => Rows(Inputs),
+        (true, true) => Rows(Both),
+        (true, false) => Dense,
+    };
+    let output_update = if sampled { Rows(Candidates) } else { Dense };
+    let layer = |l: usize| {
+        let w_x = format!("lstm.weight_ih_l{l}");
+        LstmParams {
+            w_x: match l {
+                0 if one_hot => spec(&w_x, [items, gates], Rows(Inputs), Form::Transposed, units),
+                0 => spec(&w_x, [gates, embedding], Dense, Matrix, units),
+                _ => spec(&w_x, [gates, hidden], Dense, Matrix, units),
+            },
+            w_h: spec(&format!("lstm.weight_hh_l{l}"), [gates, hidden], Dense, Matrix, units),
+            b: spec(&format!("lstm.bias_ih_l{l}"), [1, gates], Dense, Vector, units),
+        }
+    };
+    let linear = |name: &str, rows, columns, inputs: usize| {
+        let start = Start::Uniform(1.0 / (inputs as f64).sqrt());
+        spec(name, [rows, columns], Dense, Matrix, start)
+    };
+    let attends = config.readout == Readout::Attention;
+    let mixed = if attends { hidden + 2 * embedding } else { hidden };
+    let attention = || {
+        let key = config.attention_key;
+        let lags = [1, config.attention_lags];
+        AttentionParameters {
+            w_x: linear("readout.weight_x", width, embedding, mixed),
+            w_c: linear("readout.weight_c", width, embedding, mixed),
+            query: linear("readout.query", key, hidden, hidden),
+            key_h: linear("readout.key_h", key, hidden, hidden + embedding),
+            key_x: linear("readout.key_x", key, embedding, hidden + embedding),
+            lag_bias: spec("readout.lag_bias", lags, Dense, Vector, Start::Zero),
+        }
+    };
+    Parameters {
+        embedding: (!one_hot)
+            .then(|| spec("embedding.weight", [items, embedding], embedding_update, Matrix, table)),
+        lstm: (0..config.layers).map(layer).collect(),
+        readout: ReadoutParameters {
+            w_h: config.has_projection().then(|| linear("readout.weight_h", width, hidden, mixed)),
+            attention: attends.then(attention),
+        },
+        output: (!tied)
+            .then(|| spec("output.weight", [items, width], output_update, Matrix, table)),
+        output_bias: config
+            .output_bias
+            .then(|| spec("output.bias", [items, 1], output_update, Vector, Start::Zero)),
+        repeat_bias: (config.repeat_lags > 0)
+            .then(|| spec("repeat.bias", [1, config.repeat_lags], Dense, Vector, Start::Zero)),
+    }
+}
+
+impl Parameters<Spec> {
+    /// Number of learned numbers.
+    pub fn numbers(&self) -> usize {
+        self.iter().map(|spec| spec.shape[0] * spec.shape[1]).sum()
+    }
+
+    /// Zeros in the shapes of the catalogue.
+    pub fn zeros<D: Device>(&self, device: &D) -> Parameters<D::Matrix> {
+        self.as_ref().map(|spec| {
+            let mut matrix = D::Matrix::default();
+            device.resize(&mut matrix, spec.shape[0], spec.shape[1]);
+            device.fill(&mut matrix, 0.0);
+            matrix
+        })
+    }
+
+    /// The values that training starts with: a function of the seed and of the tensor's place.
+    pub fn start<D: Device>(&self, device: &D, seed: u64) -> Parameters<D::Matrix> {
+        let mut place = 0;
+        self.as_ref().map(|spec| {
+            let stream = Stream::new(seed, streams::START, place);
+            place += 1;
+            let [rows, columns] = spec.shape;
+            let count = (rows * columns) as u64;
+            let values: Vec<f32> = match spec.start {
+                Start::Zero => vec![0.0; count as usize],
+                Start::Normal(deviation) => {
+                    (0..count).map(|e| (deviation * stream.normal(e)) as f32).collect()
+                }
+                Start::Uniform(bound) => (0..count)
+                    .map(|e| (bound * (2.0 * f64::from(stream.uniform(e)) - 1.0)) as f32)
+                    .collect(),
+            };
+            let mut matrix = D::Matrix::default();
+            device.upload(&mut matrix, rows, columns, &values);
+            matrix
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn everything() -> ModelConfig {
+        ModelConfig {
+            layers: 2,
+            readout: Readout::Attention,
+            output: Output::Free,
+            output_bias: true,
+            repeat_lags: 3,
+            ..ModelConfig::default()
+        }
+    }
+
+    #[test]
+    fn every_walk_goes_along_the_same_tensors() {
+        let mut specs = catalogue(&everything(), 7);
+        let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+        assert_eq!(names.len(), 17);
+        assert_eq!(names[..3], ["embedding.weight", "lstm.weight_ih_l0", "lstm.weight_hh_l0"]);
+        assert_eq!(names[14..], ["output.weight", "output.bias", "repeat.bias"]);
+        let mut sorted = names.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!(sorted.len(), names.len(), "each name once");
+        assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), names);
+        assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), names);
+    }
+
+    #[test]
+    fn rows_are_sparse_where_the_loss_allows() {
+        let update = |change: fn(&mut ModelConfig)| {
+            let mut config = everything();
+            change(&mut config);
+            catalogue(&config, 100).embedding.unwrap().update
+        };
+        assert_eq!(update(|_| ()), Update::Rows(Touched::Inputs));
+        assert_eq!(update(|c| c.output = Output::Tied), Update::Dense);
+        let sampled = |c: &mut ModelConfig| {
+            c.output = Output::Tied;
+            c.loss.drawn = 10;
+        };
+        assert_eq!(update(sampled), Update::Rows(Touched::Both));
+    }
+
+    #[test]
+    fn one_hot_input_has_a_row_for_each_item() {
+        let config = ModelConfig { input: Input::OneHot, hidden: 5, ..everything() };
+        let specs = catalogue(&config, 7);
+        assert!(specs.embedding.is_none());
+        assert_eq!(specs.lstm[0].w_x.shape, [7, 20]);
+        assert_eq!(specs.lstm[1].w_x.shape, [20, 5]);
+    }
+}
