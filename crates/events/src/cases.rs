@@ -1,0 +1,156 @@
+//! The questions an evaluation asks: after these items, which one comes next?
+
+use crate::{NONE, Sequences, Targets};
+
+/// One question: the prefix is `items[start..start + length]` of its [`Cases`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Case {
+    /// Where the prefix begins.
+    pub start: usize,
+    /// Its length; zero where no item of the prefix is known, which popularity answers.
+    pub length: u32,
+    /// The item that came next; [`NONE`] where the vocabulary does not know it, which is a miss
+    /// and still a case.
+    pub target: u32,
+    /// The item that came next, in the numbers of its log.
+    pub log_target: u32,
+    /// The session, or the line of a `pairs` file, it comes from.
+    pub session: u32,
+}
+
+/// All questions of an evaluation. Prefixes are ranges into one array of known items and are never
+/// copied; unknown items are not in it.
+///
+/// Consecutive cases that begin at the same place make a row: one pass of a model over the row's
+/// items answers them all, provided that nothing in the model looks ahead. The cases of a session
+/// are one row. A line of a `pairs` file joins the row before it where its prefix is the beginning
+/// of that row's items, so that the usual files, which list the prefixes of a session from the
+/// longest to the shortest, cost no more than their sessions.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cases {
+    items: Vec<u32>,
+    cases: Vec<Case>,
+    /// Row `r` has the cases `rows[r]..rows[r + 1]`; one more entry at the end.
+    rows: Vec<usize>,
+}
+
+/// Questions that share their beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The longest prefix of the row; may be empty.
+    pub items: &'a [u32],
+    /// Its cases, with lengths in no particular order.
+    pub cases: &'a [Case],
+}
+
+impl Cases {
+    /// Every position that the sequences ask for, in their order.
+    pub fn new(sequences: &Sequences) -> Self {
+        let mut cases = Self::default();
+        for session in 0..sequences.len() {
+            let range = sequences.range(session);
+            if range.len() < 2 {
+                continue;
+            }
+            match sequences.targets {
+                Targets::All => cases.push_session(sequences, session),
+                Targets::Last => cases.push_last(sequences, session),
+            }
+        }
+        cases.rows.push(cases.cases.len());
+        cases
+    }
+
+    fn push_session(&mut self, sequences: &Sequences, session: usize) {
+        let range = sequences.range(session);
+        let start = self.items.len();
+        self.rows.push(self.cases.len());
+        for at in range.start + 1..range.end {
+            self.push_known(sequences.items[at - 1]);
+            let length = (self.items.len() - start) as u32;
+            self.push_case(sequences, session, at, start, length);
+        }
+    }
+
+    fn push_last(&mut self, sequences: &Sequences, session: usize) {
+        let range = sequences.range(session);
+        let at = range.end - 1;
+        let before = self.items.len();
+        for &item in &sequences.items[range.start..at] {
+            self.push_known(item);
+        }
+        let length = self.items.len() - before;
+        let start = match self.cases.last() {
+            // The row's items begin where its last case does, and end where this prefix begins.
+            Some(case) if self.items[case.start..before].starts_with(&self.items[before..]) => {
+                self.items.truncate(before);
+                case.start
+            }
+            _ => {
+                self.rows.push(self.cases.len());
+                before
+            }
+        };
+        self.push_case(sequences, session, at, start, length as u32);
+    }
+
+    fn push_known(&mut self, item: u32) {
+        if item != NONE {
+            self.items.push(item);
+        }
+    }
+
+    fn push_case(
+        &mut self,
+        from: &Sequences,
+        session: usize,
+        at: usize,
+        start: usize,
+        length: u32,
+    ) {
+        let (target, log_target) = (from.items[at], from.log_items[at]);
+        self.cases.push(Case { start, length, target, log_target, session: session as u32 });
+    }
+
+    /// Number of cases.
+    pub fn len(&self) -> usize {
+        self.cases.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.cases.is_empty()
+    }
+
+    /// All cases.
+    pub fn as_slice(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// The known items before the target of a case.
+    pub fn prefix(&self, case: &Case) -> &[u32] {
+        &self.items[case.start..case.start + case.length as usize]
+    }
+
+    /// Number of rows.
+    pub fn row_count(&self) -> usize {
+        self.rows.len().saturating_sub(1)
+    }
+
+    /// One row. Rows follow each other as their cases do.
+    pub fn row(&self, row: usize) -> Row<'_> {
+        let cases = &self.cases[self.rows[row]..self.rows[row + 1]];
+        let longest = cases.iter().max_by_key(|case| case.length);
+        Row { items: longest.map_or(&[], |case| self.prefix(case)), cases }
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = Row<'_>> + '_ {
+        (0..self.row_count()).map(|row| self.row(row))
+    }
+
+    /// Cases whose target the vocabulary does not know.
+    pub fn unknown_targets(&self) -> usize {
+        self.cases.iter().filter(|case| case.target == NONE).count()
+    }
+}

@@ -1,0 +1,132 @@
+//! What can be wrong with a log, with the way it was asked for, or with stored counts.
+
+use std::io;
+
+/// An error that says what is wrong, where, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder cannot be opened.
+    #[error("{path}: cannot be opened: {source}; check the path and its permissions")]
+    Open {
+        /// The path as it was given.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Reading stopped in the middle: a truncated or damaged file.
+    #[error(
+        "{path}, after line {line}: reading broke off: {source}; the file looks cut short or \
+         damaged: fetch it again"
+    )]
+    Read {
+        /// The path as it was given.
+        path: String,
+        /// The last line that was read whole.
+        line: u64,
+        /// What the system or the decompressor says.
+        source: io::Error,
+    },
+    /// A file name promises a compression that the content does not have.
+    #[error("{path}: named like a {name} file, but the content is not {name}; rename it")]
+    NotCompressed {
+        /// The path as it was given.
+        path: String,
+        /// `gzip` or `zstd`.
+        name: &'static str,
+    },
+    /// Looking at the head of a file did not tell what it is.
+    #[error(
+        "{path}: format not recognised: {saw}; name it with --format \
+         csv|tsv|sessions|pairs|taobao|yoochoose|eshop|retailrocket, or map its columns with \
+         --columns user=U,item=I,time=T"
+    )]
+    Unrecognised {
+        /// The path as it was given.
+        path: String,
+        /// What the head looks like.
+        saw: String,
+    },
+    /// Two files of one log are of different kinds.
+    #[error("{path}: {found}, but {first}: {expected}; read them one at a time")]
+    Mixed {
+        /// The file that differs.
+        path: String,
+        /// What it is.
+        found: String,
+        /// The file that came first.
+        first: String,
+        /// What that one is.
+        expected: String,
+    },
+    /// A column that is needed is not there.
+    #[error(
+        "{path}: no column for {role} among {header}; name it with --columns, such as \
+         --columns {role}=NAME"
+    )]
+    NoColumn {
+        /// The path as it was given.
+        path: String,
+        /// What the column is for.
+        role: String,
+        /// The columns that are there.
+        header: String,
+    },
+    /// Too many rows could not be used.
+    #[error(
+        "{bad} of {rows} rows are bad, more than --max-bad {max} allows; the first: {first}; mend \
+         the log, name its format or columns, or raise --max-bad"
+    )]
+    TooManyBad {
+        /// Rows that could not be used.
+        bad: u64,
+        /// Rows in all.
+        rows: u64,
+        /// The share that is allowed.
+        max: f64,
+        /// The first few, each with file, line and reason.
+        first: String,
+    },
+    /// There is nothing to read.
+    #[error("{path}: no rows; give a log that has some")]
+    Empty {
+        /// The path as it was given.
+        path: String,
+    },
+    /// Something needs times and the log has none.
+    #[error("{what} needs times, and this log has none; leave it out or map the time column")]
+    NoTimes {
+        /// The flag or rule that needs them.
+        what: String,
+    },
+    /// Something needs a user or a session key and the log has none.
+    #[error("{what}, and this log has none; map one with --columns")]
+    NoKey {
+        /// The rule and what it needs.
+        what: String,
+    },
+    /// A flag's value cannot be understood: the command line is wrong, not the log.
+    #[error("{flag} {value:?}: {reason}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        reason: String,
+    },
+    /// Counts or a vocabulary read back from a model file contradict themselves.
+    #[error("{what}: {reason}; the model file is damaged: train it again or fetch it again")]
+    Stored {
+        /// The tensor or table.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether the command line is wrong (exit code 2) rather than the data (exit code 1).
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Flag { .. })
+    }
+}

@@ -1,0 +1,286 @@
+//! The layouts a log can have, and how a table's columns are named.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use crate::Error;
+
+/// A layout of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A table with commas, semicolons or bars, columns found by their names or by `--columns`.
+    Csv,
+    /// The same with tabs.
+    Tsv,
+    /// One session a line, its items with blanks between; the order of the lines is the time.
+    Sessions,
+    /// `prefix<TAB>target`: one case a line, to be scored and not to be learned from.
+    Pairs,
+    /// Taobao UserBehavior: `user,item,category,kind,seconds`, no header.
+    Taobao,
+    /// RecSys 2015: `session,time,item,category`, or `session,time,item,price,quantity` for
+    /// purchases; no header.
+    Yoochoose,
+    /// UCI 553, e-shop clothing 2008: semicolons, a header, a date in three columns and an `order`.
+    Eshop,
+    /// RetailRocket: `timestamp,visitorid,event,itemid,transactionid`, or the prepared table
+    /// `timestamp user_id item_id session_id` with tabs.
+    Retailrocket,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Csv,
+        Self::Tsv,
+        Self::Sessions,
+        Self::Pairs,
+        Self::Taobao,
+        Self::Yoochoose,
+        Self::Eshop,
+        Self::Retailrocket,
+    ];
+
+    /// The name that `--format` takes and `inspect` gives.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Sessions => "sessions",
+            Self::Pairs => "pairs",
+            Self::Taobao => "taobao",
+            Self::Yoochoose => "yoochoose",
+            Self::Eshop => "eshop",
+            Self::Retailrocket => "retailrocket",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|format| format.name() == text).ok_or_else(|| Error::Flag {
+            flag: "--format",
+            value: text.to_owned(),
+            reason: format!("expected one of {}", Self::ALL.map(Self::name).join(", ")),
+        })
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// What a column of a table is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Who acted.
+    User,
+    /// What was acted on.
+    Item,
+    /// When.
+    Time,
+    /// View, cart, purchase and so on.
+    Kind,
+    /// The visit it belongs to.
+    Session,
+    /// The item's category.
+    Category,
+    /// Price of one piece.
+    Price,
+    /// Number of pieces.
+    Quantity,
+    /// Money of the whole line.
+    Amount,
+}
+
+impl Role {
+    /// All of them, in the order of the flag's documentation.
+    pub const ALL: [Self; 9] = [
+        Self::User,
+        Self::Item,
+        Self::Time,
+        Self::Kind,
+        Self::Session,
+        Self::Category,
+        Self::Price,
+        Self::Quantity,
+        Self::Amount,
+    ];
+
+    /// The name that `--columns` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Item => "item",
+            Self::Time => "time",
+            Self::Kind => "kind",
+            Self::Session => "session",
+            Self::Category => "category",
+            Self::Price => "price",
+            Self::Quantity => "quantity",
+            Self::Amount => "amount",
+        }
+    }
+
+    /// Header names that are taken for this role without being asked, in order of preference, in
+    /// small letters and without blanks, underscores and the like.
+    pub(crate) fn known_names(self) -> &'static [&'static str] {
+        match self {
+            Self::User => &[
+                "user",
+                "userid",
+                "visitorid",
+                "visitor",
+                "customerid",
+                "customer",
+                "clientid",
+                "uid",
+            ],
+            Self::Item => {
+                &["item", "itemid", "productid", "product", "sku", "stockcode", "articleid", "aid"]
+            }
+            Self::Time => &[
+                "time",
+                "timestamp",
+                "eventtime",
+                "datetime",
+                "ts",
+                "date",
+                "timestampms",
+                "invoicedate",
+            ],
+            Self::Kind => &[
+                "kind",
+                "event",
+                "eventtype",
+                "behavior",
+                "behaviour",
+                "behaviortype",
+                "action",
+                "type",
+            ],
+            Self::Session => &["session", "sessionid", "usersession", "visitid", "visit"],
+            Self::Category => &["category", "categoryid", "categorycode"],
+            Self::Price => &["price", "unitprice"],
+            Self::Quantity => &["quantity", "qty"],
+            Self::Amount => &["amount", "linetotal", "total"],
+        }
+    }
+}
+
+/// `--columns user=U,item=I,…`: which column of a table is for what.
+///
+/// A column is named by its header. Where all are whole numbers and the first line holds none of
+/// them, they are positions counted from 1 and the table has no header.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns {
+    names: [Option<String>; Role::ALL.len()],
+}
+
+impl Columns {
+    /// The column that was named for a role.
+    pub fn get(&self, role: Role) -> Option<&str> {
+        self.names[role as usize].as_deref()
+    }
+
+    /// Names the column for a role.
+    pub fn set(&mut self, role: Role, column: &str) {
+        self.names[role as usize] = Some(column.to_owned());
+    }
+
+    /// Whether no column was named.
+    pub fn is_empty(&self) -> bool {
+        self.names.iter().all(Option::is_none)
+    }
+}
+
+impl FromStr for Columns {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |reason: String| Error::Flag {
+            flag: "--columns",
+            value: text.to_owned(),
+            reason: format!(
+                "{reason}; expected user=U,item=I,time=T,kind=K,session=S,category=C,price=P,quantity=Q,amount=A"
+            ),
+        };
+        let mut columns = Self::default();
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            let (role, column) =
+                part.split_once('=').ok_or_else(|| refuse(format!("{part:?} has no `=`")))?;
+            let role = Role::ALL
+                .into_iter()
+                .find(|known| known.name() == role.trim())
+                .ok_or_else(|| refuse(format!("{:?} is no role of a column", role.trim())))?;
+            if column.trim().is_empty() {
+                return Err(refuse(format!("{} names no column", role.name())));
+            }
+            if columns.get(role).is_some() {
+                return Err(refuse(format!("{} is named twice", role.name())));
+            }
+            columns.set(role, column.trim());
+        }
+        Ok(columns)
+    }
+}
+
+impl fmt::Display for Columns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = Role::ALL.into_iter().filter_map(|role| Some((role, self.get(role)?)));
+        for (place, (role, column)) in named.enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            write!(f, "{comma}{}={column}", role.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_is_found_by_its_name() {
+        for format in Format::ALL {
+            assert_eq!(format.name().parse::<Format>().unwrap(), format);
+        }
+        let error = "json".parse::<Format>().unwrap_err();
+        assert!(error.is_usage());
+        assert!(error.to_string().contains("--format") && error.to_string().contains("csv, tsv"));
+    }
+
+    #[test]
+    fn columns_are_read_and_written_alike() {
+        let text = "user=who,item=page 2 (clothing model),time=when";
+        let columns: Columns = text.parse().unwrap();
+        assert_eq!(columns.get(Role::Item), Some("page 2 (clothing model)"));
+        assert_eq!(columns.get(Role::Session), None);
+        assert_eq!(columns.to_string(), text);
+    }
+
+    #[test]
+    fn wrong_columns_say_what_is_wrong() {
+        for (text, part) in [
+            ("user", "has no `=`"),
+            ("buyer=a", "\"buyer\" is no role"),
+            ("user=", "names no column"),
+            ("user=a,user=b", "named twice"),
+        ] {
+            let error = text.parse::<Columns>().unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! A log in memory: one row an event, one column a property, every string held once.
+
+use serde::Serialize;
+
+use crate::{Format, Names};
+
+/// The events of a log, in the order of its lines, and how reading it went.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Its layout.
+    pub format: Format,
+    /// The events.
+    pub events: Events,
+    /// Items, numbered by first appearance.
+    pub items: Names,
+    /// Users, numbered by first appearance; none where the log names none.
+    pub users: Names,
+    /// Session keys, likewise. Logs with one session a line have no names for them.
+    pub sessions: Names,
+    /// Kinds of events in the log's own spelling, likewise.
+    pub kinds: Names,
+    /// Categories, likewise.
+    pub categories: Names,
+    /// How reading went.
+    pub report: ReadReport,
+}
+
+impl Log {
+    /// Whether each session is a case of its own, of which only the last item is asked for.
+    pub fn is_pairs(&self) -> bool {
+        self.format == Format::Pairs
+    }
+
+    /// What kind of event number `event` is.
+    pub fn kind(&self, event: usize) -> Kind {
+        match self.events.kind.get(event) {
+            Some(&kind) => Kind::of(self.kinds.get(kind)),
+            None => Kind::Other,
+        }
+    }
+}
+
+/// Events by column. A column that the log does not have is empty; all others have one entry an
+/// event.
+#[derive(Debug, Clone, Default)]
+pub struct Events {
+    /// Number of the item in [`Log::items`]; never empty while there are events.
+    pub item: Vec<u32>,
+    /// Number of the user in [`Log::users`].
+    pub user: Vec<u32>,
+    /// Number of the session, by first appearance.
+    pub session: Vec<u32>,
+    /// Milliseconds since 1970, UTC.
+    pub time: Vec<i64>,
+    /// Orders events of a session that have the same time.
+    pub order: Vec<u32>,
+    /// Number of the kind in [`Log::kinds`].
+    pub kind: Vec<u32>,
+    /// Number of the category in [`Log::categories`], [`NONE`](crate::NONE) where the row has none.
+    pub category: Vec<u32>,
+    /// Price of one piece, not a number where the row has none.
+    pub price: Vec<f32>,
+    /// Number of pieces, likewise.
+    pub quantity: Vec<f32>,
+    /// Money of the line, likewise.
+    pub amount: Vec<f32>,
+}
+
+impl Events {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.item.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.item.is_empty()
+    }
+}
+
+/// What an event means, whatever the log calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The item was looked at or clicked.
+    View,
+    /// It was put into the cart.
+    Cart,
+    /// It was taken out of the cart.
+    Uncart,
+    /// It was marked as a favourite.
+    Favourite,
+    /// It was bought.
+    Purchase,
+    /// Anything else, and logs that do not say.
+    Other,
+}
+
+impl Kind {
+    /// The meaning of a log's word, whatever its case, blanks and underscores.
+    pub fn of(spelling: &str) -> Self {
+        match bare(spelling).as_str() {
+            "view" | "views" | "pv" | "pageview" | "productview" | "detail" | "click"
+            | "clicks" => Self::View,
+            "cart" | "carts" | "addtocart" | "add" | "basket" => Self::Cart,
+            "removefromcart" | "remove" | "uncart" => Self::Uncart,
+            "fav" | "favorite" | "favourite" | "wishlist" | "like" => Self::Favourite,
+            "buy" | "buys" | "purchase" | "purchases" | "transaction" | "order" | "orders" => {
+                Self::Purchase
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A word in small letters, without anything but letters and digits.
+pub(crate) fn bare(word: &str) -> String {
+    word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// How reading a log went.
+#[derive(Debug, Clone, Default)]
+pub struct ReadReport {
+    /// The files, in the order in which they were read.
+    pub files: Vec<String>,
+    /// Rows in all, bad ones and ones outside `--from`/`--until` too; blank lines and headers are
+    /// no rows.
+    pub rows: u64,
+    /// Good rows that `--from`/`--until` left out.
+    pub outside: u64,
+    /// Rows that could not be used.
+    pub bad: BadRows,
+}
+
+/// Rows that could not be used: all counted by reason, the first few kept.
+#[derive(Debug, Clone, Default)]
+pub struct BadRows {
+    /// How many in all.
+    pub count: u64,
+    /// How many for each reason, in order of first appearance.
+    pub reasons: Vec<(&'static str, u64)>,
+    /// The first [`BadRows::KEPT`].
+    pub first: Vec<BadRow>,
+}
+
+impl BadRows {
+    /// How many bad rows are kept one by one.
+    pub const KEPT: usize = 100;
+
+    /// Counts a bad row, and keeps it if it is one of the first.
+    pub(crate) fn push(&mut self, file: &str, line: u64, reason: &'static str, detail: &str) {
+        self.count += 1;
+        match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.reasons.push((reason, 1)),
+        }
+        if self.first.len() < Self::KEPT {
+            let detail = detail.chars().take(60).collect();
+            self.first.push(BadRow { file: file.to_owned(), line, reason, detail });
+        }
+    }
+}
+
+/// A row that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BadRow {
+    /// The file as it was given.
+    pub file: String,
+    /// Its line, counted from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: &'static str,
+    /// The part of the row that is meant, cut to 60 characters.
+    pub detail: String,
+}
+
+impl std::fmt::Display for BadRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} line {}: {}", self.file, self.line, self.reason)?;
+        if self.detail.is_empty() { Ok(()) } else { write!(f, " ({:?})", self.detail) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_many_logs_mean_the_same() {
+        for (kind, words) in [
+            (Kind::View, "pv view Click page_view"),
+            (Kind::Cart, "cart addtocart ADD_TO_CART carts"),
+            (Kind::Uncart, "remove_from_cart"),
+            (Kind::Favourite, "fav favorite"),
+            (Kind::Purchase, "buy purchase transaction orders"),
+            (Kind::Other, "search checkout"),
+        ] {
+            for word in words.split(' ') {
+                assert_eq!(Kind::of(word), kind, "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn bad_rows_are_counted_by_reason_and_kept_up_to_a_limit() {
+        let mut bad = BadRows::default();
+        for line in 0..150 {
+            bad.push("a.csv", line, if line % 3 == 0 { "no item" } else { "no user" }, "x,y");
+        }
+        assert_eq!((bad.count, bad.first.len()), (150, 100));
+        assert_eq!(bad.reasons, [("no item", 50), ("no user", 100)]);
+        assert_eq!(bad.first[1].to_string(), "a.csv line 1: no user (\"x,y\")");
+    }
+}

@@ -1,0 +1,135 @@
+//! A table of strings: each distinct one is held once and has a number.
+
+use std::hash::Hasher;
+
+use rustc_hash::FxHasher;
+
+/// Stands where an event has no entry of a kind: no user, no session, no known item.
+pub const NONE: u32 = u32::MAX;
+
+/// Distinct strings, numbered from 0 in order of first appearance.
+///
+/// A log repeats few names many times. All text lies in one buffer, and the hash table beside it
+/// holds only the numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    text: String,
+    /// Where each name ends in `text`.
+    ends: Vec<usize>,
+    /// Open addressing, a power of two long, at most half full; [`NONE`] marks a free slot.
+    slots: Vec<u32>,
+}
+
+impl Names {
+    /// The number of `name`, a new one where it was not seen before.
+    pub fn intern(&mut self, name: &str) -> u32 {
+        if self.slots.len() < 2 * (self.ends.len() + 1) {
+            self.grow();
+        }
+        let slot = self.slot(name);
+        if self.slots[slot] == NONE {
+            self.slots[slot] = self.ends.len() as u32;
+            self.text.push_str(name);
+            self.ends.push(self.text.len());
+        }
+        self.slots[slot]
+    }
+
+    /// The number of `name`, where it was seen.
+    pub fn find(&self, name: &str) -> Option<u32> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        Some(self.slots[self.slot(name)]).filter(|&id| id != NONE)
+    }
+
+    /// The name with this number.
+    ///
+    /// # Panics
+    ///
+    /// Where no name has this number.
+    pub fn get(&self, id: u32) -> &str {
+        let id = id as usize;
+        let start = if id == 0 { 0 } else { self.ends[id - 1] };
+        &self.text[start..self.ends[id]]
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// All names, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &str> + '_ {
+        (0..self.len() as u32).map(|id| self.get(id))
+    }
+
+    /// The slot that holds `name`, or the free one where it belongs.
+    fn slot(&self, name: &str) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash(name) & mask;
+        while self.slots[slot] != NONE && self.get(self.slots[slot]) != name {
+            slot = (slot + 1) & mask;
+        }
+        slot
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![NONE; (2 * self.slots.len()).max(64)];
+        let mask = self.slots.len() - 1;
+        for id in 0..self.ends.len() as u32 {
+            let mut slot = hash(self.get(id)) & mask;
+            while self.slots[slot] != NONE {
+                slot = (slot + 1) & mask;
+            }
+            self.slots[slot] = id;
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Names {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let mut table = Self::default();
+        for name in names {
+            table.intern(name);
+        }
+        table
+    }
+}
+
+fn hash(name: &str) -> usize {
+    let mut hasher = FxHasher::default();
+    hasher.write(name.as_bytes());
+    hasher.finish() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_number_while_the_table_grows() {
+        let mut names = Names::default();
+        assert_eq!(names.find("0"), None);
+        for round in 0..2 {
+            for number in 0..5000u32 {
+                assert_eq!(names.intern(&number.to_string()), number, "round {round}");
+            }
+        }
+        assert_eq!(names.len(), 5000);
+        assert_eq!((names.get(0), names.get(4999)), ("0", "4999"));
+        assert_eq!((names.find("77"), names.find("5000")), (Some(77), None));
+    }
+
+    #[test]
+    fn the_empty_name_is_a_name() {
+        let names: Names = ["a", "", "b", ""].into_iter().collect();
+        assert_eq!(names.iter().collect::<Vec<_>>(), ["a", "", "b"]);
+        assert_eq!(names.find(""), Some(1));
+    }
+}

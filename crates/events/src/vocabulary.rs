@@ -1,0 +1,156 @@
+//! The items that a model knows, numbered by popularity, and sessions written in those numbers.
+
+use std::ops::Range;
+
+use crate::{Error, NONE, Names, Sessions, Targets};
+
+/// The items of the training part, numbered from 0 by falling number of events, ties by first
+/// appearance there.
+///
+/// So the order of the numbers is the popularity baseline, the K most frequent items are those
+/// below K, and of two equal scores the smaller number is the more popular item.
+#[derive(Debug, Clone, Default)]
+pub struct Vocabulary {
+    names: Names,
+    counts: Vec<u32>,
+}
+
+impl Vocabulary {
+    /// Counts the items of the training sessions; `names` are those of their log.
+    pub fn from_sessions(train: &Sessions, names: &Names) -> Self {
+        let mut counts = vec![0u32; names.len()];
+        let mut order = Vec::new();
+        for &item in train.items() {
+            let count = &mut counts[item as usize];
+            if *count == 0 {
+                order.push(item);
+            }
+            *count = count.saturating_add(1);
+        }
+        // Stable, so that equal counts keep the order of first appearance.
+        order.sort_by_key(|&item| std::cmp::Reverse(counts[item as usize]));
+        Self {
+            counts: order.iter().map(|&item| counts[item as usize]).collect(),
+            names: order.iter().map(|&item| names.get(item)).collect(),
+        }
+    }
+
+    /// The vocabulary that a model file holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stored`] where a name comes twice, the two lengths differ, or the counts rise or
+    /// hold a zero.
+    pub fn from_parts<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        counts: Vec<u32>,
+    ) -> Result<Self, Error> {
+        let stored = |reason: String| Error::Stored { what: "vocabulary", reason };
+        let mut table = Names::default();
+        for (place, name) in names.into_iter().enumerate() {
+            if table.intern(name) as usize != place {
+                return Err(stored(format!("item {name:?} comes twice")));
+            }
+        }
+        if table.len() != counts.len() {
+            return Err(stored(format!("{} names for {} counts", table.len(), counts.len())));
+        }
+        if !counts.is_sorted_by(|a, b| a >= b) || counts.contains(&0) {
+            return Err(stored("the counts of its items do not fall".to_owned()));
+        }
+        Ok(Self { names: table, counts })
+    }
+
+    /// Number of items V.
+    pub fn len(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// The log's own id of item number `item`.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such item.
+    pub fn name(&self, item: u32) -> &str {
+        self.names.get(item)
+    }
+
+    /// The number of an item by the log's own id.
+    pub fn find(&self, name: &str) -> Option<u32> {
+        self.names.find(name)
+    }
+
+    /// The log's own ids, by number.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// Training events of each item, by number: they never rise.
+    pub fn counts(&self) -> &[u32] {
+        &self.counts
+    }
+
+    /// Writes sessions of any log in the numbers of this vocabulary; `names` are those of that log.
+    pub fn encode(&self, sessions: &Sessions, names: &Names) -> Sequences {
+        let number: Vec<u32> = names.iter().map(|name| self.find(name).unwrap_or(NONE)).collect();
+        let mut offsets = Vec::with_capacity(sessions.len() + 1);
+        offsets.push(0);
+        offsets.extend((0..sessions.len()).map(|session| sessions.range(session).end));
+        Sequences {
+            items: sessions.items().iter().map(|&item| number[item as usize]).collect(),
+            log_items: sessions.items().to_vec(),
+            offsets,
+            starts: sessions.starts().to_vec(),
+            targets: sessions.targets(),
+        }
+    }
+}
+
+/// Sessions in the numbers of a [`Vocabulary`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequences {
+    /// Items of all sessions, one session after the other; [`NONE`] where the vocabulary does not
+    /// know the item, which never happens in the sessions it was counted from.
+    pub items: Vec<u32>,
+    /// The same items in the numbers of their log.
+    pub log_items: Vec<u32>,
+    /// Session `s` is `items[offsets[s]..offsets[s + 1]]`.
+    pub offsets: Vec<usize>,
+    /// Time of the first event of each session, milliseconds since 1970; empty without times.
+    /// Sessions stand in this order.
+    pub starts: Vec<i64>,
+    /// Which positions are asked for.
+    pub targets: Targets,
+}
+
+impl Sequences {
+    /// Number of sessions.
+    pub fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where a session lies.
+    pub fn range(&self, session: usize) -> Range<usize> {
+        self.offsets[session]..self.offsets[session + 1]
+    }
+
+    /// The items of a session.
+    pub fn get(&self, session: usize) -> &[u32] {
+        &self.items[self.range(session)]
+    }
+
+    /// All sessions.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u32]> + '_ {
+        (0..self.len()).map(|session| self.get(session))
+    }
+}
