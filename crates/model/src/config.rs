@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 /// A configuration that cannot be built, with the key and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("model.{key}: {problem}; {remedy}")]
+#[error("{section}.{key}: {problem}; {remedy}")]
 pub struct ConfigError {
-    /// The key under `[model]`, such as `dropout.input`.
+    /// The table that the key stands in: `model` or `optimizer`.
+    pub section: &'static str,
+    /// The key in that table, such as `dropout.input`.
     pub key: String,
     /// What is wrong with it.
     pub problem: String,
@@ -259,7 +261,12 @@ impl ModelConfig {
 }
 
 fn error(key: &str, problem: &str, remedy: &str) -> ConfigError {
-    ConfigError { key: key.to_owned(), problem: problem.to_owned(), remedy: remedy.to_owned() }
+    ConfigError {
+        section: "model",
+        key: key.to_owned(),
+        problem: problem.to_owned(),
+        remedy: remedy.to_owned(),
+    }
 }
 
 #[cfg(test)]

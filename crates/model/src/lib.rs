@@ -1,16 +1,36 @@
 //! The model: from item ids to scores, and back.
+//!
+//! ```text
+//!     events as item ids ──► Batch ──► Trainer::step   loss, gradients, Adam
+//!                                 └──► Scorer::score   scores of all items
+//! ```
+//!
+//! [`ModelConfig`] says what a model is made of, [`Parameters`] what it learns, [`Device`] what a
+//! machine must be able to do. `network` holds the forward pass and, written out by hand beside it,
+//! the backward pass; both are written once and run on every machine.
 
 #![forbid(unsafe_code)]
 
 mod batch;
+mod candidates;
 mod config;
 mod device;
+mod model;
+mod network;
+mod optimizer;
 mod parameters;
+mod scorer;
 mod streams;
+mod trainer;
 
 pub use batch::{Batch, Wanted};
 pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout};
 pub use device::{Device, LstmStart};
+pub use model::{BatchError, Model};
+pub use network::{Gradients, StepContext, Workspace};
+pub use optimizer::{NotFinite, OptimizerConfig};
 pub use parameters::{
     AttentionParameters, Form, Parameters, ReadoutParameters, Spec, Touched, Update, catalogue,
 };
+pub use scorer::{Scorer, Scores};
+pub use trainer::{StepReport, Trainer, TrainingError};

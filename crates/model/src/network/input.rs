@@ -1,0 +1,135 @@
+//! How items enter.
+//!
+//! ```text
+//!     embedding   x = scale · E[id] / ‖E[id]‖        (x = E[id] where scale is 0)
+//!                 into the first layer: dropout(x)
+//!     one-hot     the first layer's pre-activations hold w_xᵀ[id], or the running mean of these:
+//!                 the same as w_x times the counts of the session so far, divided by their sum
+//! ```
+
+use layout::{Accumulate, LstmTape};
+
+use super::Pass;
+use crate::streams::DROPOUT_INPUT;
+use crate::{Device, Parameters};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tape<M> {
+    /// The rows as the table has them, `[N, E]`; one-hot: `[N, 4H]`.
+    gathered: M,
+    /// Their lengths, `[N, 1]`.
+    norm: M,
+    /// The items as the readout sees them, `[N, E]`; not used where `gathered` is that already.
+    scaled: M,
+    /// What enters the first layer, `[N, E]`; not used where nothing drops.
+    dropped: M,
+    /// ∂L/∂x, `[N, E]`: first what the readout sends, then the sum.
+    dx: M,
+    /// ∂L/∂dropout(x), `[N, E]`.
+    dentering: M,
+    /// The gradient of the gathered rows.
+    dgathered: M,
+}
+
+impl<M> Tape<M> {
+    /// The items as the readout sees them, `[N, E]`.
+    pub(super) fn x<D: Device<Matrix = M>>(&self, pass: &Pass<'_, D>) -> &M {
+        if pass.config.input_scale > 0.0 { &self.scaled } else { &self.gathered }
+    }
+
+    /// What enters the first layer, `[N, E]`; `None` where its pre-activations are set already.
+    pub(super) fn entering<D: Device<Matrix = M>>(&self, pass: &Pass<'_, D>) -> Option<&M> {
+        match pass.config.input {
+            crate::Input::OneHot => None,
+            crate::Input::Embedding if pass.drops(pass.config.dropout.input) => Some(&self.dropped),
+            crate::Input::Embedding => Some(self.x(pass)),
+        }
+    }
+
+    /// Where the readout leaves its share of ∂L/∂x: the first to write there.
+    pub(super) fn x_and_dx<D: Device<Matrix = M>>(&mut self, pass: &Pass<'_, D>) -> (&M, &mut M) {
+        let x = if pass.config.input_scale > 0.0 { &self.scaled } else { &self.gathered };
+        (x, &mut self.dx)
+    }
+
+    /// What entered the first layer, and where its gradient goes.
+    pub(super) fn entering_and_gradient<D: Device<Matrix = M>>(
+        &mut self,
+        pass: &Pass<'_, D>,
+    ) -> (Option<&M>, Option<&mut M>) {
+        let x = if pass.config.input_scale > 0.0 { &self.scaled } else { &self.gathered };
+        match pass.config.input {
+            crate::Input::OneHot => (None, None),
+            crate::Input::Embedding if pass.drops(pass.config.dropout.input) => {
+                (Some(&self.dropped), Some(&mut self.dentering))
+            }
+            crate::Input::Embedding => (Some(x), Some(&mut self.dentering)),
+        }
+    }
+}
+
+/// `first` is the tape of the first layer, whose start is set.
+pub(super) fn forward<D: Device>(
+    pass: &Pass<'_, D>,
+    embedding: Option<&D::Matrix>,
+    w_x: &D::Matrix,
+    tape: &mut Tape<D::Matrix>,
+    first: &mut LstmTape<D::Matrix>,
+) {
+    let (device, config, ids) = (pass.device, pass.config, pass.batch.ids());
+    let Some(table) = embedding else {
+        if config.running_mean {
+            device.embedding_forward(w_x, ids, &mut tape.gathered);
+            device.running_mean_forward(pass.batch.steps(), &tape.gathered, &mut first.a);
+        } else {
+            device.embedding_forward(w_x, ids, &mut first.a);
+        }
+        return;
+    };
+    device.embedding_forward(table, ids, &mut tape.gathered);
+    if config.input_scale > 0.0 {
+        let Tape { gathered, scaled, norm, .. } = tape;
+        device.normalize_forward(config.input_scale, gathered, scaled, norm);
+    }
+    if pass.drops(config.dropout.input) {
+        let Tape { gathered, scaled, dropped, .. } = tape;
+        let x = if config.input_scale > 0.0 { &*scaled } else { &*gathered };
+        device.add(x, Accumulate::Replace, dropped);
+        pass.dropout(config.dropout.input, DROPOUT_INPUT, dropped);
+    }
+}
+
+/// `dz` is the gradient of the first layer's pre-activations, read where the input is one-hot. The
+/// tape holds what the first layer and, with attention, the readout have sent.
+pub(super) fn backward<D: Device>(
+    pass: &Pass<'_, D>,
+    tape: &mut Tape<D::Matrix>,
+    dz: &D::Matrix,
+    grads: &mut Parameters<D::Matrix>,
+) {
+    let (device, config, ids) = (pass.device, pass.config, pass.batch.ids());
+    let Tape { scaled, norm, dx, dentering, dgathered, .. } = tape;
+    let Some(dtable) = grads.embedding.as_mut() else {
+        let dtable = &mut grads.lstm[0].w_x;
+        if config.running_mean {
+            device.running_mean_backward(pass.batch.steps(), dz, dgathered);
+            device.embedding_backward(ids, dgathered, dtable);
+        } else {
+            device.embedding_backward(ids, dz, dtable);
+        }
+        return;
+    };
+    pass.dropout(config.dropout.input, DROPOUT_INPUT, dentering);
+    let dx = if config.readout == crate::Readout::Attention {
+        device.add(dentering, Accumulate::Add, dx);
+        dx
+    } else {
+        dentering
+    };
+    if config.input_scale > 0.0 {
+        device.normalize_backward(config.input_scale, scaled, norm, dx, dgathered);
+        device.embedding_backward(ids, dgathered, dtable);
+    } else {
+        device.embedding_backward(ids, dx, dtable);
+    }
+}

@@ -1,0 +1,95 @@
+//! The LSTM layers, one on the other; between two of them, dropout.
+
+use layout::{LstmParams, LstmTape};
+
+use super::{Gradients, Pass, input};
+use crate::streams::DROPOUT_LAYER;
+use crate::{Device, LstmStart};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tape<M> {
+    layers: Vec<LstmTape<M>>,
+    /// What layer l passes on to layer l + 1, `[N, H]`.
+    passed: Vec<M>,
+    /// Where the states after each position stand in a tape's slots.
+    slots: Vec<u32>,
+    /// ∂L/∂h of the layer that backward has come to, and of the one below it, `[N, H]`.
+    dh: [M; 2],
+    dz: M,
+    start: LstmStart<M>,
+}
+
+impl<M: Clone + Default> Tape<M> {
+    /// Gives every layer the shape of the batch, each row starting from zero.
+    pub(super) fn start<D: Device<Matrix = M>>(&mut self, pass: &Pass<'_, D>) {
+        let steps = pass.batch.steps();
+        self.layers.resize_with(pass.config.layers, LstmTape::default);
+        self.passed.resize_with(pass.config.layers - 1, M::default);
+        for layer in &mut self.layers {
+            pass.device.start(layer, steps, pass.config.hidden);
+        }
+        self.slots.clear();
+        self.slots.extend(steps.batch() as u32..steps.slots() as u32);
+    }
+
+    /// The tape of the lowest layer.
+    pub(super) fn first(&mut self) -> &mut LstmTape<M> {
+        &mut self.layers[0]
+    }
+
+    /// The states of the highest layer, in slots, `[B + N, H]`.
+    pub(super) fn top(&self) -> &M {
+        &self.layers[self.layers.len() - 1].h
+    }
+
+    /// The gradient of the lowest layer's pre-activations, `[N, 4H]`.
+    pub(super) fn dz(&self) -> &M {
+        &self.dz
+    }
+}
+
+/// `x` is what enters the first layer, or `None` where its pre-activations are set.
+pub(super) fn forward<D: Device>(
+    pass: &Pass<'_, D>,
+    layers: &[LstmParams<D::Matrix>],
+    x: Option<&D::Matrix>,
+    tape: &mut Tape<D::Matrix>,
+) {
+    let (device, steps) = (pass.device, pass.batch.steps());
+    for (l, params) in layers.iter().enumerate() {
+        let x = if l == 0 { x } else { Some(&tape.passed[l - 1]) };
+        device.lstm_forward(params, x, steps, &mut tape.layers[l]);
+        if let Some(passed) = tape.passed.get_mut(l) {
+            device.gather(&tape.layers[l].h, &tape.slots, passed);
+            pass.dropout(pass.config.dropout.layers, DROPOUT_LAYER + l as u32, passed);
+        }
+    }
+}
+
+/// `dh` is what the readout sends to the highest layer, `[N, H]`. The gradient of what entered the
+/// lowest goes to the input's tape; where nothing did, `dz` is its place.
+pub(super) fn backward<D: Device>(
+    pass: &Pass<'_, D>,
+    layers: &[LstmParams<D::Matrix>],
+    tape: &mut Tape<D::Matrix>,
+    input: &mut input::Tape<D::Matrix>,
+    dh: &D::Matrix,
+    gradients: &mut Gradients<D::Matrix>,
+) {
+    let (device, steps) = (pass.device, pass.batch.steps());
+    let Tape { layers: tapes, passed, dh: [dh_here, dh_below], dz, start, .. } = tape;
+    for (l, params) in layers.iter().enumerate().rev() {
+        let grads = &mut gradients.values.lstm[l];
+        let dh = if l + 1 == layers.len() { dh } else { &*dh_here };
+        if l == 0 {
+            let (x, dx) = input.entering_and_gradient(pass);
+            device.lstm_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, start);
+        } else {
+            let x = Some(&passed[l - 1]);
+            let dx = Some(&mut *dh_below);
+            device.lstm_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, start);
+            pass.dropout(pass.config.dropout.layers, DROPOUT_LAYER + (l - 1) as u32, dh_below);
+            std::mem::swap(dh_here, dh_below);
+        }
+    }
+}

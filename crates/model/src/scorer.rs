@@ -1,0 +1,134 @@
+//! Answers: pictures of sessions, and the scores of all items.
+
+use layout::Accumulate;
+
+use crate::network::{Table, Workspace};
+use crate::{Batch, BatchError, Device, Model};
+
+/// Scores of every item for some wanted positions, in the memory of the host.
+#[derive(Debug, Clone, Default)]
+pub struct Scores {
+    values: Vec<f32>,
+    items: usize,
+}
+
+impl Scores {
+    /// Number of wanted positions.
+    pub fn rows(&self) -> usize {
+        self.values.len().checked_div(self.items).unwrap_or(0)
+    }
+
+    /// The scores of all items for one of them.
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.items..][..self.items]
+    }
+}
+
+/// A model that answers. What does not depend on the question (the item table with rows of length
+/// one) is made once.
+///
+/// An answer is a function of its prefix alone, to the last bit: whatever else is in the batch.
+pub struct Scorer<'m, D: Device> {
+    model: &'m Model<D>,
+    workspace: Workspace<D::Matrix>,
+    table: Option<Table<D::Matrix>>,
+    bias: D::Matrix,
+    repeat: Vec<f32>,
+    chunk: D::Matrix,
+    scores: D::Matrix,
+    host: Scores,
+}
+
+/// About how many scores are made at a time: 16 MiB of them.
+const CHUNK: usize = 1 << 22;
+
+impl<'m, D: Device> Scorer<'m, D> {
+    /// Prepares a model for answers.
+    pub fn new(model: &'m Model<D>) -> Self {
+        let (device, parameters) = (model.device(), model.parameters());
+        let mut bias = D::Matrix::default();
+        match &parameters.output_bias {
+            Some(learned) => device.add(learned, Accumulate::Replace, &mut bias),
+            None => {
+                device.resize(&mut bias, model.items(), 1);
+                device.fill(&mut bias, 0.0);
+            }
+        }
+        let table = (model.config().temperature > 0.0).then(|| {
+            let mut table = Table::default();
+            device.run(|| table.prepare(device, item_table(model)));
+            table
+        });
+        Self {
+            model,
+            workspace: Workspace::default(),
+            table,
+            bias,
+            repeat: parameters.repeat_bias.as_ref().map_or(Vec::new(), |r| device.download(r)),
+            chunk: D::Matrix::default(),
+            scores: D::Matrix::default(),
+            host: Scores::default(),
+        }
+    }
+
+    /// The picture of each wanted position as the scores see it, `[W, D]`, row after row in the
+    /// order of [`Batch::origins`].
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`] where the batch holds an unknown item.
+    pub fn represent(&mut self, batch: &Batch) -> Result<Vec<f32>, BatchError> {
+        if batch.is_empty() {
+            return self.model.check(batch).map(|()| Vec::new());
+        }
+        let pictures = self.model.pictures(batch, &mut self.workspace)?;
+        Ok(self.model.device().download(pictures))
+    }
+
+    /// Scores all items for each wanted position and shows them some positions at a time: `visit`
+    /// gets the number of the first and their scores. Scores are logits: temperature, biases and
+    /// repeat bias are in them.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`] where the batch holds an unknown item.
+    pub fn score(
+        &mut self,
+        batch: &Batch,
+        mut visit: impl FnMut(usize, &Scores),
+    ) -> Result<(), BatchError> {
+        let (model, device) = (self.model, self.model.device());
+        if batch.is_empty() {
+            return model.check(batch);
+        }
+        let pictures = model.pictures(batch, &mut self.workspace)?;
+        let table = self.table.as_ref().map_or_else(|| item_table(model), |table| &table.rows);
+        let wanted = batch.wanted().len();
+        let rows = (CHUNK / model.items()).clamp(1, wanted);
+        let Self { bias, repeat, chunk, scores, host, .. } = self;
+        for first in (0..wanted).step_by(rows) {
+            let range = first as u32..(first + rows).min(wanted) as u32;
+            device.run(|| {
+                device.gather(pictures, &range.clone().collect::<Vec<_>>(), chunk);
+                device.scores(chunk, table, bias, scores);
+                device.download_into(scores, &mut host.values);
+            });
+            host.items = model.items();
+            for (row, w) in range.enumerate() {
+                let scores = &mut host.values[row * host.items..][..host.items];
+                for (item, lag) in batch.repeats(w as usize) {
+                    scores[item as usize] += repeat[usize::from(lag)];
+                }
+            }
+            visit(first, host);
+        }
+        Ok(())
+    }
+}
+
+/// The rows that pictures are compared with.
+fn item_table<D: Device>(model: &Model<D>) -> &D::Matrix {
+    let parameters = model.parameters();
+    let table = parameters.output.as_ref().or(parameters.embedding.as_ref());
+    table.expect("a model without an embedding has an output table")
+}
