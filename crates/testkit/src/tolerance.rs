@@ -7,16 +7,17 @@ use crate::Tolerance;
 /// a mistake in a formula is off by 1e-3 and more.
 pub const GRADIENT: f64 = 1e-9;
 
-/// PyTorch in f64. Both sides round in another order; a sum of a hundred terms of size one leaves
-/// about 1e-14.
-pub const GOLDEN_F64: Tolerance = Tolerance { absolute: 1e-13, relative: 1e-12 };
+/// PyTorch in f64. Both sides round in another order. Worst seen: 1 % of it, near 1e-15; another C
+/// library's `exp` and `tanh` may add a few ulp.
+pub const GOLDEN_F64: Tolerance = Tolerance { absolute: 1e-13, relative: 1e-13 };
 
-/// PyTorch in f32: the same, with an ε that is 5e8 times as large.
+/// PyTorch in f32: the same, with an ε that is 5e8 times as large. Worst seen: 23 % of it, AdamW
+/// after 20 steps.
 pub const GOLDEN_F32: Tolerance = Tolerance { absolute: 2e-6, relative: 2e-6 };
 
 /// Adam in f64 with constants that single precision only approximates: `1 − βᵗ` is handed over in
-/// f32, and 1 − 0.999 is off by up to half an ulp of 1e-3.
-pub const ADAM_ROUNDED: Tolerance = Tolerance { absolute: 1e-6, relative: 1e-6 };
+/// f32, off by half an ulp, and every step of 1e-2 carries that on. Worst seen: 8 % of it.
+pub const ADAM_ROUNDED: Tolerance = Tolerance { absolute: 1e-8, relative: 1e-8 };
 
 /// What parity allows beyond twice the error of the plain reference, in ulp (f32) of the tensor's
 /// largest entry: where the plain sum is exact by luck, one that is rounded once or twice may pass.

@@ -1,0 +1,370 @@
+//! We agree with PyTorch: forward, every gradient, the optimisers, ten losses of a training.
+//!
+//! The files are made by `golden/make_golden.py`. Each test has a body that knows the case and the
+//! tolerance, and a function that knows the machine; another machine needs another function only.
+
+use layout::{LstmParams, LstmTape, SoftmaxTask, Steps};
+use ndarray::{Array2, ArrayView2};
+use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
+use testkit::{
+    AdamGolden, CrossEntropyGolden, Golden, LayerGrads, LstmGolden, LstmInputs, LstmOutcome,
+    Precision, Tolerance, TrainingGolden, TrainingParams, assert_close, nan, tolerance,
+};
+
+// --- LSTM -----------------------------------------------------------------------------------
+
+#[test]
+fn lstm_of_one_layer() {
+    lstm("lstm_one_layer", 1, reference_lstm::<f64>);
+    lstm("lstm_one_layer", 1, reference_lstm::<f32>);
+}
+
+#[test]
+fn lstm_of_two_layers() {
+    lstm("lstm_two_layers", 2, reference_lstm::<f64>);
+    lstm("lstm_two_layers", 2, reference_lstm::<f32>);
+}
+
+#[test]
+fn lstm_over_rows_of_different_lengths() {
+    lstm("lstm_packed", 2, reference_lstm::<f64>);
+    lstm("lstm_packed", 2, reference_lstm::<f32>);
+}
+
+fn lstm<S: Precision>(
+    name: &str,
+    layers: usize,
+    machine: impl Fn(&Steps, &LstmInputs<S>) -> LstmOutcome<S>,
+) {
+    let golden = LstmGolden::open(name, layers);
+    let steps = Steps::from_lengths(&golden.lengths);
+    let worst = machine(&steps, &golden.inputs).assert_close(&golden.outcome, S::GOLDEN);
+    report::<S>(name, worst);
+}
+
+/// A stack is a loop over layers, upwards and then downwards.
+fn reference_lstm<S: Precision>(steps: &Steps, inputs: &LstmInputs<S>) -> LstmOutcome<S> {
+    let hidden = inputs.dh.ncols();
+    let mut tapes: Vec<LstmTape<Array2<S>>> = Vec::new();
+    let mut x = inputs.x.clone();
+    for layer in &inputs.layers {
+        let params = LstmParams { w_x: layer.w_x.view(), w_h: layer.w_h.view(), b: layer.b.view() };
+        let mut tape = tape_from(steps, &layer.h_0, &layer.c_0);
+        let mut views =
+            LstmTape { a: tape.a.view_mut(), c: tape.c.view_mut(), h: tape.h.view_mut() };
+        reference::sequence_forward(&params, Some(x.view()), steps, &mut views);
+        x = hidden_states(steps, &tape.h);
+        tapes.push(tape);
+    }
+    let h = x;
+
+    let mut dh_above = inputs.dh.clone();
+    let mut layers = Vec::new();
+    for (k, layer) in inputs.layers.iter().enumerate().rev() {
+        // What reaches the last hidden state of a row arrives at the row's last position.
+        for b in 0..steps.batch() {
+            let mut last = dh_above.row_mut(steps.last(b));
+            last += &layer.dh_last.row(b);
+        }
+        let x = match k {
+            0 => inputs.x.clone(),
+            _ => hidden_states(steps, &tapes[k - 1].h),
+        };
+        let params = LstmParams { w_x: layer.w_x.view(), w_h: layer.w_h.view(), b: layer.b.view() };
+        let tape = LstmTape { a: tapes[k].a.view(), c: tapes[k].c.view(), h: tapes[k].h.view() };
+        let (mut dw_x, mut dw_h) = (Array2::zeros(layer.w_x.dim()), Array2::zeros(layer.w_h.dim()));
+        let (mut db, mut dz) = (Array2::zeros(layer.b.dim()), nan(tape.a.dim()));
+        let (mut dx, mut dh_0, mut dc_0) =
+            (nan(x.dim()), nan(layer.h_0.dim()), nan(layer.c_0.dim()));
+        let mut grads = SequenceGrads {
+            params: LstmParams { w_x: dw_x.view_mut(), w_h: dw_h.view_mut(), b: db.view_mut() },
+            dz: dz.view_mut(),
+            dx: Some(dx.view_mut()),
+            dh_0: dh_0.view_mut(),
+            dc_0: dc_0.view_mut(),
+        };
+        let arrivals = Arrivals { dh_above: dh_above.view(), dc_last: Some(layer.dc_last.view()) };
+        let mut scratch = SequenceScratch::new(steps.batch(), hidden);
+        reference::sequence_backward(
+            &params,
+            Some(x.view()),
+            steps,
+            &tape,
+            arrivals,
+            &mut grads,
+            &mut scratch,
+        );
+        let (h_last, c_last) = (last_slots(steps, tape.h), last_slots(steps, tape.c));
+        layers.push(LayerGrads { h_last, c_last, dw_x, dw_h, db, dh_0, dc_0 });
+        dh_above = dx;
+    }
+    layers.reverse();
+    LstmOutcome { h, dx: dh_above, layers }
+}
+
+/// A tape with a start; whatever forward has to fill is NaN.
+fn tape_from<S: Precision>(steps: &Steps, h_0: &Array2<S>, c_0: &Array2<S>) -> LstmTape<Array2<S>> {
+    let hidden = h_0.ncols();
+    let mut tape = LstmTape {
+        a: nan((steps.positions(), layout::GATES * hidden)),
+        c: nan((steps.slots(), hidden)),
+        h: nan((steps.slots(), hidden)),
+    };
+    for b in 0..steps.batch() {
+        tape.h.row_mut(b).assign(&h_0.row(b));
+        tape.c.row_mut(b).assign(&c_0.row(b));
+    }
+    tape
+}
+
+/// Slots 1 … T of a state: one row a position.
+fn hidden_states<S: Precision>(steps: &Steps, slots: &Array2<S>) -> Array2<S> {
+    Array2::from_shape_fn((steps.positions(), slots.ncols()), |(p, j)| {
+        slots[[steps.batch() + p, j]]
+    })
+}
+
+/// The state of every row after its last step.
+fn last_slots<S: Precision>(steps: &Steps, slots: ArrayView2<'_, S>) -> Array2<S> {
+    Array2::from_shape_fn((steps.batch(), slots.ncols()), |(b, j)| {
+        slots[[steps.batch() + steps.last(b), j]]
+    })
+}
+
+// --- cross-entropy --------------------------------------------------------------------------
+
+#[test]
+fn cross_entropy() {
+    for case in ["plain", "smooth"] {
+        softmax(case, reference_softmax::<f64>);
+        softmax(case, reference_softmax::<f32>);
+    }
+}
+
+/// The loss, dq, dtable and dcolumn_bias.
+type SoftmaxOutcome<S> = (f64, Array2<S>, Array2<S>, Array2<S>);
+
+fn softmax<S: Precision>(
+    case: &str,
+    machine: impl Fn(&CrossEntropyGolden<S>) -> SoftmaxOutcome<S>,
+) {
+    let golden = CrossEntropyGolden::<S>::open(case);
+    let (loss, dq, dtable, dcolumn_bias) = machine(&golden);
+    let scalar = |value: f64| Array2::from_elem((1, 1), value);
+    let worst = [
+        assert_close("loss", scalar(loss).view(), scalar(golden.loss).view(), S::GOLDEN),
+        assert_close("dq", dq.view(), golden.dq.view(), S::GOLDEN),
+        assert_close("dtable", dtable.view(), golden.dtable.view(), S::GOLDEN),
+        assert_close("dcolumn_bias", dcolumn_bias.view(), golden.dcolumn_bias.view(), S::GOLDEN),
+    ];
+    report::<S>(case, worst.into_iter().fold(0.0, f64::max));
+}
+
+fn reference_softmax<S: Precision>(golden: &CrossEntropyGolden<S>) -> SoftmaxOutcome<S> {
+    let task = SoftmaxTask {
+        weight: &golden.weight,
+        smoothing: golden.smoothing,
+        ..plain_task(&golden.target, golden.table.nrows())
+    };
+    reference_softmax_loss(&golden.table, &golden.column_bias, &golden.q, &task)
+}
+
+/// Every column a candidate, nothing that bends the scores.
+fn plain_task(target: &[u32], columns: usize) -> SoftmaxTask<'_> {
+    SoftmaxTask {
+        target,
+        weight: &[],
+        shift: &[],
+        shared: columns,
+        smoothing: 0.0,
+        column_share: &[],
+        repeat_offsets: &[],
+        repeat_columns: &[],
+        repeat_lags: &[],
+    }
+}
+
+fn reference_softmax_loss<S: Precision>(
+    table: &Array2<S>,
+    column_bias: &Array2<S>,
+    q: &Array2<S>,
+    task: &SoftmaxTask<'_>,
+) -> SoftmaxOutcome<S> {
+    let no_lags = Array2::zeros((1, 0));
+    let params = SoftmaxParams {
+        table: table.view(),
+        column_bias: column_bias.view(),
+        repeat_bias: no_lags.view(),
+    };
+    let (mut dq, mut dtable, mut dcolumn_bias) =
+        (nan(q.dim()), nan(table.dim()), nan(column_bias.dim()));
+    let mut drepeat_bias = no_lags.clone();
+    let mut grads = SoftmaxParams {
+        table: dtable.view_mut(),
+        column_bias: dcolumn_bias.view_mut(),
+        repeat_bias: drepeat_bias.view_mut(),
+    };
+    let mut scratch = vec![S::nan(); table.nrows()];
+    let loss =
+        reference::softmax_loss(&params, q.view(), task, dq.view_mut(), &mut grads, &mut scratch);
+    (loss, dq, dtable, dcolumn_bias)
+}
+
+// --- optimiser ------------------------------------------------------------------------------
+
+#[test]
+fn adam_with_constants_that_f32_holds() {
+    for case in ["exact", "exact_l2", "exact_w"] {
+        adam(case, f64::GOLDEN, reference_adam::<f64>);
+        adam(case, f32::GOLDEN, reference_adam::<f32>);
+    }
+}
+
+#[test]
+fn adam_with_the_usual_constants() {
+    for case in ["adam", "adam_l2", "adamw"] {
+        adam(case, tolerance::ADAM_ROUNDED, reference_adam::<f64>);
+        adam(case, f32::GOLDEN, reference_adam::<f32>);
+    }
+}
+
+fn adam<S: Precision>(
+    case: &str,
+    tolerance: Tolerance,
+    machine: impl Fn(&AdamGolden<S>) -> Array2<S>,
+) {
+    let golden = AdamGolden::<S>::open(case);
+    let path = machine(&golden);
+    report::<S>(case, assert_close(case, path.view(), golden.path.view(), tolerance));
+}
+
+/// The parameter after each step, a row each.
+fn reference_adam<S: Precision>(golden: &AdamGolden<S>) -> Array2<S> {
+    let shape = golden.start.dim();
+    let (mut w, mut m, mut v) = (golden.start.clone(), Array2::zeros(shape), Array2::zeros(shape));
+    let mut path = nan(golden.path.dim());
+    for (k, gradient) in golden.gradients.rows().into_iter().enumerate() {
+        let gradient = gradient.to_shape(shape).expect("a row holds one gradient");
+        let step = golden.step(k + 1);
+        reference::adam(&step, gradient.view(), w.view_mut(), m.view_mut(), v.view_mut());
+        path.row_mut(k).assign(&w.flatten());
+    }
+    path
+}
+
+// --- training -------------------------------------------------------------------------------
+
+#[test]
+fn ten_losses_of_a_training() {
+    training(reference_training::<f64>);
+    training(reference_training::<f32>);
+}
+
+fn training<S: Precision>(
+    machine: impl Fn(&TrainingGolden<S>) -> (Vec<S>, TrainingParams<Array2<S>>),
+) {
+    let mut golden = TrainingGolden::<S>::open();
+    let (losses, mut after) = machine(&golden);
+    let losses = ArrayView2::from_shape((1, losses.len()), &losses).expect("one row");
+    let mut worst = assert_close("losses", losses, golden.losses.view(), S::GOLDEN);
+    for ((name, found), (_, expected)) in after.each_mut().into_iter().zip(golden.after.each_mut())
+    {
+        worst = worst.max(assert_close(name, found.view(), expected.view(), S::GOLDEN));
+    }
+    report::<S>("training", worst);
+}
+
+fn reference_training<S: Precision>(
+    golden: &TrainingGolden<S>,
+) -> (Vec<S>, TrainingParams<Array2<S>>) {
+    let steps = Steps::from_lengths(&golden.lengths);
+    let weight = vec![1.0; steps.positions()];
+    let mut params = golden.params.clone();
+    let mut m = params.map(|w| Array2::zeros(w.dim()));
+    let mut v = m.clone();
+    let mut losses = Vec::new();
+    for k in 0..golden.losses.ncols() {
+        let (loss, mut grads) = reference_gradients(golden, &steps, &weight, &params);
+        losses.push(S::from(loss).expect("a loss is a number"));
+
+        let step = golden.step(k + 1);
+        let entries = params.each_mut().into_iter().zip(grads.each_mut());
+        for (((_, w), (_, dw)), ((_, m), (_, v))) in
+            entries.zip(m.each_mut().into_iter().zip(v.each_mut()))
+        {
+            reference::adam(&step, dw.view(), w.view_mut(), m.view_mut(), v.view_mut());
+        }
+    }
+    (losses, params)
+}
+
+/// One forward and one backward pass of the next-item model.
+fn reference_gradients<S: Precision>(
+    golden: &TrainingGolden<S>,
+    steps: &Steps,
+    weight: &[f32],
+    params: &TrainingParams<Array2<S>>,
+) -> (f64, TrainingParams<Array2<S>>) {
+    let hidden = params.w_h.ncols();
+    let start = Array2::zeros((steps.batch(), hidden));
+    let mut grads = params.map(|w| Array2::zeros(w.dim()));
+
+    let mut x = nan((steps.positions(), hidden));
+    reference::embedding_forward(params.table.view(), &golden.ids, x.view_mut());
+    let lstm = LstmParams { w_x: params.w_x.view(), w_h: params.w_h.view(), b: params.b.view() };
+    let mut tape = tape_from(steps, &start, &start);
+    let mut views = LstmTape { a: tape.a.view_mut(), c: tape.c.view_mut(), h: tape.h.view_mut() };
+    reference::sequence_forward(&lstm, Some(x.view()), steps, &mut views);
+    let q = hidden_states(steps, &tape.h);
+    let task = SoftmaxTask { weight, ..plain_task(&golden.target, params.table.nrows()) };
+    let (loss, dq, dtable, dcolumn_bias) =
+        reference_softmax_loss(&params.table, &params.column_bias, &q, &task);
+
+    let (mut dz, mut dx) = (nan(tape.a.dim()), nan(x.dim()));
+    let (mut dh_0, mut dc_0) = (nan(start.dim()), nan(start.dim()));
+    let mut lstm_grads = SequenceGrads {
+        params: LstmParams {
+            w_x: grads.w_x.view_mut(),
+            w_h: grads.w_h.view_mut(),
+            b: grads.b.view_mut(),
+        },
+        dz: dz.view_mut(),
+        dx: Some(dx.view_mut()),
+        dh_0: dh_0.view_mut(),
+        dc_0: dc_0.view_mut(),
+    };
+    reference::sequence_backward(
+        &lstm,
+        Some(x.view()),
+        steps,
+        &LstmTape { a: tape.a.view(), c: tape.c.view(), h: tape.h.view() },
+        Arrivals { dh_above: dq.view(), dc_last: None },
+        &mut lstm_grads,
+        &mut SequenceScratch::new(steps.batch(), hidden),
+    );
+    // The table is read twice: as the input's embedding and as the candidates of the softmax.
+    grads.table.assign(&dtable);
+    reference::embedding_backward(&golden.ids, dx.view(), grads.table.view_mut());
+    grads.column_bias.assign(&dcolumn_bias);
+    (loss, grads)
+}
+
+// --------------------------------------------------------------------------------------------
+
+/// How close it was, for the record beside the tolerances; shown by `--nocapture`.
+fn report<S: Precision>(case: &str, worst: f64) {
+    println!("{case} in {}: worst entry at {:.1} % of its allowance", S::NAME, 100.0 * worst);
+}
+
+#[test]
+fn every_file_says_where_it_comes_from() {
+    let files = ["lstm_one_layer", "lstm_two_layers", "lstm_packed", "cross_entropy", "adam"];
+    for name in files.into_iter().chain(["training"]) {
+        let made_by = Golden::open(name).made_by();
+        assert!(
+            made_by.starts_with("tests/golden/make_golden.py, PyTorch 2.")
+                && made_by.contains("seed"),
+            "{name}: {made_by}"
+        );
+    }
+}
