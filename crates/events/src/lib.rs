@@ -25,6 +25,7 @@ mod log;
 mod names;
 mod read;
 mod sessions;
+pub mod simulator;
 mod split;
 pub mod time;
 mod vocabulary;
