@@ -157,3 +157,57 @@ fn lag(t: usize, j: usize, lags: usize) -> usize {
 fn root<S: NdFloat>(width: usize) -> S {
     real::<S>(width as f64).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+    use testkit::{nan, wave};
+
+    use super::*;
+
+    /// The bias of lag 1 outweighs everything: each position looks at the one before it.
+    #[test]
+    fn weights_lie_step_after_step_row_after_row_j_rising() {
+        let steps = Steps::from_lengths(&[3, 2]);
+        let zeros = Array2::<f64>::zeros((5, 2));
+        let value = array![[1.0], [10.0], [2.0], [20.0], [3.0]];
+        let mut weights = nan((1, attention_weights(&steps)));
+        let mut context = nan((5, 1));
+        attention_forward(
+            &steps,
+            zeros.view(),
+            zeros.view(),
+            value.view(),
+            array![[0.0, 1e4, 0.0]].view(),
+            weights.view_mut(),
+            context.view_mut(),
+        );
+        assert_eq!(weights, array![[1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0]]);
+        assert_eq!(context, array![[1.0], [10.0], [1.0], [10.0], [2.0]]);
+    }
+
+    #[test]
+    fn what_comes_later_changes_nothing_before() {
+        let steps = Steps::from_lengths(&[4, 2]);
+        let context = |value: &Array2<f64>, key: &Array2<f64>| {
+            let (mut weights, mut context) = (nan((1, attention_weights(&steps))), nan((6, 3)));
+            attention_forward(
+                &steps,
+                wave((6, 2), 0.1).view(),
+                key.view(),
+                value.view(),
+                array![[0.3, -0.2]].view(),
+                weights.view_mut(),
+                context.view_mut(),
+            );
+            context
+        };
+        let (value, key) = (wave((6, 3), 0.5), wave((6, 2), 0.9));
+        let (mut later_value, mut later_key) = (value.clone(), key.clone());
+        later_value.row_mut(5).fill(7.0);
+        later_key.row_mut(5).fill(7.0);
+        let (one, other) = (context(&value, &key), context(&later_value, &later_key));
+        let changed: Vec<_> = (0..6).filter(|&p| one.row(p) != other.row(p)).collect();
+        assert_eq!(changed, [5], "position 5 is the last of its row");
+    }
+}

@@ -141,3 +141,37 @@ fn put<S: NdFloat>(result: &mut S, accumulate: Accumulate, value: S) {
         Accumulate::Add => *result += value,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use layout::Accumulate::{Add, Replace};
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    /// Whole numbers: every product is exact, so equality may be asked for.
+    #[test]
+    fn the_three_products_on_whole_numbers() {
+        let (w, x) = (array![[1.0f32, 2.0, 3.0], [0.0, -1.0, 4.0]], array![[1.0, 0.0, 2.0]]);
+        let mut y = Array2::from_elem((1, 2), f32::NAN);
+        linear_forward(w.view(), x.view(), Replace, y.view_mut());
+        assert_eq!(y, array![[7.0, 8.0]]);
+        linear_forward(w.view(), x.view(), Add, y.view_mut());
+        bias_forward(array![[100.0, 200.0]].view(), y.view_mut());
+        assert_eq!(y, array![[114.0, 216.0]]);
+
+        let dy = array![[2.0, 3.0]];
+        let mut dx = Array2::from_elem((1, 3), f32::NAN);
+        linear_backward_input(w.view(), dy.view(), Replace, dx.view_mut());
+        assert_eq!(dx, array![[2.0, 1.0, 18.0]]);
+        linear_backward_input(w.view(), dy.view(), Add, dx.view_mut());
+        assert_eq!(dx, array![[4.0, 2.0, 36.0]]);
+
+        let mut dw = Array2::from_elem((2, 3), 1.0);
+        linear_backward_weights(x.view(), dy.view(), dw.view_mut());
+        assert_eq!(dw, array![[3.0, 1.0, 5.0], [4.0, 1.0, 7.0]]);
+        let mut db = array![[10.0, 20.0]];
+        bias_backward(dy.view(), db.view_mut());
+        assert_eq!(db, array![[12.0, 23.0]]);
+    }
+}

@@ -444,3 +444,52 @@ fn gates(hidden: usize, j: usize) -> [usize; GATES] {
 fn sigmoid<S: NdFloat>(z: S) -> S {
     S::one() / (S::one() + (-z).exp())
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::{assert_same_bits, nan, wave};
+
+    use super::*;
+
+    /// I = 3, H = 2.
+    fn run(steps: &Steps, x: &Array2<f64>, starts: &[usize]) -> LstmTape<Array2<f64>> {
+        let slots = (steps.slots(), 2);
+        let mut tape = LstmTape { a: nan((steps.positions(), 8)), c: nan(slots), h: nan(slots) };
+        for (b, &row) in starts.iter().enumerate() {
+            tape.h.row_mut(b).assign(&wave((4, 2), 0.8).row(row));
+            tape.c.row_mut(b).assign(&wave((4, 2), 1.6).row(row));
+        }
+        let (w_x, w_h, bias) = (wave((8, 3), 0.1), wave((8, 2), 0.5), wave((1, 8), 0.9));
+        let params = LstmParams { w_x: w_x.view(), w_h: w_h.view(), b: bias.view() };
+        let mut views =
+            LstmTape { a: tape.a.view_mut(), c: tape.c.view_mut(), h: tape.h.view_mut() };
+        sequence_forward(&params, Some(x.view()), steps, &mut views);
+        tape
+    }
+
+    /// Packing is a matter of memory only: each row gives the bits it gives when it is alone.
+    #[test]
+    fn a_row_does_not_see_its_neighbours() {
+        let steps = Steps::from_lengths(&[4, 2, 2, 1]);
+        let x = wave((steps.positions(), 3), 0.3);
+        let together = run(&steps, &x, &[0, 1, 2, 3]);
+        for b in 0..steps.batch() {
+            let positions: Vec<usize> = steps.row(b).collect();
+            let alone_x = x.select(Axis(0), &positions);
+            let alone = run(&Steps::uniform(positions.len(), 1), &alone_x, &[b]);
+            let slots: Vec<usize> =
+                std::iter::once(b).chain(positions.iter().map(|p| steps.batch() + p)).collect();
+            let (h, c) = (together.h.select(Axis(0), &slots), together.c.select(Axis(0), &slots));
+            assert_same_bits("h", h.view(), alone.h.view());
+            assert_same_bits("c", c.view(), alone.c.view());
+        }
+    }
+
+    /// A gate at ±∞ is a door open or shut, not a NaN.
+    #[test]
+    fn gates_saturate() {
+        for (z, expected) in [(-1e30f32, 0.0), (0.0, 0.5), (1e30, 1.0)] {
+            assert_eq!(sigmoid(z), expected);
+        }
+    }
+}

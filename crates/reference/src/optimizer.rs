@@ -122,3 +122,71 @@ pub fn add<S: NdFloat>(x: ArrayView2<'_, S>, accumulate: Accumulate, mut y: Arra
         Accumulate::Add => y += &x,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+    use testkit::wave;
+
+    use super::*;
+
+    const STEP: AdamStep = AdamStep {
+        learning_rate: 0.01,
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        correction_1: 0.1,
+        correction_2: 0.001,
+        weight_decay: 0.1,
+        l2: 0.0,
+        scale: 0.5,
+    };
+
+    #[test]
+    fn some_rows_move_as_they_would_among_all_and_the_others_stay() {
+        let gradient = wave((4, 3), 0.2);
+        let start = [wave((4, 3), 1.0), wave((4, 3), 0.4), wave((4, 3), 2.0).mapv(f64::abs)];
+        let [mut w, mut m, mut v] = start.clone();
+        adam(&STEP, gradient.view(), w.view_mut(), m.view_mut(), v.view_mut());
+        let all = [w, m, v];
+        let [mut w, mut m, mut v] = start.clone();
+        adam_rows(&STEP, &[3, 1], gradient.view(), w.view_mut(), m.view_mut(), v.view_mut());
+        for (k, found) in [w, m, v].iter().enumerate() {
+            for row in 0..4 {
+                let expected = if row % 2 == 1 { &all[k] } else { &start[k] };
+                assert_eq!(found.row(row), expected.row(row), "tensor {k} row {row}");
+            }
+            assert_ne!(all[k].row(1), start[k].row(1));
+        }
+    }
+
+    /// What clipping leaves is a factor on the gradient and on nothing else.
+    #[test]
+    fn a_scale_is_a_smaller_gradient() {
+        let whole = AdamStep { scale: 1.0, ..STEP };
+        let run = |step: &AdamStep, gradient: Array2<f64>| {
+            let (mut w, mut m, mut v) =
+                (wave((2, 3), 1.0), wave((2, 3), 0.4), Array2::ones((2, 3)));
+            adam(step, gradient.view(), w.view_mut(), m.view_mut(), v.view_mut());
+            [w, m, v]
+        };
+        let gradient = wave((2, 3), 0.2);
+        assert_eq!(run(&STEP, gradient.clone()), run(&whole, gradient * 0.5));
+    }
+
+    #[test]
+    fn sums_and_rows_on_whole_numbers() {
+        let x = array![[1.0f32, 2.0], [3.0, 4.0], [5.0, 6.0]];
+        assert_eq!(sum_of_squares(x.view(), None), 91.0);
+        assert_eq!(sum_of_squares(x.view(), Some(&[2, 0])), 66.0);
+        let mut y = x.clone();
+        clear_rows(&[1], y.view_mut());
+        assert_eq!(y, array![[1.0, 2.0], [0.0, 0.0], [5.0, 6.0]]);
+        add(x.view(), Accumulate::Add, y.view_mut());
+        assert_eq!(y, array![[2.0, 4.0], [3.0, 4.0], [10.0, 12.0]]);
+        average(0.5, x.view(), y.view_mut());
+        assert_eq!(y, array![[1.5, 3.0], [3.0, 4.0], [7.5, 9.0]]);
+        add(x.view(), Accumulate::Replace, y.view_mut());
+        assert_eq!(y, x);
+    }
+}

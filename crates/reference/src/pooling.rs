@@ -74,3 +74,20 @@ pub fn running_mean_backward<S: NdFloat>(
 fn count<S: NdFloat>(t: usize) -> S {
     real((t + 1) as f64)
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    /// Rows 2 4 9 and 6 0, packed: 2 6 | 4 0 | 9.
+    #[test]
+    fn a_mean_sees_its_own_row_and_nothing_later() {
+        let steps = Steps::from_lengths(&[3, 2]);
+        let x = array![[2.0], [6.0], [4.0], [0.0], [9.0]];
+        let mut y = Array2::from_elem((5, 1), f64::NAN);
+        running_mean_forward(&steps, x.view(), y.view_mut());
+        assert_eq!(y, array![[2.0], [6.0], [3.0], [3.0], [5.0]]);
+    }
+}

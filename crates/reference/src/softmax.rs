@@ -195,3 +195,63 @@ fn repeats<'a>(task: &SoftmaxTask<'a>, p: usize) -> impl Iterator<Item = (usize,
     let (columns, lags) = (&task.repeat_columns[range.clone()], &task.repeat_lags[range]);
     columns.iter().zip(lags).map(|(&column, &lag)| (column as usize, usize::from(lag)))
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    #[test]
+    fn scores_are_products_and_a_bias() {
+        let mut found = Array2::from_elem((1, 2), f32::NAN);
+        let table = array![[1.0, 2.0], [3.0, 4.0]];
+        scores(
+            table.view(),
+            array![[10.0, 20.0]].view(),
+            array![[1.0, -1.0]].view(),
+            found.view_mut(),
+        );
+        assert_eq!(found, array![[9.0, 19.0]]);
+    }
+
+    /// Nothing tells the columns apart, so the loss is the logarithm of how many candidates there
+    /// are: two shared ones, and for the second position its private target too. Column 3 is
+    /// nobody's, however large it is.
+    #[test]
+    fn a_private_column_is_seen_by_those_whose_target_it_is() {
+        let mut table = Array2::<f64>::zeros((4, 1));
+        table[[3, 0]] = 1e6;
+        let task = SoftmaxTask {
+            target: &[1, 2],
+            weight: &[1.0, 3.0],
+            shift: &[],
+            shared: 2,
+            smoothing: 0.0,
+            column_share: &[],
+            repeat_offsets: &[],
+            repeat_columns: &[],
+            repeat_lags: &[],
+        };
+        let (column_bias, repeat_bias) = (Array2::zeros((1, 4)), Array2::zeros((1, 0)));
+        let params = SoftmaxParams {
+            table: table.view(),
+            column_bias: column_bias.view(),
+            repeat_bias: repeat_bias.view(),
+        };
+        let (mut dtable, mut dcolumn_bias, mut drepeat_bias) =
+            (testkit::nan((4, 1)), testkit::nan((1, 4)), repeat_bias.clone());
+        let mut grads = SoftmaxParams {
+            table: dtable.view_mut(),
+            column_bias: dcolumn_bias.view_mut(),
+            repeat_bias: drepeat_bias.view_mut(),
+        };
+        let q = array![[1.0], [1.0]];
+        let mut dq = testkit::nan((2, 1));
+        let mut scratch = [f64::NAN; 4];
+        let loss = softmax_loss(&params, q.view(), &task, dq.view_mut(), &mut grads, &mut scratch);
+        let expected = 0.25 * 2f64.ln() + 0.75 * 3f64.ln();
+        assert!((loss - expected).abs() < 1e-15, "{loss} for {expected}");
+        assert_eq!((dtable[[3, 0]], dcolumn_bias[[0, 3]]), (0.0, 0.0));
+    }
+}
