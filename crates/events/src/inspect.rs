@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::{BadRow, Dropped, Error, Format, Log, SessionOptions};
+use crate::time::format_time;
+use crate::{BadRow, Dropped, Error, Format, Log, NONE, SessionOptions, Sessions};
 
 /// The result of `inspect`.
 #[derive(Debug, Clone, Serialize)]
@@ -83,9 +84,81 @@ impl Summary {
         min_support: u32,
         min_length: usize,
     ) -> Result<Self, Error> {
-        let _ = (log, options, min_support, min_length);
-        unimplemented!()
+        let sessions = Sessions::from_log(log, options)?;
+        let (_, dropped) = sessions.keep(min_support, min_length);
+        let (events, report) = (&log.events, &log.report);
+        let reasons = report.bad.reasons.iter().map(|&(reason, count)| (reason.to_owned(), count));
+        let iso = |time: Option<&i64>| time.map(|&time| format_time(time));
+        Ok(Self {
+            format: log.format,
+            files: report.files.clone(),
+            rows: report.rows,
+            bad_rows: report.bad.count,
+            bad_row_reasons: reasons.collect(),
+            first_bad_rows: report.bad.first.iter().take(10).cloned().collect(),
+            outside: report.outside,
+            events: events.len() as u64,
+            users: log.users.len() as u64,
+            sessions: sessions.len() as u64,
+            items: log.items.len() as u64,
+            kinds: kinds(log),
+            first: iso(events.time.iter().min()),
+            last: iso(events.time.iter().max()),
+            lengths: Lengths::of(&sessions),
+            repeats: Repeats::of(&sessions, log.items.len()),
+            dropped,
+        })
     }
+}
+
+impl Lengths {
+    fn of(sessions: &Sessions) -> Self {
+        let mut lengths: Vec<u64> = sessions.iter().map(|session| session.len() as u64).collect();
+        lengths.sort_unstable();
+        let n = lengths.len();
+        // The smallest length that at least this share of the sessions does not exceed.
+        let quantile = |hundredths: usize| match n {
+            0 => 0,
+            _ => lengths[(hundredths * n).div_ceil(100) - 1],
+        };
+        Self {
+            mean: share(sessions.events(), n),
+            median: quantile(50),
+            p90: quantile(90),
+            p99: quantile(99),
+            max: quantile(100),
+        }
+    }
+}
+
+impl Repeats {
+    fn of(sessions: &Sessions, items: usize) -> Self {
+        let mut seen_in = vec![usize::MAX; items];
+        let (mut before, mut last, mut positions) = (0, 0, 0);
+        for (number, session) in sessions.iter().enumerate() {
+            for (at, &item) in session.iter().enumerate() {
+                let seen = std::mem::replace(&mut seen_in[item as usize], number);
+                before += usize::from(seen == number);
+                last += usize::from(at > 0 && session[at - 1] == item);
+                positions += usize::from(at > 0);
+            }
+        }
+        Self { seen_before: share(before, positions), same_as_last: share(last, positions) }
+    }
+}
+
+fn kinds(log: &Log) -> Vec<(String, u64)> {
+    let mut counts = vec![0u64; log.kinds.len()];
+    for &kind in log.events.kind.iter().filter(|&&kind| kind != NONE) {
+        counts[kind as usize] += 1;
+    }
+    let mut kinds: Vec<_> = log.kinds.iter().map(str::to_owned).zip(counts).collect();
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.1));
+    kinds
+}
+
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 fn map<S: Serializer>(entries: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {

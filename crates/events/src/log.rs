@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Format, Names};
+use crate::{Format, NONE, Names};
 
 /// The events of a log, in the order of its lines, and how reading it went.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ impl Log {
     /// What kind of event number `event` is.
     pub fn kind(&self, event: usize) -> Kind {
         match self.events.kind.get(event) {
-            Some(&kind) => Kind::of(self.kinds.get(kind)),
-            None => Kind::Other,
+            Some(&kind) if kind != NONE => Kind::of(self.kinds.get(kind)),
+            _ => Kind::Other,
         }
     }
 }
@@ -54,9 +54,9 @@ pub struct Events {
     pub time: Vec<i64>,
     /// Orders events of a session that have the same time.
     pub order: Vec<u32>,
-    /// Number of the kind in [`Log::kinds`].
+    /// Number of the kind in [`Log::kinds`], [`NONE`] where the row has none.
     pub kind: Vec<u32>,
-    /// Number of the category in [`Log::categories`], [`NONE`](crate::NONE) where the row has none.
+    /// Number of the category in [`Log::categories`], [`NONE`] where the row has none.
     pub category: Vec<u32>,
     /// Price of one piece, not a number where the row has none.
     pub price: Vec<f32>,

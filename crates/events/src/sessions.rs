@@ -256,10 +256,6 @@ impl Sessions {
         self.keys.extend(from.keys.get(session));
     }
 
-    pub(crate) fn set_targets(&mut self, targets: Targets) {
-        self.targets = targets;
-    }
-
     pub(crate) fn starts(&self) -> &[i64] {
         &self.starts
     }

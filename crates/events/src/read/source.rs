@@ -1,0 +1,179 @@
+//! One file as lines: opened, decompressed, its head looked at, its lines counted.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// How much of a file is looked at to tell its format.
+const HEAD: usize = 64 * 1024;
+/// A longer line is no row of a log.
+const MAX_LINE: usize = 16 * 1024 * 1024;
+
+/// The files that the given paths stand for: a folder stands for its files in name order.
+pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" || !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let open = |source| Error::Open { path: path.display().to_string(), source };
+        let mut inside = Vec::new();
+        for entry in path.read_dir().map_err(open)? {
+            let entry = entry.map_err(open)?;
+            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if !hidden && !entry.path().is_dir() {
+                inside.push(entry.path());
+            }
+        }
+        if inside.is_empty() {
+            return Err(Error::Empty { path: path.display().to_string() });
+        }
+        inside.sort();
+        files.append(&mut inside);
+    }
+    Ok(files)
+}
+
+/// An open file that was looked at and not yet read.
+pub(super) struct Source {
+    /// The path as errors name it.
+    pub name: String,
+    head: Vec<u8>,
+    /// Whether `head` is the whole file.
+    whole: bool,
+    rest: Rest,
+}
+
+impl Source {
+    /// Opens a file, or standard input for `-`, and finds its compression by its first bytes.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let stdin = path.as_os_str() == "-";
+        let name = if stdin { "stdin".to_owned() } else { path.display().to_string() };
+        let input: Box<dyn Read> = if stdin {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path).map_err(|source| Error::Open { path: name.clone(), source })?)
+        };
+        let broken = |source| Error::Read { path: name.clone(), line: 0, source };
+
+        let mut input = Rest { input, error: None };
+        let magic = input.take_head(4).map_err(broken)?;
+        let gzip = magic.starts_with(&[0x1f, 0x8b]);
+        let zstd = magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+        for (extension, named, is) in [("gz", "gzip", gzip), ("zst", "zstd", zstd)] {
+            if !is && !magic.is_empty() && path.extension().is_some_and(|e| e == extension) {
+                return Err(Error::NotCompressed { path: name, name: named });
+            }
+        }
+        let input = BufReader::with_capacity(HEAD, io::Cursor::new(magic).chain(input));
+        let input: Box<dyn Read> = if gzip {
+            Box::new(flate2::bufread::MultiGzDecoder::new(input))
+        } else if zstd {
+            Box::new(zstd::Decoder::with_buffer(input).map_err(broken)?)
+        } else {
+            Box::new(input)
+        };
+        let mut rest = Rest { input, error: None };
+        let head = rest.take_head(HEAD).map_err(broken)?;
+        let whole = head.len() < HEAD;
+        Ok(Self { name, head, whole, rest })
+    }
+
+    /// The first bytes, without a byte order mark and without the line that the cut went through.
+    pub(super) fn head(&self) -> &[u8] {
+        let head = self.head.strip_prefix(BOM).unwrap_or(&self.head);
+        match head.iter().rposition(|&byte| byte == b'\n') {
+            Some(end) if !self.whole => &head[..=end],
+            _ => head,
+        }
+    }
+
+    /// The lines, from the first on.
+    pub(super) fn lines(self) -> Lines {
+        let input = io::Cursor::new(self.head).chain(self.rest);
+        let reader = BufReader::with_capacity(HEAD, Box::new(input) as Box<dyn Read>);
+        Lines { name: self.name, reader, number: 0 }
+    }
+}
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// A reader from which the beginning was taken; an error met there comes when the rest is read.
+struct Rest {
+    input: Box<dyn Read>,
+    error: Option<io::Error>,
+}
+
+impl Rest {
+    /// Up to `length` bytes. An error before the first byte is an error at once.
+    fn take_head(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut head = vec![0; length];
+        let mut filled = 0;
+        while filled < length {
+            match self.input.read(&mut head[filled..]) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if filled == 0 => return Err(error),
+                Err(error) => {
+                    self.error = Some(error);
+                    break;
+                }
+            }
+        }
+        head.truncate(filled);
+        Ok(head)
+    }
+}
+
+impl Read for Rest {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => self.input.read(buffer),
+        }
+    }
+}
+
+/// The lines of a file.
+pub(super) struct Lines {
+    /// The path as errors name it.
+    pub name: String,
+    reader: BufReader<Box<dyn Read>>,
+    number: u64,
+}
+
+/// A line that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Whether it was longer than any row can be, and cut.
+    pub too_long: bool,
+}
+
+impl Lines {
+    /// Reads the next line into `text`, without its end.
+    pub(super) fn next(&mut self, text: &mut Vec<u8>) -> Result<Option<Line>, Error> {
+        text.clear();
+        let broken = |source| Error::Read { path: self.name.clone(), line: self.number, source };
+        let limited = &mut (&mut self.reader).take(MAX_LINE as u64);
+        if limited.read_until(b'\n', text).map_err(broken)? == 0 {
+            return Ok(None);
+        }
+        let ended = text.pop_if(|&mut byte| byte == b'\n').is_some();
+        let too_long = !ended && text.len() == MAX_LINE;
+        if too_long {
+            self.reader.skip_until(b'\n').map_err(broken)?;
+        }
+        self.number += 1;
+        if self.number == 1 && text.starts_with(BOM) {
+            text.drain(..BOM.len());
+        }
+        text.pop_if(|&mut byte| byte == b'\r');
+        Ok(Some(Line { number: self.number, too_long }))
+    }
+}

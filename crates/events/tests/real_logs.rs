@@ -1,0 +1,208 @@
+//! Real logs, where they are at hand: the figures that are known of them, to the last digit.
+
+use std::path::PathBuf;
+
+use events::time::parse_time;
+use events::{
+    Baseline, Baselines, Cases, Error, Format, Log, NONE, ReadOptions, Sequences, SessionOptions,
+    Sessions, Split, Summary, Vocabulary, read,
+};
+
+/// A file among the real logs; none, said plainly, where they are not at hand.
+fn real(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+    if !path.exists() {
+        println!("skipped: ../shared/data/{name} is missing");
+        return None;
+    }
+    Some(path)
+}
+
+fn load(path: PathBuf) -> (Log, Sessions) {
+    let log = read(&[path], &ReadOptions::default()).unwrap();
+    let sessions = Sessions::from_log(&log, &SessionOptions::default()).unwrap();
+    (log, sessions)
+}
+
+fn summary(log: &Log) -> Summary {
+    Summary::new(log, &SessionOptions::default(), 1, 2).unwrap()
+}
+
+/// Recall@20 and MRR@20 in percent, rounded to two digits, as the tables of papers give them.
+fn percent(baselines: &Baselines, baseline: Baseline, cases: &Cases) -> (String, String) {
+    let (mut hits, mut reciprocal) = (0usize, 0f64);
+    for case in cases.as_slice() {
+        let rank = baselines.rank(baseline, cases.prefix(case), case.target);
+        if rank <= 20 {
+            hits += 1;
+            reciprocal += 1.0 / rank as f64;
+        }
+    }
+    let of_all = |sum: f64| format!("{:.2}", 100.0 * sum / cases.len() as f64);
+    (of_all(hits as f64), of_all(reciprocal))
+}
+
+fn assert_percent(
+    baselines: &Baselines,
+    cases: &Cases,
+    expected: &[(Baseline, (&'static str, &'static str))],
+) {
+    for &(baseline, (recall, mrr)) in expected {
+        let found = percent(baselines, baseline, cases);
+        assert_eq!(found, (recall.to_owned(), mrr.to_owned()), "{}", baseline.name());
+    }
+}
+
+/// The cases in the log's own ids, sorted: two files ask the same if these are equal.
+fn questions(cases: &Cases, sequences: &Sequences, log: &Log, v: &Vocabulary) -> Vec<String> {
+    let mut all: Vec<String> = cases
+        .as_slice()
+        .iter()
+        .map(|case| {
+            let prefix = cases.prefix(case).iter().map(|&item| v.name(item));
+            let prefix = prefix.collect::<Vec<_>>().join(" ");
+            assert!((case.session as usize) < sequences.len());
+            format!("{prefix} -> {}", log.items.get(case.log_target))
+        })
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn yoochoose_baselines_reach_their_known_figures() {
+    let Some(train) = real("yoochoose1_64/train_sessions.txt") else { return };
+    let (log, train) = load(train);
+    assert_eq!(log.format, Format::Sessions);
+    assert_eq!((train.len(), train.events(), log.items.len()), (116_167, 486_026, 17_376));
+    let vocabulary = Vocabulary::from_sessions(&train, &log.items);
+    let encoded = vocabulary.encode(&train, &log.items);
+    let baselines = Baselines::from_sequences(&encoded, vocabulary.len());
+
+    let (pairs_log, pairs) = load(real("yoochoose1_64/test_pairs.tsv").unwrap());
+    assert_eq!(pairs_log.format, Format::Pairs);
+    let pairs = vocabulary.encode(&pairs, &pairs_log.items);
+    let cases = Cases::new(&pairs);
+    assert_eq!((cases.len(), cases.unknown_targets()), (55_898, 412));
+    assert_eq!(cases.as_slice().iter().filter(|case| case.length == 0).count(), 135);
+    assert_percent(
+        &baselines,
+        &cases,
+        &[
+            (Baseline::Popularity, ("7.31", "1.69")),
+            (Baseline::SessionPopularity, ("30.86", "18.46")),
+            (Baseline::Markov, ("65.22", "29.75")),
+        ],
+    );
+
+    let (lines_log, lines) = load(real("yoochoose1_64/test_sessions.txt").unwrap());
+    let lines = vocabulary.encode(&lines, &lines_log.items);
+    let same = Cases::new(&lines);
+    assert_eq!(
+        questions(&same, &lines, &lines_log, &vocabulary),
+        questions(&cases, &pairs, &pairs_log, &vocabulary)
+    );
+    // A session costs one pass in either file.
+    assert_eq!(same.row_count(), lines.len());
+    assert!(cases.row_count() <= same.row_count(), "{}", cases.row_count());
+}
+
+/// The last tenth of the training lines is what settings are chosen on.
+#[test]
+fn yoochoose_validation_is_the_last_tenth() {
+    let Some(train) = real("yoochoose1_64/train_sessions.txt") else { return };
+    let (log, sessions) = load(train);
+    let parts = Split::default().apply(&sessions, 1).unwrap();
+    assert_eq!((parts.train.len(), parts.validation.len()), (104_550, 11_617));
+    let vocabulary = Vocabulary::from_sessions(&parts.train, &log.items);
+    let cases = Cases::new(&vocabulary.encode(&parts.validation, &log.items));
+    assert_eq!(cases.len(), 43_204);
+}
+
+#[test]
+fn eshop_baselines_reach_their_known_figures() {
+    let Some(path) = real("eshop2008/e-shop clothing 2008.csv") else { return };
+    let (log, sessions) = load(path);
+    assert_eq!(log.format, Format::Eshop);
+    let found = summary(&log);
+    assert_eq!((found.rows, found.bad_rows, found.events), (165_474, 0, 165_474));
+    assert_eq!((found.users, found.sessions, found.items), (0, 24_026, 217));
+    assert_eq!(found.kinds, [("click".to_owned(), 165_474)]);
+    assert_eq!(found.first.as_deref(), Some("2008-04-01T00:00:00Z"));
+    assert_eq!(found.last.as_deref(), Some("2008-08-13T00:00:00Z"));
+
+    let parts = "time:2008-08-01".parse::<Split>().unwrap().apply(&sessions, 1).unwrap();
+    assert_eq!((parts.train.len(), parts.train.events()), (22_102, 151_326));
+    let vocabulary = Vocabulary::from_sessions(&parts.train, &log.items);
+    let encoded = vocabulary.encode(&parts.train, &log.items);
+    let baselines = Baselines::from_sequences(&encoded, vocabulary.len());
+    let cases = Cases::new(&vocabulary.encode(&parts.validation, &log.items));
+    assert_eq!((parts.validation.len(), cases.len()), (1_924, 12_224));
+    assert_percent(
+        &baselines,
+        &cases,
+        &[(Baseline::Popularity, ("23.72", "5.14")), (Baseline::Markov, ("70.43", "25.76"))],
+    );
+}
+
+/// `--from` and `--until` at reading and the split by date make the same two parts.
+#[test]
+fn eshop_windows_and_the_split_by_date_agree() {
+    let Some(path) = real("eshop2008/e-shop clothing 2008.csv") else { return };
+    let part = |from, until| {
+        let window = events::Window::parse(from, until).unwrap();
+        let options = ReadOptions { window, ..ReadOptions::default() };
+        read(std::slice::from_ref(&path), &options).unwrap()
+    };
+    let before = part(None, Some("2008-07-31"));
+    let after = part(Some("2008-08-01"), None);
+    assert_eq!((before.events.len(), before.report.outside), (151_326, 14_148));
+    assert_eq!((after.events.len(), after.report.outside), (14_148, 151_326));
+    assert_eq!((before.sessions.len(), after.sessions.len()), (22_102, 1_924));
+}
+
+#[test]
+fn taobao_is_read_with_its_users_and_kinds() {
+    let Some(path) = real("taobao_userbehavior/UserBehavior_head.csv") else { return };
+    let (log, sessions) = load(path);
+    assert_eq!(log.format, Format::Taobao);
+    let found = summary(&log);
+    assert_eq!((found.rows, found.bad_rows, found.events), (84_287, 0, 84_287));
+    assert_eq!((found.users, found.items), (814, 55_233));
+    let kinds = [("pv", 75_693), ("cart", 4_494), ("fav", 2_351), ("buy", 1_749)];
+    assert_eq!(found.kinds, kinds.map(|(kind, count)| (kind.to_owned(), count)));
+    assert!(sessions.len() > 814);
+
+    let options = Split::LeaveLastOut.session_options(SessionOptions::default(), &log);
+    let users = Sessions::from_log(&log, &options).unwrap();
+    let parts = Split::LeaveLastOut.apply(&users, 1).unwrap();
+    assert_eq!((users.len(), parts.test.len()), (814, 814));
+}
+
+#[test]
+fn the_format_samples_are_known_by_their_look() {
+    let Some(path) = real("format_samples/sample_yoochoose.dat") else { return };
+    let (log, _) = load(path);
+    assert_eq!(log.format, Format::Yoochoose);
+    assert_eq!((log.report.bad.count, log.users.len()), (0, 0));
+    let first = parse_time("2014-04-06T20:21:58.444Z").unwrap();
+    assert_eq!((log.events.time[0], log.items.get(0)), (first, "214717095"));
+
+    let (log, sessions) = load(real("format_samples/sample_retailrocket.csv").unwrap());
+    assert_eq!((log.format, log.report.bad.count), (Format::Retailrocket, 0));
+    assert_eq!(sessions.get(0).len(), sessions.iter().next().unwrap().len());
+    assert!(log.events.session.iter().all(|&session| session != NONE));
+
+    let sample = real("format_samples/coveo_nature2020_sample.csv").unwrap();
+    let error = read(&[sample], &ReadOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::Unrecognised { .. }), "{error}");
+    assert!(error.to_string().contains("--columns"), "{error}");
+}
+
+/// A folder holds what belongs together: a description beside a log is no log, and is named.
+#[test]
+fn a_file_that_is_no_log_is_named() {
+    let Some(folder) = real("eshop2008") else { return };
+    let error = read(&[folder], &ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("data description.txt") && error.contains("--format"), "{error}");
+}
