@@ -6,6 +6,10 @@
 //! then the results. **Gradients of parameters are added to; everything else is replaced**, where a
 //! line does not say otherwise. Results are given the shape they need.
 
+mod reference;
+
+pub use reference::Reference;
+
 use layout::random::Stream;
 use layout::{Accumulate, AdamStep, LstmParams, LstmTape, SoftmaxTask, Steps};
 

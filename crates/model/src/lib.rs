@@ -25,7 +25,7 @@ mod trainer;
 
 pub use batch::{Batch, Wanted};
 pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout};
-pub use device::{Device, LstmStart};
+pub use device::{Device, LstmStart, Reference};
 pub use model::{BatchError, Model};
 pub use network::{Gradients, StepContext, Workspace};
 pub use optimizer::{NotFinite, OptimizerConfig};

@@ -1,0 +1,335 @@
+//! The reference as a machine: slow, sequential, and in f64 exact enough for gradient checks.
+
+use std::marker::PhantomData;
+
+use layout::random::Stream;
+use layout::{Accumulate, AdamStep, GATES, LstmParams, LstmTape, Matrix, SoftmaxTask, Steps};
+use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
+use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
+
+use super::{Device, LstmStart};
+
+/// The plain functions of crate `reference`, in the numbers `S`: f32 or f64.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reference<S>(PhantomData<fn() -> S>);
+
+impl<S> Reference<S> {
+    /// The machine; it has no state.
+    pub fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<S: NdFloat + Default> Device for Reference<S> {
+    type Matrix = Matrix<S>;
+
+    fn shape(&self, matrix: &Matrix<S>) -> [usize; 2] {
+        matrix.shape()
+    }
+
+    fn resize(&self, matrix: &mut Matrix<S>, rows: usize, columns: usize) {
+        matrix.resize(rows, columns);
+    }
+
+    fn fill(&self, matrix: &mut Matrix<S>, value: f32) {
+        matrix.fill(real(value));
+    }
+
+    fn upload(&self, matrix: &mut Matrix<S>, rows: usize, columns: usize, values: &[f32]) {
+        matrix.resize(rows, columns);
+        for (entry, &value) in matrix.as_mut_slice().iter_mut().zip(values) {
+            *entry = real(value);
+        }
+    }
+
+    fn download_into(&self, matrix: &Matrix<S>, values: &mut Vec<f32>) {
+        values.clear();
+        let rounded = |value: &S| value.to_f32().expect("f32 and f64 round to f32");
+        values.extend(matrix.as_slice().iter().map(rounded));
+    }
+
+    fn start(&self, tape: &mut LstmTape<Matrix<S>>, steps: &Steps, hidden: usize) {
+        tape.start(steps, hidden);
+    }
+
+    fn add(&self, x: &Matrix<S>, accumulate: Accumulate, y: &mut Matrix<S>) {
+        shaped(accumulate, y, x.shape());
+        reference::add(x.view(), accumulate, y.view_mut());
+    }
+
+    fn embedding_forward(&self, table: &Matrix<S>, ids: &[u32], out: &mut Matrix<S>) {
+        out.resize(ids.len(), table.columns());
+        reference::embedding_forward(table.view(), ids, out.view_mut());
+    }
+
+    fn embedding_backward(&self, ids: &[u32], dout: &Matrix<S>, dtable: &mut Matrix<S>) {
+        reference::embedding_backward(ids, dout.view(), dtable.view_mut());
+    }
+
+    fn running_mean_forward(&self, steps: &Steps, x: &Matrix<S>, y: &mut Matrix<S>) {
+        y.resize(x.rows(), x.columns());
+        reference::running_mean_forward(steps, x.view(), y.view_mut());
+    }
+
+    fn running_mean_backward(&self, steps: &Steps, dy: &Matrix<S>, dx: &mut Matrix<S>) {
+        dx.resize(dy.rows(), dy.columns());
+        reference::running_mean_backward(steps, dy.view(), dx.view_mut());
+    }
+
+    fn normalize_forward(
+        &self,
+        scale: f32,
+        x: &Matrix<S>,
+        y: &mut Matrix<S>,
+        norm: &mut Matrix<S>,
+    ) {
+        y.resize(x.rows(), x.columns());
+        norm.resize(x.rows(), 1);
+        reference::normalize_forward(scale, x.view(), y.view_mut(), norm.view_mut());
+    }
+
+    fn normalize_backward(
+        &self,
+        scale: f32,
+        y: &Matrix<S>,
+        norm: &Matrix<S>,
+        dy: &Matrix<S>,
+        dx: &mut Matrix<S>,
+    ) {
+        dx.resize(y.rows(), y.columns());
+        reference::normalize_backward(scale, y.view(), norm.view(), dy.view(), dx.view_mut());
+    }
+
+    fn dropout(&self, rate: f32, stream: Stream, x: &mut Matrix<S>) {
+        reference::dropout(rate, stream, x.view_mut());
+    }
+
+    fn linear_forward(
+        &self,
+        w: &Matrix<S>,
+        x: &Matrix<S>,
+        accumulate: Accumulate,
+        y: &mut Matrix<S>,
+    ) {
+        shaped(accumulate, y, [x.rows(), w.rows()]);
+        reference::linear_forward(w.view(), x.view(), accumulate, y.view_mut());
+    }
+
+    fn linear_backward_input(
+        &self,
+        w: &Matrix<S>,
+        dy: &Matrix<S>,
+        accumulate: Accumulate,
+        dx: &mut Matrix<S>,
+    ) {
+        shaped(accumulate, dx, [dy.rows(), w.columns()]);
+        reference::linear_backward_input(w.view(), dy.view(), accumulate, dx.view_mut());
+    }
+
+    fn linear_backward_weights(&self, x: &Matrix<S>, dy: &Matrix<S>, dw: &mut Matrix<S>) {
+        reference::linear_backward_weights(x.view(), dy.view(), dw.view_mut());
+    }
+
+    fn lstm_forward(
+        &self,
+        params: &LstmParams<Matrix<S>>,
+        x: Option<&Matrix<S>>,
+        steps: &Steps,
+        tape: &mut LstmTape<Matrix<S>>,
+    ) {
+        let mut tape =
+            LstmTape { a: tape.a.view_mut(), c: tape.c.view_mut(), h: tape.h.view_mut() };
+        reference::sequence_forward(&views(params), x.map(Matrix::view), steps, &mut tape);
+    }
+
+    fn lstm_backward(
+        &self,
+        params: &LstmParams<Matrix<S>>,
+        x: Option<&Matrix<S>>,
+        steps: &Steps,
+        tape: &LstmTape<Matrix<S>>,
+        dh_above: &Matrix<S>,
+        grads: &mut LstmParams<Matrix<S>>,
+        dz: &mut Matrix<S>,
+        dx: Option<&mut Matrix<S>>,
+        start: &mut LstmStart<Matrix<S>>,
+    ) {
+        let (batch, hidden) = (steps.batch(), params.w_h.columns());
+        dz.resize(steps.positions(), GATES * hidden);
+        start.dh.resize(batch, hidden);
+        start.dc.resize(batch, hidden);
+        let dx = dx.map(|dx| {
+            dx.resize(steps.positions(), params.w_x.columns());
+            dx.view_mut()
+        });
+        let tape = LstmTape { a: tape.a.view(), c: tape.c.view(), h: tape.h.view() };
+        let arrivals = Arrivals { dh_above: dh_above.view(), dc_last: None };
+        let mut grads = SequenceGrads {
+            params: LstmParams {
+                w_x: grads.w_x.view_mut(),
+                w_h: grads.w_h.view_mut(),
+                b: grads.b.view_mut(),
+            },
+            dz: dz.view_mut(),
+            dx,
+            dh_0: start.dh.view_mut(),
+            dc_0: start.dc.view_mut(),
+        };
+        let mut scratch = SequenceScratch::new(batch, hidden);
+        let x = x.map(Matrix::view);
+        let params = views(params);
+        reference::sequence_backward(&params, x, steps, &tape, arrivals, &mut grads, &mut scratch);
+    }
+
+    fn attention_forward(
+        &self,
+        steps: &Steps,
+        query: &Matrix<S>,
+        key: &Matrix<S>,
+        value: &Matrix<S>,
+        lag_bias: &Matrix<S>,
+        weights: &mut Matrix<S>,
+        context: &mut Matrix<S>,
+    ) {
+        weights.resize(1, reference::attention_weights(steps));
+        context.resize(value.rows(), value.columns());
+        reference::attention_forward(
+            steps,
+            query.view(),
+            key.view(),
+            value.view(),
+            lag_bias.view(),
+            weights.view_mut(),
+            context.view_mut(),
+        );
+    }
+
+    fn attention_backward(
+        &self,
+        steps: &Steps,
+        query: &Matrix<S>,
+        key: &Matrix<S>,
+        value: &Matrix<S>,
+        weights: &Matrix<S>,
+        dcontext: &Matrix<S>,
+        dlag_bias: &mut Matrix<S>,
+        dquery: &mut Matrix<S>,
+        dkey: &mut Matrix<S>,
+        dvalue: &mut Matrix<S>,
+    ) {
+        dquery.resize(query.rows(), query.columns());
+        dkey.resize(key.rows(), key.columns());
+        dvalue.resize(value.rows(), value.columns());
+        reference::attention_backward(
+            steps,
+            query.view(),
+            key.view(),
+            value.view(),
+            weights.view(),
+            dcontext.view(),
+            dlag_bias.view_mut(),
+            dquery.view_mut(),
+            dkey.view_mut(),
+            dvalue.view_mut(),
+        );
+    }
+
+    fn softmax_loss(
+        &self,
+        q: &Matrix<S>,
+        table: &Matrix<S>,
+        column_bias: &Matrix<S>,
+        repeat_bias: &Matrix<S>,
+        task: &SoftmaxTask<'_>,
+        dq: &mut Matrix<S>,
+        dtable: &mut Matrix<S>,
+        dcolumn_bias: &mut Matrix<S>,
+        drepeat_bias: &mut Matrix<S>,
+    ) -> f64 {
+        dq.resize(q.rows(), q.columns());
+        dtable.resize(table.rows(), table.columns());
+        dcolumn_bias.resize(table.rows(), 1);
+        let params = SoftmaxParams {
+            table: table.view(),
+            column_bias: as_row(column_bias),
+            repeat_bias: repeat_bias.view(),
+        };
+        let columns = table.rows();
+        let dcolumn_bias = ArrayViewMut2::from_shape((1, columns), dcolumn_bias.as_mut_slice());
+        let mut grads = SoftmaxParams {
+            table: dtable.view_mut(),
+            column_bias: dcolumn_bias.expect("a column is a row in memory"),
+            repeat_bias: drepeat_bias.view_mut(),
+        };
+        let mut scratch = vec![S::zero(); columns];
+        reference::softmax_loss(&params, q.view(), task, dq.view_mut(), &mut grads, &mut scratch)
+    }
+
+    fn scores(
+        &self,
+        q: &Matrix<S>,
+        table: &Matrix<S>,
+        column_bias: &Matrix<S>,
+        scores: &mut Matrix<S>,
+    ) {
+        scores.resize(q.rows(), table.rows());
+        reference::scores(table.view(), as_row(column_bias), q.view(), scores.view_mut());
+    }
+
+    fn adam(
+        &self,
+        step: &AdamStep,
+        gradient: &Matrix<S>,
+        parameter: &mut Matrix<S>,
+        m: &mut Matrix<S>,
+        v: &mut Matrix<S>,
+    ) {
+        let (m, v) = (m.view_mut(), v.view_mut());
+        reference::adam(step, gradient.view(), parameter.view_mut(), m, v);
+    }
+
+    fn adam_rows(
+        &self,
+        step: &AdamStep,
+        rows: &[u32],
+        gradient: &Matrix<S>,
+        parameter: &mut Matrix<S>,
+        m: &mut Matrix<S>,
+        v: &mut Matrix<S>,
+    ) {
+        let (m, v) = (m.view_mut(), v.view_mut());
+        reference::adam_rows(step, rows, gradient.view(), parameter.view_mut(), m, v);
+    }
+
+    fn sum_of_squares(&self, x: &Matrix<S>, rows: Option<&[u32]>) -> f64 {
+        reference::sum_of_squares(x.view(), rows)
+    }
+
+    fn clear_rows(&self, rows: &[u32], x: &mut Matrix<S>) {
+        reference::clear_rows(rows, x.view_mut());
+    }
+
+    fn average(&self, share: f32, x: &Matrix<S>, mean: &mut Matrix<S>) {
+        reference::average(share, x.view(), mean.view_mut());
+    }
+}
+
+fn real<S: NdFloat>(value: f32) -> S {
+    S::from(value).expect("f32 and f64 hold every f32")
+}
+
+/// A result that is replaced is given its shape; one that is added to has it.
+fn shaped<S: NdFloat + Default>(accumulate: Accumulate, y: &mut Matrix<S>, shape: [usize; 2]) {
+    if accumulate == Accumulate::Replace {
+        y.resize(shape[0], shape[1]);
+    }
+}
+
+fn views<S: Copy + Default>(params: &LstmParams<Matrix<S>>) -> LstmParams<ArrayView2<'_, S>> {
+    LstmParams { w_x: params.w_x.view(), w_h: params.w_h.view(), b: params.b.view() }
+}
+
+/// `[C, 1]` as `[1, C]`: the same numbers in the same order.
+fn as_row<S: Copy + Default>(column: &Matrix<S>) -> ArrayView2<'_, S> {
+    ArrayView2::from_shape((1, column.rows()), column.as_slice()).expect("a column is a row")
+}
