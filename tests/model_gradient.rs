@@ -7,8 +7,8 @@
 use layout::Matrix;
 use layout::random::Stream;
 use model::{
-    Batch, Device, Dropout, Gradients, Input, Loss, Model, ModelConfig, Output, Readout, Reference,
-    Scorer, StepContext, Touched, Update, Wanted, Workspace,
+    Batch, Cpu, Device, Dropout, Gradients, Input, Loss, Model, ModelConfig, Output, Readout,
+    Reference, Scorer, StepContext, Touched, Update, Wanted, Workspace,
 };
 use ndarray::Array2;
 use testkit::assert_gradient;
@@ -293,6 +293,20 @@ fn nothing_sees_the_future_on_the_reference() {
 #[test]
 fn no_answer_depends_on_another_on_the_reference() {
     no_answer_depends_on_another(Reference::<f32>::new());
+}
+
+fn cpu() -> Cpu {
+    Cpu::new(2).expect("two threads")
+}
+
+#[test]
+fn nothing_sees_the_future_on_the_cpu() {
+    nothing_sees_the_future(cpu());
+}
+
+#[test]
+fn no_answer_depends_on_another_on_the_cpu() {
+    no_answer_depends_on_another(cpu());
 }
 
 /// The scores that answers are made of are those that training sees: the loss of the full softmax

@@ -6,8 +6,10 @@
 //! then the results. **Gradients of parameters are added to; everything else is replaced**, where a
 //! line does not say otherwise. Results are given the shape they need.
 
+mod cpu;
 mod reference;
 
+pub use cpu::Cpu;
 pub use reference::Reference;
 
 use layout::random::Stream;

@@ -13,8 +13,11 @@
 
 mod batch;
 mod candidates;
+mod checkpoint;
 mod config;
+mod container;
 mod device;
+mod file;
 mod model;
 mod network;
 mod optimizer;
@@ -25,7 +28,9 @@ mod trainer;
 
 pub use batch::{Batch, Wanted};
 pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout};
-pub use device::{Device, LstmStart, Reference};
+pub use container::{FileError, Tensor, Tensors, Values};
+pub use device::{Cpu, Device, LstmStart, Reference};
+pub use file::{ModelFile, Vocabulary};
 pub use model::{BatchError, Model};
 pub use network::{Gradients, StepContext, Workspace};
 pub use optimizer::{NotFinite, OptimizerConfig};

@@ -1,0 +1,296 @@
+//! The processor as a machine: crate `cpu`, behind the device interface.
+
+use std::sync::Arc;
+
+use cpu::CpuError;
+use layout::random::Stream;
+use layout::{Accumulate, AdamStep, LstmParams, LstmTape, Matrix, SoftmaxTask, Steps};
+
+use super::{Device, LstmStart};
+
+/// The processor: threads and vector instructions. A clone shares both.
+#[derive(Debug, Clone)]
+pub struct Cpu(Arc<cpu::Cpu>);
+
+impl Cpu {
+    /// A machine of `threads` threads on the best path, or on the one that `TIDEGATE_SIMD` names.
+    ///
+    /// # Errors
+    ///
+    /// [`CpuError`] where the path does not exist here or no threads can be had.
+    pub fn new(threads: usize) -> Result<Self, CpuError> {
+        cpu::Cpu::new(threads).map(Self::from)
+    }
+
+    /// Its threads and its kernel path.
+    pub fn machine(&self) -> &cpu::Cpu {
+        &self.0
+    }
+}
+
+impl From<cpu::Cpu> for Cpu {
+    fn from(machine: cpu::Cpu) -> Self {
+        Self(Arc::new(machine))
+    }
+}
+
+impl Device for Cpu {
+    type Matrix = Matrix<f32>;
+
+    fn shape(&self, matrix: &Matrix<f32>) -> [usize; 2] {
+        matrix.shape()
+    }
+
+    fn resize(&self, matrix: &mut Matrix<f32>, rows: usize, columns: usize) {
+        matrix.resize(rows, columns);
+    }
+
+    fn fill(&self, matrix: &mut Matrix<f32>, value: f32) {
+        matrix.fill(value);
+    }
+
+    fn upload(&self, matrix: &mut Matrix<f32>, rows: usize, columns: usize, values: &[f32]) {
+        matrix.resize(rows, columns);
+        matrix.as_mut_slice().copy_from_slice(values);
+    }
+
+    fn download_into(&self, matrix: &Matrix<f32>, values: &mut Vec<f32>) {
+        values.clear();
+        values.extend_from_slice(matrix.as_slice());
+    }
+
+    fn start(&self, tape: &mut LstmTape<Matrix<f32>>, steps: &Steps, hidden: usize) {
+        tape.start(steps, hidden);
+    }
+
+    fn add(&self, x: &Matrix<f32>, accumulate: Accumulate, y: &mut Matrix<f32>) {
+        self.0.add(x, accumulate, y);
+    }
+
+    fn embedding_forward(&self, table: &Matrix<f32>, ids: &[u32], out: &mut Matrix<f32>) {
+        self.0.embedding_forward(table, ids, out);
+    }
+
+    fn embedding_backward(&self, ids: &[u32], dout: &Matrix<f32>, dtable: &mut Matrix<f32>) {
+        self.0.embedding_backward(ids, dout, dtable);
+    }
+
+    fn running_mean_forward(&self, steps: &Steps, x: &Matrix<f32>, y: &mut Matrix<f32>) {
+        self.0.running_mean_forward(steps, x, y);
+    }
+
+    fn running_mean_backward(&self, steps: &Steps, dy: &Matrix<f32>, dx: &mut Matrix<f32>) {
+        self.0.running_mean_backward(steps, dy, dx);
+    }
+
+    fn normalize_forward(
+        &self,
+        scale: f32,
+        x: &Matrix<f32>,
+        y: &mut Matrix<f32>,
+        norm: &mut Matrix<f32>,
+    ) {
+        self.0.normalize_forward(scale, x, y, norm);
+    }
+
+    fn normalize_backward(
+        &self,
+        scale: f32,
+        y: &Matrix<f32>,
+        norm: &Matrix<f32>,
+        dy: &Matrix<f32>,
+        dx: &mut Matrix<f32>,
+    ) {
+        self.0.normalize_backward(scale, y, norm, dy, dx);
+    }
+
+    fn dropout(&self, rate: f32, stream: Stream, x: &mut Matrix<f32>) {
+        self.0.dropout(rate, stream, x);
+    }
+
+    fn linear_forward(
+        &self,
+        w: &Matrix<f32>,
+        x: &Matrix<f32>,
+        accumulate: Accumulate,
+        y: &mut Matrix<f32>,
+    ) {
+        self.0.linear_forward(w, x, accumulate, y);
+    }
+
+    fn linear_backward_input(
+        &self,
+        w: &Matrix<f32>,
+        dy: &Matrix<f32>,
+        accumulate: Accumulate,
+        dx: &mut Matrix<f32>,
+    ) {
+        self.0.linear_backward_input(w, dy, accumulate, dx);
+    }
+
+    fn linear_backward_weights(&self, x: &Matrix<f32>, dy: &Matrix<f32>, dw: &mut Matrix<f32>) {
+        self.0.linear_backward_weights(x, dy, dw);
+    }
+
+    fn lstm_forward(
+        &self,
+        params: &LstmParams<Matrix<f32>>,
+        x: Option<&Matrix<f32>>,
+        steps: &Steps,
+        tape: &mut LstmTape<Matrix<f32>>,
+    ) {
+        match x {
+            Some(_) => self.0.lstm_forward(params, x, steps, tape),
+            None => self.0.lstm_forward(&without_input(params), x, steps, tape),
+        }
+    }
+
+    fn lstm_backward(
+        &self,
+        params: &LstmParams<Matrix<f32>>,
+        x: Option<&Matrix<f32>>,
+        steps: &Steps,
+        tape: &LstmTape<Matrix<f32>>,
+        dh_above: &Matrix<f32>,
+        grads: &mut LstmParams<Matrix<f32>>,
+        dz: &mut Matrix<f32>,
+        dx: Option<&mut Matrix<f32>>,
+        start: &mut LstmStart<Matrix<f32>>,
+    ) {
+        let LstmStart { dh, dc } = start;
+        match x {
+            Some(_) => {
+                self.0.lstm_backward(params, x, steps, tape, dh_above, grads, dz, dx, dh, dc);
+            }
+            None => {
+                let params = &without_input(params);
+                let table = std::mem::take(&mut grads.w_x);
+                self.0.lstm_backward(params, x, steps, tape, dh_above, grads, dz, dx, dh, dc);
+                grads.w_x = table;
+            }
+        }
+    }
+
+    fn attention_forward(
+        &self,
+        steps: &Steps,
+        query: &Matrix<f32>,
+        key: &Matrix<f32>,
+        value: &Matrix<f32>,
+        lag_bias: &Matrix<f32>,
+        weights: &mut Matrix<f32>,
+        context: &mut Matrix<f32>,
+    ) {
+        self.0.attention_forward(steps, query, key, value, lag_bias, weights, context);
+    }
+
+    fn attention_backward(
+        &self,
+        steps: &Steps,
+        query: &Matrix<f32>,
+        key: &Matrix<f32>,
+        value: &Matrix<f32>,
+        weights: &Matrix<f32>,
+        dcontext: &Matrix<f32>,
+        dlag_bias: &mut Matrix<f32>,
+        dquery: &mut Matrix<f32>,
+        dkey: &mut Matrix<f32>,
+        dvalue: &mut Matrix<f32>,
+    ) {
+        self.0.attention_backward(
+            steps, query, key, value, weights, dcontext, dlag_bias, dquery, dkey, dvalue,
+        );
+    }
+
+    fn softmax_loss(
+        &self,
+        q: &Matrix<f32>,
+        table: &Matrix<f32>,
+        column_bias: &Matrix<f32>,
+        repeat_bias: &Matrix<f32>,
+        task: &SoftmaxTask<'_>,
+        dq: &mut Matrix<f32>,
+        dtable: &mut Matrix<f32>,
+        dcolumn_bias: &mut Matrix<f32>,
+        drepeat_bias: &mut Matrix<f32>,
+    ) -> f64 {
+        let bias = &as_row(column_bias);
+        let loss = self.0.softmax_loss(
+            q,
+            table,
+            bias,
+            repeat_bias,
+            task,
+            dq,
+            dtable,
+            dcolumn_bias,
+            drepeat_bias,
+        );
+        // The same numbers, standing up.
+        dcolumn_bias.resize(table.rows(), 1);
+        loss
+    }
+
+    fn scores(
+        &self,
+        q: &Matrix<f32>,
+        table: &Matrix<f32>,
+        column_bias: &Matrix<f32>,
+        scores: &mut Matrix<f32>,
+    ) {
+        self.0.scores(q, table, &as_row(column_bias), scores);
+    }
+
+    fn adam(
+        &self,
+        step: &AdamStep,
+        gradient: &Matrix<f32>,
+        parameter: &mut Matrix<f32>,
+        m: &mut Matrix<f32>,
+        v: &mut Matrix<f32>,
+    ) {
+        self.0.adam(step, gradient, parameter, m, v);
+    }
+
+    fn adam_rows(
+        &self,
+        step: &AdamStep,
+        rows: &[u32],
+        gradient: &Matrix<f32>,
+        parameter: &mut Matrix<f32>,
+        m: &mut Matrix<f32>,
+        v: &mut Matrix<f32>,
+    ) {
+        self.0.adam_rows(step, rows, gradient, parameter, m, v);
+    }
+
+    fn sum_of_squares(&self, x: &Matrix<f32>, rows: Option<&[u32]>) -> f64 {
+        self.0.sum_of_squares(x, rows)
+    }
+
+    fn clear_rows(&self, rows: &[u32], x: &mut Matrix<f32>) {
+        self.0.clear_rows(rows, x);
+    }
+
+    fn average(&self, share: f32, x: &Matrix<f32>, mean: &mut Matrix<f32>) {
+        self.0.average(share, x, mean);
+    }
+
+    fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.0.run(work)
+    }
+}
+
+/// The parameters with an empty `w_x`, whose place holds a one-hot table.
+fn without_input(params: &LstmParams<Matrix<f32>>) -> LstmParams<Matrix<f32>> {
+    LstmParams {
+        w_x: Matrix::zeros(params.w_h.rows(), 0),
+        w_h: params.w_h.clone(),
+        b: params.b.clone(),
+    }
+}
+
+/// A column of biases lying down.
+fn as_row(column: &Matrix<f32>) -> Matrix<f32> {
+    Matrix::from_vec(1, column.as_slice().len(), column.as_slice().to_vec())
+}

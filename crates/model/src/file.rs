@@ -1,0 +1,254 @@
+//! Model files: weights, configuration and vocabulary in one safetensors file.
+//!
+//! ```text
+//!     embedding.weight        [V, E]       names and shapes as PyTorch has them
+//!     lstm.weight_ih_l0       [4H, I]      gates i f g o; one-hot input: [4H, V]
+//!     lstm.weight_hh_l0       [4H, H]
+//!     lstm.bias_ih_l0         [4H]         our one bias
+//!     lstm.bias_hh_l0         [4H]         zeros when written, added to the other when read
+//!     readout.*  output.weight [V, D]  output.bias [V]  repeat.bias [R]
+//!     vocabulary.text         the items' own ids, one after the other, UTF-8
+//!     vocabulary.offsets      [V + 1]      where each begins
+//!     vocabulary.counts       [V]          events of each item in training
+//! ```
+//!
+//! The configuration stands in the header. Other tensors, which this crate does not look at, may be
+//! in the same file under names of their own.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::container::{self, FileError, Tensor, Tensors, Values};
+use crate::model::checked_catalogue;
+use crate::{Device, Form, Model, ModelConfig, Spec};
+
+/// What the items of a model are called in the log, and how often training met them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Vocabulary {
+    /// The log's own id of each item.
+    pub names: Vec<String>,
+    /// Number of events of each item in training.
+    pub counts: Vec<u64>,
+}
+
+/// A model file in memory.
+#[derive(Debug, Clone)]
+pub struct ModelFile {
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    /// The weights in the order of the catalogue, as they lie in memory.
+    weights: Vec<Vec<f32>>,
+    extra: Tensors,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    kind: String,
+    version: u32,
+    model: ModelConfig,
+}
+
+const KIND: &str = "model";
+const VERSION: u32 = 1;
+const OURS: [&str; 6] = ["embedding.", "lstm.", "readout.", "output.", "repeat.", "vocabulary."];
+
+impl ModelFile {
+    /// Writes a model with its vocabulary and `extra` tensors: whole, or not at all. The same model
+    /// gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] where the file cannot be written, the vocabulary is not the model's, or an
+    /// extra tensor takes a name or a shape that cannot be.
+    pub fn save<D: Device>(
+        path: &Path,
+        model: &Model<D>,
+        vocabulary: &Vocabulary,
+        extra: &Tensors,
+    ) -> Result<(), FileError> {
+        let (names, counts) = (vocabulary.names.len(), vocabulary.counts.len());
+        if (names, counts) != (model.items(), model.items()) {
+            let items = model.items();
+            let problem =
+                format!("a model of {items} items, but {names} names and {counts} counts");
+            return Err(FileError::new(path, problem));
+        }
+        let mut tensors = Tensors::new();
+        for (name, tensor) in extra {
+            if OURS.iter().any(|ours| name.starts_with(ours)) {
+                let problem = format!("an extra tensor may not be called {name}");
+                return Err(FileError::new(path, problem));
+            }
+            if tensor.shape.iter().product::<usize>() != tensor.values.len() {
+                let (shape, values) = (&tensor.shape, tensor.values.len());
+                let problem = format!("{name} is said to be {shape:?}, but has {values} values");
+                return Err(FileError::new(path, problem));
+            }
+            tensors.insert(name.clone(), tensor.clone());
+        }
+        for (spec, weight) in model.catalogue().iter().zip(model.parameters().iter()) {
+            let values = model.device().download(weight);
+            tensors.insert(spec.name.clone(), written(spec, values));
+            if let Some(second) = second_bias(spec) {
+                let zeros = Values::F32(vec![0.0; spec.shape[1]]);
+                tensors.insert(second, Tensor::vector(zeros));
+            }
+        }
+        write_vocabulary(vocabulary, &mut tensors);
+        let header =
+            Header { kind: KIND.to_owned(), version: VERSION, model: model.config().clone() };
+        let text = serde_json::to_string(&header).expect("a configuration is plain data");
+        container::write(path, &tensors, &text)
+    }
+
+    /// Reads a model file and checks that it is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] says what is wrong with the file.
+    pub fn load(path: &Path) -> Result<Self, FileError> {
+        let (mut tensors, text) = container::read(path, "a Tidegate model")?;
+        let header: Header = header(path, &text, KIND, VERSION)?;
+        let vocabulary = read_vocabulary(path, &mut tensors)?;
+        let catalogue = checked_catalogue(&header.model, vocabulary.names.len())
+            .map_err(|error| FileError::new(path, error.to_string()))?;
+        let weights = catalogue.iter().map(|spec| read_weight(path, spec, &mut tensors));
+        let weights = weights.collect::<Result<_, _>>()?;
+        let left = tensors.keys().find(|name| OURS.iter().any(|ours| name.starts_with(ours)));
+        if let Some(name) = left {
+            let problem = format!("{name} has no place in a model of this configuration");
+            return Err(FileError::new(path, problem));
+        }
+        Ok(Self { config: header.model, vocabulary, weights, extra: tensors })
+    }
+
+    /// What the model is made of.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The items' own ids and counts.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The tensors that are not the model's own.
+    pub fn extra(&self) -> &Tensors {
+        &self.extra
+    }
+
+    /// The model, on a machine.
+    pub fn model<D: Device>(&self, device: D) -> Model<D> {
+        let items = self.vocabulary.names.len();
+        let mut weights = self.weights.iter();
+        let parameters = crate::catalogue(&self.config, items).map(|spec| {
+            let mut matrix = D::Matrix::default();
+            let values = weights.next().expect("one a tensor");
+            device.upload(&mut matrix, spec.shape[0], spec.shape[1], values);
+            matrix
+        });
+        Model::from_parameters(device, self.config.clone(), items, parameters)
+    }
+}
+
+/// Reads a header of a certain kind and version.
+pub(crate) fn header<H: for<'de> Deserialize<'de>>(
+    path: &Path,
+    text: &str,
+    kind: &str,
+    version: u32,
+) -> Result<H, FileError> {
+    #[derive(Deserialize)]
+    struct Any {
+        kind: String,
+        version: u32,
+    }
+    let error = |problem: String| FileError::new(path, problem);
+    let any: Any = serde_json::from_str(text)
+        .map_err(|reason| error(format!("its header cannot be understood: {reason}")))?;
+    if any.kind != kind {
+        return Err(error(format!("is a {}, not a {kind}", any.kind)));
+    }
+    if any.version != version {
+        let found = any.version;
+        let problem = format!("is of version {found}; this program reads version {version}");
+        return Err(error(problem));
+    }
+    serde_json::from_str(text)
+        .map_err(|reason| error(format!("its header cannot be understood: {reason}")))
+}
+
+/// The name of PyTorch's second bias beside our one.
+fn second_bias(spec: &Spec) -> Option<String> {
+    let layer = spec.name.strip_prefix("lstm.bias_ih_l")?;
+    Some(format!("lstm.bias_hh_l{layer}"))
+}
+
+/// A weight as the file has it.
+fn written(spec: &Spec, values: Vec<f32>) -> Tensor {
+    let [rows, columns] = spec.shape;
+    match spec.form {
+        Form::Matrix => Tensor::matrix(rows, columns, values),
+        Form::Vector => Tensor::vector(Values::F32(values)),
+        Form::Transposed => Tensor::matrix(columns, rows, transposed(rows, columns, &values)),
+    }
+}
+
+/// A weight as it lies in memory.
+fn read_weight(path: &Path, spec: &Spec, tensors: &mut Tensors) -> Result<Vec<f32>, FileError> {
+    let [rows, columns] = spec.shape;
+    let shape = match spec.form {
+        Form::Matrix => vec![rows, columns],
+        Form::Vector => vec![rows * columns],
+        Form::Transposed => vec![columns, rows],
+    };
+    let mut values = container::take_f32(path, tensors, &spec.name, &shape)?;
+    if let Some(second) = second_bias(spec) {
+        let second = container::take_f32(path, tensors, &second, &shape)?;
+        values.iter_mut().zip(second).for_each(|(value, second)| *value += second);
+    }
+    match spec.form {
+        Form::Transposed => Ok(transposed(columns, rows, &values)),
+        _ => Ok(values),
+    }
+}
+
+fn transposed(rows: usize, columns: usize, values: &[f32]) -> Vec<f32> {
+    (0..columns)
+        .flat_map(|column| (0..rows).map(move |row| values[row * columns + column]))
+        .collect()
+}
+
+fn write_vocabulary(vocabulary: &Vocabulary, tensors: &mut Tensors) {
+    let (mut text, mut offsets) = (Vec::new(), vec![0]);
+    for name in &vocabulary.names {
+        text.extend(name.as_bytes());
+        offsets.push(text.len() as u64);
+    }
+    let mut insert = |name: &str, values| tensors.insert(name.to_owned(), Tensor::vector(values));
+    insert("vocabulary.text", Values::U8(text));
+    insert("vocabulary.offsets", Values::U64(offsets));
+    insert("vocabulary.counts", Values::U64(vocabulary.counts.clone()));
+}
+
+fn read_vocabulary(path: &Path, tensors: &mut Tensors) -> Result<Vocabulary, FileError> {
+    let damaged = || FileError::new(path, "its vocabulary is damaged; train the model anew");
+    let mut vector = |name: &str| {
+        let shape = tensors.get(name).map_or(Vec::new(), |tensor| vec![tensor.values.len()]);
+        container::take(path, tensors, name, &shape)
+    };
+    let Values::U8(text) = vector("vocabulary.text")? else { return Err(damaged()) };
+    let Values::U64(offsets) = vector("vocabulary.offsets")? else { return Err(damaged()) };
+    let Values::U64(counts) = vector("vocabulary.counts")? else { return Err(damaged()) };
+    let whole = offsets.first() == Some(&0) && offsets.last() == Some(&(text.len() as u64));
+    if !whole || offsets.len() != counts.len() + 1 {
+        return Err(damaged());
+    }
+    let name = |ends: &[u64]| {
+        let bytes = text.get(ends[0] as usize..ends[1] as usize)?;
+        String::from_utf8(bytes.to_vec()).ok()
+    };
+    let names: Option<_> = offsets.windows(2).map(name).collect();
+    Ok(Vocabulary { names: names.ok_or_else(damaged)?, counts })
+}
