@@ -1,7 +1,34 @@
 //! From sessions to a trained model, and from a trained model to its figures.
+//!
+//! ```text
+//!     Data ─→ train ─→ OUT/model.safetensors ─→ Trained ─→ answer, evaluate, recommend
+//! ```
+//!
+//! 1. [`batches`] turns sessions into batches in which every position is a target; [`schedule`] and
+//!    [`settings`] say how they are learned from.
+//! 2. [`train`](fn@train) is the loop; an [`Observer`] watches it and can stop it; what it leaves on
+//!    the disk meanwhile is a checkpoint.
+//! 3. [`Trained`] is what it leaves at last: a model, its vocabulary, the baselines' counts.
+//! 4. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers.
 
 #![forbid(unsafe_code)]
 
 pub mod batches;
+mod checkpoint;
+mod error;
+pub mod evaluate;
+pub mod folder;
 pub mod metrics;
+mod observer;
+pub mod recommend;
+mod run;
 pub mod schedule;
+pub mod settings;
+mod trained;
+
+pub use checkpoint::{FOLDER as CHECKPOINT_FOLDER, LOG_FILE, RESULT_FILE, RUN_FILE};
+pub use error::Error;
+pub use observer::{EpochReport, Observer, Plan, StepProgress};
+pub use run::{Data, Outcome, Run, Validation, finished, tidy_finished, train};
+pub use settings::Training;
+pub use trained::{Knowledge, MODEL_FILE, SessionRules, Trained};

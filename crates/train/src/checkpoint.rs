@@ -1,0 +1,224 @@
+//! What a run leaves on the disk while it goes on, so that a kill loses little.
+//!
+//! ```text
+//!     OUT/checkpoint/state.safetensors    weights, moments, average and the loop's own state
+//!     OUT/checkpoint/best-E.safetensors   the complete model of epoch E, the best so far
+//!     OUT/checkpoint/run.toml             the settings, so that --resume needs none
+//!     OUT/log.jsonl                       a line an epoch
+//! ```
+//!
+//! Each file is replaced whole. The state names the best model it belongs to, and that file is
+//! written first: whenever the run dies, what lies there fits together.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::{Device, Trainer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Error;
+use crate::folder::{create, remove, write_whole};
+use crate::observer::EpochReport;
+use crate::trained::MODEL_FILE;
+
+/// The folder of the checkpoint inside the output folder.
+pub const FOLDER: &str = "checkpoint";
+/// The resolved settings, in the checkpoint and at last in the output folder.
+pub const RUN_FILE: &str = "run.toml";
+/// A line an epoch.
+pub const LOG_FILE: &str = "log.jsonl";
+/// What `train` has reported, so that a finished run can report it again.
+pub const RESULT_FILE: &str = "result.json";
+
+const STATE: &str = "state.safetensors";
+
+/// Where the loop stands; everything but weights and moments.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Seed, settings and data of the run; a resumed run must have the same.
+    pub(crate) identity: Value,
+    /// The arithmetic that has been used so far.
+    pub(crate) kernel: String,
+    /// The epoch at hand, counted from 0.
+    pub(crate) epoch: usize,
+    /// The next batch of that epoch.
+    pub(crate) batch: usize,
+    /// Targets done in the whole run.
+    pub(crate) done: u64,
+    /// Seconds of training in the whole run, and in the epoch at hand.
+    pub(crate) seconds: f64,
+    pub(crate) epoch_seconds: f64,
+    /// Sum of loss · weight, and of the weights, over the epoch at hand.
+    pub(crate) loss: f64,
+    pub(crate) weight: f64,
+    /// The best epoch so far, counted from 1, and its value.
+    pub(crate) best: Option<Best>,
+    /// Epochs since the best one.
+    pub(crate) waited: usize,
+    /// Plateau: epochs since the best one or the last cut, and cuts.
+    pub(crate) plateau_waited: usize,
+    pub(crate) cuts: u32,
+    /// Whether early stopping has ended the run.
+    pub(crate) stopped: bool,
+    /// The lines of the log.
+    pub(crate) history: Vec<EpochReport>,
+}
+
+/// The best epoch so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub(crate) epoch: usize,
+    pub(crate) value: f64,
+}
+
+/// The checkpoint of an output folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkpoint {
+    out: PathBuf,
+}
+
+impl Checkpoint {
+    pub(crate) fn of(out: &Path) -> Self {
+        Self { out: out.to_owned() }
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.out.join(FOLDER)
+    }
+
+    pub(crate) fn best(&self, epoch: usize) -> PathBuf {
+        self.folder().join(format!("best-{epoch}.safetensors"))
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder().join(STATE)
+    }
+
+    /// Makes room for a new run: what an earlier one left under our names goes away.
+    pub(crate) fn begin(&self, run_file: &str) -> Result<(), Error> {
+        // The model goes first: a folder that has one counts as finished.
+        for name in [MODEL_FILE, RESULT_FILE, RUN_FILE, LOG_FILE, FOLDER] {
+            remove(&self.out.join(name))?;
+        }
+        create(&self.folder())?;
+        write_whole(&self.folder().join(RUN_FILE), run_file.as_bytes())
+    }
+
+    /// Saves where the run stands.
+    pub(crate) fn save<D: Device>(&self, trainer: &Trainer<D>, state: &State) -> Result<(), Error> {
+        let text = serde_json::to_string(state).expect("numbers and text");
+        Ok(trainer.save(&self.state(), &text)?)
+    }
+
+    /// Reads where a run stood; none where there is no checkpoint.
+    pub(crate) fn load<D: Device>(&self, device: D) -> Result<Option<(Trainer<D>, State)>, Error> {
+        let path = self.state();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let (trainer, text) = Trainer::load(&path, device)?;
+        let state = serde_json::from_str(&text).map_err(|error| Error::Checkpoint {
+            path,
+            reason: format!("its state cannot be read: {error}; start over with --force"),
+        })?;
+        Ok(Some((trainer, state)))
+    }
+
+    /// Writes the log anew and removes the models of epochs that are best no more.
+    pub(crate) fn tidy(&self, state: &State) -> Result<(), Error> {
+        write_whole(&self.out.join(LOG_FILE), lines(&state.history).as_bytes())?;
+        let keep = state.best.map(|best| self.best(best.epoch));
+        let entries = fs::read_dir(self.folder()).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("best-") && Some(&path) != keep.as_ref() {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the run: the folder gets everything else first, then the model, by a rename.
+    pub(crate) fn finish(&self, state: &State, result: &str) -> Result<(), Error> {
+        let best = state.best.map_or(0, |best| best.epoch);
+        let run_file = fs::read(self.folder().join(RUN_FILE)).unwrap_or_default();
+        write_whole(&self.out.join(LOG_FILE), lines(&state.history).as_bytes())?;
+        write_whole(&self.out.join(RUN_FILE), &run_file)?;
+        write_whole(&self.out.join(RESULT_FILE), result.as_bytes())?;
+        let model = self.out.join(MODEL_FILE);
+        fs::rename(self.best(best), &model)
+            .map_err(|source| Error::Write { path: model, source })?;
+        self.discard()
+    }
+
+    /// Removes the checkpoint of a run that has ended.
+    pub(crate) fn discard(&self) -> Result<(), Error> {
+        remove(&self.folder())
+    }
+
+    /// Takes back what a run that failed has begun, and the folder itself where nothing else is in
+    /// it.
+    pub(crate) fn abandon(&self) {
+        for name in [FOLDER, LOG_FILE] {
+            let _ = remove(&self.out.join(name));
+        }
+        let _ = fs::remove_dir(&self.out);
+    }
+}
+
+fn lines(history: &[EpochReport]) -> String {
+    let line = |report| serde_json::to_string(report).expect("numbers and text") + "\n";
+    history.iter().map(line).collect()
+}
+
+/// The first key in which two runs differ, with both values.
+pub(crate) fn difference(old: &Value, new: &Value) -> Option<(String, String, String)> {
+    match (old, new) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
+            keys.into_iter().find_map(|key| {
+                let null = Value::Null;
+                let (a, b) = (a.get(key).unwrap_or(&null), b.get(key).unwrap_or(&null));
+                difference(a, b).map(|(inner, a, b)| match inner.as_str() {
+                    "" => (key.clone(), a, b),
+                    _ => (format!("{key}.{inner}"), a, b),
+                })
+            })
+        }
+        _ if old == new => None,
+        _ => Some((String::new(), old.to_string(), new.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let old = json!({"seed": 1, "model": {"hidden": 100, "layers": 1}});
+        let mut new = old.clone();
+        assert_eq!(difference(&old, &new), None);
+        new["model"]["hidden"] = json!(192);
+        let expected = ("model.hidden".to_owned(), "100".to_owned(), "192".to_owned());
+        assert_eq!(difference(&old, &new), Some(expected));
+        let fewer = json!({"seed": 1});
+        assert_eq!(difference(&fewer, &old).unwrap().0, "model");
+    }
+
+    #[test]
+    fn a_state_survives_text_to_the_last_bit() {
+        let state = State {
+            loss: 0.1 + 0.2,
+            seconds: 1.0 / 3.0,
+            best: Some(Best { epoch: 3, value: 0.723_454_321_234_567_8 }),
+            ..State::default()
+        };
+        let text = serde_json::to_string(&state).unwrap();
+        let back: State = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, state);
+        assert_eq!(back.loss.to_bits(), state.loss.to_bits());
+    }
+}

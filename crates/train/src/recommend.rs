@@ -1,0 +1,106 @@
+//! What to show next, with how much belief.
+
+use model::{Batch, Device, Model, Scorer, Wanted};
+use rayon::prelude::*;
+
+use crate::Error;
+use crate::evaluate::{begin, best};
+use crate::trained::Knowledge;
+
+/// Positions in a batch.
+const BATCH: usize = 2048;
+
+/// An item and the probability that it comes next, as the model sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recommendation {
+    /// The number of the item.
+    pub item: u32,
+    /// Its probability among all items, in `[0, 1]`.
+    pub score: f32,
+}
+
+/// The `k` items that most probably come after each prefix, best first.
+///
+/// A prefix without any item gets the most popular ones, scored by their share of the training
+/// events.
+///
+/// # Errors
+///
+/// Where a prefix holds an item that the model does not know.
+pub fn recommend<D: Device>(
+    model: &Model<D>,
+    knowledge: &Knowledge,
+    prefixes: &[&[u32]],
+    k: usize,
+) -> Result<Vec<Vec<Recommendation>>, Error> {
+    let mut found = vec![Vec::new(); prefixes.len()];
+    let mut scorer = Scorer::new(model);
+    let mut batch = Batch::new(model.config());
+    // Like lengths together, so that a batch is dense.
+    let mut order: Vec<usize> = (0..prefixes.len()).collect();
+    order.sort_by_key(|&prefix| std::cmp::Reverse(prefixes[prefix].len()));
+    let seen = |prefix: &usize| &prefixes[*prefix][begin(prefixes[*prefix].len())..];
+    let mut rest = &order[..];
+    while !rest.is_empty() {
+        let mut positions = 0;
+        let fits = |prefix: &&usize| {
+            let length = seen(prefix).len();
+            positions += length;
+            positions <= BATCH || positions == length
+        };
+        let (now, later) = rest.split_at(rest.iter().take_while(fits).count());
+        rest = later;
+        let these: Vec<&[u32]> = now.iter().map(seen).collect();
+        batch.fill_prefixes(&these, Wanted::Last);
+        scorer.score(&batch, |first, scores| {
+            let all = (0..scores.rows()).into_par_iter();
+            let rows: Vec<_> =
+                model.device().run(|| all.map(|row| top(scores.row(row), k)).collect());
+            for (row, recommendations) in rows.into_iter().enumerate() {
+                found[now[batch.origins()[first + row].0 as usize]] = recommendations;
+            }
+        })?;
+    }
+    for (prefix, recommendations) in prefixes.iter().zip(&mut found) {
+        if prefix.is_empty() {
+            *recommendations = popular(knowledge, k);
+        }
+    }
+    Ok(found)
+}
+
+/// The best of a row of scores, as probabilities.
+///
+/// ```text
+///     p_j = exp(s_j − max) / Σ_c exp(s_c − max)
+/// ```
+fn top(scores: &[f32], k: usize) -> Vec<Recommendation> {
+    let items = best(scores, k);
+    let largest = items.first().map_or(0.0, |&item| f64::from(scores[item as usize]));
+    let weight = |score: f32| (f64::from(score) - largest).exp();
+    let sum: f64 = scores.iter().map(|&score| weight(score)).sum();
+    let score = |item: u32| (weight(scores[item as usize]) / sum) as f32;
+    items.into_iter().map(|item| Recommendation { item, score: score(item) }).collect()
+}
+
+fn popular(knowledge: &Knowledge, k: usize) -> Vec<Recommendation> {
+    let counts = knowledge.vocabulary.counts();
+    let sum: f64 = counts.iter().map(|&count| f64::from(count)).sum();
+    let share = |count: u32| (f64::from(count) / sum) as f32;
+    let first = counts.iter().take(k).enumerate();
+    first.map(|(item, &count)| Recommendation { item: item as u32, score: share(count) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_become_probabilities() {
+        let all = top(&[1.0, 3.0, 2.0], 3);
+        assert_eq!(all.iter().map(|r| r.item).collect::<Vec<_>>(), [1, 2, 0]);
+        assert!((all.iter().map(|r| r.score).sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!((all[0].score / all[1].score - 1f32.exp()).abs() < 1e-5);
+        assert_eq!(top(&[1e30, 0.0], 1)[0].score, 1.0);
+    }
+}

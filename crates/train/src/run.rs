@@ -1,0 +1,443 @@
+//! The training loop.
+//!
+//! One step: take a batch, make a step of the optimiser, count. Everything around it (validation,
+//! best epoch, early stopping, averaging, checkpoints) happens between steps and depends on nothing
+//! but the state that a checkpoint holds. So a run that is killed and resumed makes the same steps
+//! with the same numbers, and ends with the same file.
+
+use std::path::Path;
+use std::time::Instant;
+
+use events::{Cases, Sequences};
+use model::{
+    Batch, Device, Model, ModelConfig, NotFinite, OptimizerConfig, Trainer, TrainingError,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::Error;
+use crate::batches::{Piece, Pieces, places, recency_weights};
+use crate::checkpoint::{Best, Checkpoint, RESULT_FILE, State, difference};
+use crate::evaluate::{Baselines, evaluate, score_baselines};
+use crate::folder::{Existing, admit};
+use crate::metrics::Metrics;
+use crate::observer::{EpochReport, Observer, Plan, StepProgress};
+use crate::schedule::{Decay, progress};
+use crate::settings::Training;
+use crate::trained::{Knowledge, MODEL_FILE};
+
+/// What a model is trained and validated on.
+#[derive(Debug, Clone)]
+pub struct Data {
+    /// Items and counts of the training part.
+    pub knowledge: Knowledge,
+    /// The training sessions in the numbers of that vocabulary.
+    pub train: Sequences,
+    /// What decides between epochs; may be empty.
+    pub validation: Cases,
+}
+
+/// Everything that a run is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The output folder.
+    pub out: &'a Path,
+    /// What to do where it is not empty.
+    pub existing: Existing,
+    /// Seed of weights, batches, dropout and samples.
+    pub seed: u64,
+    /// What the model is made of.
+    pub model: &'a ModelConfig,
+    /// How gradients become steps.
+    pub optimizer: &'a OptimizerConfig,
+    /// How it is trained.
+    pub training: &'a Training,
+    /// The settings as text, saved beside the model.
+    pub run_file: &'a str,
+    /// The arithmetic that the device uses: results are the same on one path only.
+    pub kernel: &'a str,
+}
+
+/// What has come of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Epochs trained.
+    pub epochs: usize,
+    /// The epoch whose weights were kept, counted from 1.
+    pub best_epoch: usize,
+    /// Predicted positions per second of training time.
+    pub events_per_s: f64,
+    /// Seconds of training time.
+    pub training_s: f64,
+    /// Learned numbers of the model.
+    pub parameters: usize,
+    /// Whether training ended before its last epoch.
+    pub stopped_early: bool,
+    /// The kept epoch on the validation part, and the baselines on the same cases.
+    pub validation: Option<Validation>,
+}
+
+/// The figures of a model beside those of the baselines.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Validation {
+    /// Those of the model.
+    #[serde(flatten)]
+    pub model: Metrics,
+    /// Those of the baselines.
+    pub baselines: Baselines,
+}
+
+/// Whether `out` holds a finished model already, which a resumed run leaves as it is. What its
+/// training has reported comes with it.
+pub fn finished(out: &Path) -> Option<Value> {
+    if !out.join(MODEL_FILE).is_file() {
+        return None;
+    }
+    let text = std::fs::read(out.join(RESULT_FILE)).unwrap_or_default();
+    Some(serde_json::from_slice(&text).unwrap_or(Value::Null))
+}
+
+/// Removes the checkpoint that a kill between the last two moves of a run has left.
+///
+/// # Errors
+///
+/// Where it cannot be removed.
+pub fn tidy_finished(out: &Path) -> Result<(), Error> {
+    Checkpoint::of(out).discard()
+}
+
+/// Trains a model and leaves it in the output folder. `report` turns the outcome into the text that
+/// is kept beside the model.
+///
+/// # Errors
+///
+/// See [`Error`]; after [`Error::Interrupted`] there is a checkpoint, after any other error of a new
+/// run there is nothing.
+pub fn train<D: Device>(
+    device: D,
+    data: &Data,
+    run: &Run<'_>,
+    observer: &mut dyn Observer,
+    report: impl FnOnce(&Outcome) -> String,
+) -> Result<Outcome, Error> {
+    run.training.validate()?;
+    run.model.validate()?;
+    run.optimizer.validate()?;
+    admit(run.out, run.existing, "use --force to replace the model in it, or --resume")?;
+    let checkpoint = Checkpoint::of(run.out);
+    let mut looper = Loop::new(device, data, run, &checkpoint, observer)?;
+    match looper.run() {
+        Ok(()) => {
+            let outcome = looper.outcome();
+            checkpoint.finish(&looper.state, &report(&outcome))?;
+            Ok(outcome)
+        }
+        Err(error @ Error::NotFinite { .. }) => {
+            // Resuming would end in the same way.
+            checkpoint.abandon();
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A run under way.
+struct Loop<'a, D: Device> {
+    data: &'a Data,
+    run: &'a Run<'a>,
+    checkpoint: &'a Checkpoint,
+    observer: &'a mut dyn Observer,
+    trainer: Trainer<D>,
+    state: State,
+    pieces: Pieces,
+    weights: Vec<f32>,
+    batch: Batch,
+    saved: Instant,
+}
+
+impl<'a, D: Device> Loop<'a, D> {
+    fn new(
+        device: D,
+        data: &'a Data,
+        run: &'a Run<'a>,
+        checkpoint: &'a Checkpoint,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, Error> {
+        let train = &data.train;
+        let lengths = (0..train.len()).map(|session| train.get(session).len());
+        let pieces = Pieces::cut(lengths, run.training.max_length);
+        if pieces.targets() == 0 {
+            let reason = "no session of at least two events is left for training; give a longer \
+                          log, or lower --min-support, --min-length or the part kept by --split";
+            return Err(Error::NoData(reason.to_owned()));
+        }
+        let starts = (0..train.len()).map(|session| train.starts.get(session).copied());
+        let places = places(&starts.collect::<Vec<_>>());
+        let weights = recency_weights(&places, run.training.recency);
+
+        let identity = identity(data, run);
+        let found = match run.existing {
+            Existing::Resume => checkpoint.load(device.clone())?,
+            _ => None,
+        };
+        let (trainer, state) = match found {
+            Some((trainer, state)) => {
+                check_same(&state, &identity, run, checkpoint, observer)?;
+                (trainer, state)
+            }
+            None => {
+                let items = data.knowledge.vocabulary.len();
+                let model = Model::new(device, run.model, items, run.seed)?;
+                let trainer = Trainer::new(model, *run.optimizer, run.seed)?;
+                checkpoint.begin(run.run_file)?;
+                let kernel = run.kernel.to_owned();
+                (trainer, State { identity, kernel, ..State::default() })
+            }
+        };
+        let batch = Batch::new(run.model);
+        observer.begin(&Plan {
+            epochs: run.training.epochs,
+            targets: pieces.targets(),
+            parameters: trainer.model().numbers(),
+            done: state.done,
+            validation_cases: data.validation.len(),
+        });
+        let saved = Instant::now();
+        Ok(Self { data, run, checkpoint, observer, trainer, state, pieces, weights, batch, saved })
+    }
+
+    fn run(&mut self) -> Result<(), Error> {
+        while self.state.epoch < self.run.training.epochs && !self.state.stopped {
+            let learning_rate = self.steps_of_epoch()?;
+            self.end_epoch(learning_rate)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the steps that are left of the epoch at hand and returns the last learning rate.
+    fn steps_of_epoch(&mut self) -> Result<f64, Error> {
+        let Self { run: Run { seed, training, .. }, .. } = *self;
+        let epoch = self.state.epoch;
+        let batches = self.pieces.epoch(*seed, epoch, training.batch_targets);
+        let schedule = training.schedule();
+        let rate = |batch, cuts| {
+            let share = progress(epoch, training.epochs, batch, batches.len());
+            (share, training.learning_rate * schedule.share(share, cuts))
+        };
+        while self.state.batch < batches.len() {
+            let (share, learning_rate) = rate(self.state.batch, self.state.cuts);
+            self.step(&batches[self.state.batch], learning_rate)?;
+            if share >= 1.0 - training.average {
+                self.trainer.average();
+            }
+            self.state.batch += 1;
+            if self.observer.interrupted() {
+                self.save()?;
+                return Err(Error::Interrupted { checkpoint: self.checkpoint.folder() });
+            }
+            if self.saved.elapsed().as_secs_f64() >= training.checkpoint_seconds {
+                self.save()?;
+            }
+        }
+        Ok(rate(batches.len() - 1, self.state.cuts).1)
+    }
+
+    fn step(&mut self, pieces: &[Piece], learning_rate: f64) -> Result<(), Error> {
+        let begin = Instant::now();
+        let train = &self.data.train;
+        let sessions: Vec<&[u32]> = pieces
+            .iter()
+            .map(|piece| {
+                let items = train.get(piece.session as usize);
+                &items[piece.start as usize..][..piece.targets as usize + 1]
+            })
+            .collect();
+        let weights: Vec<f32> =
+            pieces.iter().map(|piece| self.weights[piece.session as usize]).collect();
+        self.batch.fill_training(&sessions, &weights);
+        let report = self.trainer.step(&self.batch, learning_rate as f32);
+        let report = report.map_err(|error| match error {
+            TrainingError::NotFinite(NotFinite { tensor, step }) => {
+                Error::NotFinite { tensor, step: step + 1, epoch: self.state.epoch + 1 }
+            }
+            TrainingError::Batch(error) => error.into(),
+        })?;
+
+        let targets: u64 = pieces.iter().map(|piece| u64::from(piece.targets)).sum();
+        let counted = pieces.iter().zip(&weights);
+        let weight: f64 =
+            counted.map(|(piece, &weight)| f64::from(piece.targets) * f64::from(weight)).sum();
+        let seconds = begin.elapsed().as_secs_f64();
+        let state = &mut self.state;
+        state.done += targets;
+        state.loss += report.loss * weight;
+        state.weight += weight;
+        state.seconds += seconds;
+        state.epoch_seconds += seconds;
+        self.observer.step(&StepProgress {
+            epoch: state.epoch + 1,
+            done: state.done,
+            loss: state.loss / state.weight,
+            events_per_s: state.done as f64 / state.seconds,
+        });
+        Ok(())
+    }
+
+    /// Validates, keeps the model where it is the best so far, and saves.
+    fn end_epoch(&mut self, learning_rate: f64) -> Result<(), Error> {
+        let training = self.run.training;
+        let epoch = self.state.epoch + 1;
+        let averaged = self.trainer.averaged();
+        let model = averaged.as_ref().unwrap_or(self.trainer.model());
+        let validation = match self.data.validation.is_empty() {
+            true => None,
+            false => Some(evaluate(model, &self.data.validation)?),
+        };
+        // Without a validation part the last epoch is the one to keep.
+        let value = validation.map(|metrics| training.choose_by.of(&metrics));
+        let best = match (self.state.best, value) {
+            (Some(best), Some(value)) => value > best.value,
+            _ => true,
+        };
+        if best {
+            self.data.knowledge.save(&self.checkpoint.best(epoch), model)?;
+        }
+
+        let state = &mut self.state;
+        if best {
+            state.best = Some(Best { epoch, value: value.unwrap_or(0.0) });
+            (state.waited, state.plateau_waited) = (0, 0);
+        } else {
+            state.waited += 1;
+            state.plateau_waited += 1;
+        }
+        if training.decay == Decay::Plateau && state.plateau_waited > training.plateau_patience {
+            state.cuts += 1;
+            state.plateau_waited = 0;
+        }
+        state.stopped = training.patience > 0 && state.waited >= training.patience;
+        let report = EpochReport {
+            epoch,
+            steps: self.trainer.steps(),
+            loss: Some(state.loss / state.weight),
+            learning_rate,
+            seconds: state.epoch_seconds,
+            events_per_s: self.pieces.targets() as f64 / state.epoch_seconds,
+            best,
+            validation,
+        };
+        self.observer.epoch(&report);
+        state.history.push(report);
+        (state.epoch, state.batch) = (epoch, 0);
+        (state.loss, state.weight, state.epoch_seconds) = (0.0, 0.0, 0.0);
+        self.save()?;
+        self.checkpoint.tidy(&self.state)?;
+        let more = self.state.epoch < training.epochs && !self.state.stopped;
+        if more && self.observer.interrupted() {
+            return Err(Error::Interrupted { checkpoint: self.checkpoint.folder() });
+        }
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<(), Error> {
+        self.checkpoint.save(&self.trainer, &self.state)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    fn outcome(&self) -> Outcome {
+        let state = &self.state;
+        let best_epoch = state.best.map_or(state.epoch, |best| best.epoch);
+        let kept = state.history.iter().find(|report| report.epoch == best_epoch);
+        let device = self.trainer.model().device();
+        let counts = &self.data.knowledge.baselines;
+        let validation = kept.and_then(|report| report.validation).map(|model| Validation {
+            model,
+            baselines: device.run(|| score_baselines(counts, &self.data.validation)),
+        });
+        Outcome {
+            epochs: state.epoch,
+            best_epoch,
+            events_per_s: state.done as f64 / state.seconds,
+            training_s: state.seconds,
+            parameters: self.trainer.model().numbers(),
+            stopped_early: state.stopped && state.epoch < self.run.training.epochs,
+            validation,
+        }
+    }
+}
+
+/// What must be the same in the two parts of a resumed run.
+fn identity(data: &Data, run: &Run<'_>) -> Value {
+    let mut training = json!(run.training);
+    if let Some(keys) = training.as_object_mut() {
+        // When checkpoints are made changes nothing.
+        keys.remove("checkpoint_seconds");
+    }
+    let mut hash = Fnv::default();
+    data.train.items.iter().for_each(|&item| hash.add(u64::from(item)));
+    data.train.offsets.iter().for_each(|&offset| hash.add(offset as u64));
+    data.train.starts.iter().for_each(|&start| hash.add(start as u64));
+    for name in data.knowledge.vocabulary.names().iter() {
+        name.bytes().for_each(|byte| hash.add(u64::from(byte)));
+        hash.add(256);
+    }
+    for case in data.validation.as_slice() {
+        hash.add(u64::from(case.target));
+        let prefix = data.validation.prefix(case);
+        prefix.iter().for_each(|&item| hash.add(u64::from(item)));
+    }
+    json!({
+        "seed": run.seed,
+        "model": run.model,
+        "optimizer": run.optimizer,
+        "training": training,
+        "sessions": data.knowledge.sessions,
+        "log": format!("{:016x}", hash.0),
+    })
+}
+
+fn check_same(
+    state: &State,
+    identity: &Value,
+    run: &Run<'_>,
+    checkpoint: &Checkpoint,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    if let Some((key, old, new)) = difference(&state.identity, identity) {
+        let what = match key.as_str() {
+            "log" => "the sessions that it trains on are not the same".to_owned(),
+            _ => format!("{key} is {old} there and {new} here"),
+        };
+        let reason = format!(
+            "this checkpoint is of another run: {what}; give the same settings and log, or start \
+             over with --force"
+        );
+        return Err(Error::Checkpoint { path: checkpoint.folder(), reason });
+    }
+    if state.kernel != run.kernel {
+        observer.warn(&format!(
+            "the checkpoint was made with {} arithmetic and this machine uses {}: the model will \
+             not be the same to the last bit as that of an unbroken run",
+            state.kernel, run.kernel
+        ));
+    }
+    Ok(())
+}
+
+/// Fowler, Noll and Vo's hash with 64 bits, eight bytes at a time: the same on every machine.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, word: u64) {
+        // The multiplication carries upwards only: fold the high half back down.
+        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        self.0 ^= self.0 >> 32;
+    }
+}

@@ -1,0 +1,145 @@
+//! How a model is trained, as a file or a command line spells it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::metrics::Criterion;
+use crate::schedule::{Decay, Schedule};
+
+/// The keys of `[training]`, one for each choice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Training {
+    /// Passes over the training sessions.
+    pub epochs: usize,
+    /// Targets in a batch, at most.
+    pub batch_targets: usize,
+    /// Targets of a session that are learned in one go; longer sessions are cut.
+    pub max_length: usize,
+    /// Learning rate at its peak.
+    pub learning_rate: f64,
+    /// What the learning rate does after the warm-up.
+    pub decay: Decay,
+    /// Share of the run over which the learning rate rises from 0.
+    pub warmup: f64,
+    /// Plateau only: what a cut leaves of the learning rate.
+    pub plateau_factor: f64,
+    /// Plateau only: validations without a new best before a cut.
+    pub plateau_patience: usize,
+    /// Sessions weigh `exp(recency · place)`, their place in time running from 0 to 1.
+    pub recency: f64,
+    /// Epochs without a new best before training stops early; 0: never.
+    pub patience: usize,
+    /// What the best epoch is chosen by.
+    pub choose_by: Criterion,
+    /// Share of the steps, the last ones, whose weights are averaged; 0: the weights as they are.
+    pub average: f64,
+    /// Seconds between checkpoints inside an epoch; there is one after each epoch in any case.
+    pub checkpoint_seconds: f64,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            epochs: 5,
+            batch_targets: 1024,
+            max_length: 40,
+            learning_rate: 5e-3,
+            decay: Decay::Linear,
+            warmup: 0.05,
+            plateau_factor: 0.3,
+            plateau_patience: 1,
+            recency: 0.0,
+            patience: 3,
+            choose_by: Criterion::RecallAndMrr,
+            average: 0.0,
+            checkpoint_seconds: 20.0,
+        }
+    }
+}
+
+impl Training {
+    /// Checks every key.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] names the first key that does not fit and what to do about it.
+    pub fn validate(&self) -> Result<(), Error> {
+        let wrong = |key, problem: String, remedy| Err(Error::Setting { key, problem, remedy });
+        let counts = [
+            ("epochs", self.epochs, 1_000_000),
+            ("batch_targets", self.batch_targets, 1 << 24),
+            ("max_length", self.max_length, 1 << 20),
+        ];
+        for (key, value, most) in counts {
+            if value == 0 || value > most {
+                return wrong(key, format!("{value} is out of range"), "set it to 1 or more");
+            }
+        }
+        if !(0.0..1.0).contains(&self.warmup) {
+            let problem = format!("{} is no share", self.warmup);
+            return wrong("warmup", problem, "set it to 0 or more and below 1");
+        }
+        if !(0.0..=1.0).contains(&self.average) {
+            let problem = format!("{} is no share", self.average);
+            return wrong("average", problem, "set it between 0 and 1");
+        }
+        if !(self.plateau_factor > 0.0 && self.plateau_factor <= 1.0) {
+            let problem = format!("{} is no share", self.plateau_factor);
+            return wrong("plateau_factor", problem, "set it above 0 and to at most 1");
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate <= 1e3) {
+            let problem = format!("{} is out of range", self.learning_rate);
+            return wrong("learning_rate", problem, "set it above 0 and to at most 1000");
+        }
+        if !(0.0..=1e9).contains(&self.checkpoint_seconds) {
+            let problem = format!("{} is out of range", self.checkpoint_seconds);
+            return wrong("checkpoint_seconds", problem, "set it to 0 or more");
+        }
+        if !(-50.0..=50.0).contains(&self.recency) {
+            let problem = format!("{} is out of range", self.recency);
+            return wrong("recency", problem, "set it between -50 and 50");
+        }
+        Ok(())
+    }
+
+    /// How the learning rate runs.
+    pub fn schedule(&self) -> Schedule {
+        Schedule { decay: self.decay, warmup: self.warmup, plateau_factor: self.plateau_factor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_survives_text() {
+        let training = Training::default();
+        training.validate().unwrap();
+        let text = serde_json::to_string(&training).unwrap();
+        assert_eq!(serde_json::from_str::<Training>(&text).unwrap(), training);
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        let wrong: [(&str, fn(&mut Training)); 9] = [
+            ("epochs", |t| t.epochs = 0),
+            ("batch_targets", |t| t.batch_targets = usize::MAX),
+            ("max_length", |t| t.max_length = 0),
+            ("learning_rate", |t| t.learning_rate = -1.0),
+            ("warmup", |t| t.warmup = 1.0),
+            ("average", |t| t.average = 1.5),
+            ("plateau_factor", |t| t.plateau_factor = 0.0),
+            ("checkpoint_seconds", |t| t.checkpoint_seconds = f64::NAN),
+            ("recency", |t| t.recency = f64::INFINITY),
+        ];
+        for (key, change) in wrong {
+            let mut training = Training::default();
+            change(&mut training);
+            let error = training.validate().unwrap_err();
+            assert!(error.is_usage());
+            assert!(error.to_string().starts_with(&format!("training.{key}: ")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A trained model on the disk: weights, vocabulary, the baselines' counts, and what a session is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use events::{Baselines, SessionOptions, Sessions, Vocabulary};
+use model::{Device, Model, ModelFile, Tensor, Tensors, Values};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The name of the one file that is a complete model.
+pub const MODEL_FILE: &str = "model.safetensors";
+
+const OFFSETS: &str = "markov.offsets";
+const SUCCESSORS: &str = "markov.successors";
+const COUNTS: &str = "markov.counts";
+const SESSIONS: &str = "sessions.json";
+
+/// Everything about the items and sessions of a training log that answers need later.
+#[derive(Debug, Clone)]
+pub struct Knowledge {
+    /// The items, by popularity.
+    pub vocabulary: Vocabulary,
+    /// What the baselines have counted.
+    pub baselines: Baselines,
+    /// What made events one session.
+    pub sessions: SessionRules,
+}
+
+/// What made events one session, as a model file spells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRules {
+    /// `auto`, `key`, `gap` or `user`.
+    pub rule: String,
+    /// The longest pause inside a session, in milliseconds.
+    pub gap: i64,
+}
+
+impl SessionRules {
+    /// The same as options of the readers.
+    ///
+    /// # Errors
+    ///
+    /// Where the rule is unknown.
+    pub fn options(&self) -> Result<SessionOptions, Error> {
+        Ok(SessionOptions { rule: self.rule.parse()?, gap: self.gap })
+    }
+}
+
+impl Knowledge {
+    /// Counts the sessions that a model is trained on; `names` are the items of their log.
+    pub fn of(train: &Sessions, names: &events::Names, sessions: SessionRules) -> Self {
+        let vocabulary = Vocabulary::from_sessions(train, names);
+        let sequences = vocabulary.encode(train, names);
+        let baselines = Baselines::from_sequences(&sequences, vocabulary.len());
+        Self { vocabulary, baselines, sessions }
+    }
+
+    /// Writes the file of a complete model, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be written.
+    pub fn save<D: Device>(&self, path: &Path, model: &Model<D>) -> Result<(), Error> {
+        let vocabulary = model::Vocabulary {
+            names: self.vocabulary.names().iter().map(str::to_owned).collect(),
+            counts: self.vocabulary.counts().iter().map(|&count| u64::from(count)).collect(),
+        };
+        let numbers = |values: &[u32]| Tensor {
+            shape: vec![values.len()],
+            values: Values::U32(values.to_vec()),
+        };
+        let rules = serde_json::to_vec(&self.sessions).expect("two plain fields");
+        let extra: Tensors = BTreeMap::from([
+            (OFFSETS.to_owned(), numbers(self.baselines.offsets())),
+            (SUCCESSORS.to_owned(), numbers(self.baselines.successors())),
+            (COUNTS.to_owned(), numbers(self.baselines.counts())),
+            (SESSIONS.to_owned(), Tensor { shape: vec![rules.len()], values: Values::U8(rules) }),
+        ]);
+        Ok(ModelFile::save(path, model, &vocabulary, &extra)?)
+    }
+}
+
+/// A trained model that has been read back.
+#[derive(Clone)]
+pub struct Trained<D: Device> {
+    /// Configuration and weights.
+    pub model: Model<D>,
+    /// Items and sessions of its training log.
+    pub knowledge: Knowledge,
+}
+
+impl<D: Device> Trained<D> {
+    /// Reads the model of a folder that `train` has written, or a model file itself.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no whole model, or the file contradicts itself.
+    pub fn load(path: &Path, device: D) -> Result<Self, Error> {
+        let path = &model_path(path)?;
+        let file = ModelFile::load(path)?;
+        let damaged = |reason: String| Error::NoData(format!("{}: {reason}", path.display()));
+        let stored = file.vocabulary();
+        let counts = stored.counts.iter().map(|&count| u32::try_from(count).unwrap_or(u32::MAX));
+        let names = stored.names.iter().map(String::as_str);
+        let vocabulary = Vocabulary::from_parts(names, counts.collect())?;
+        let numbers = |name: &str| match file.extra().get(name).map(|tensor| &tensor.values) {
+            Some(Values::U32(values)) => Ok(values.clone()),
+            _ => Err(damaged(format!("it has no {name}; train the model again with this version"))),
+        };
+        let (offsets, successors, counts) =
+            (numbers(OFFSETS)?, numbers(SUCCESSORS)?, numbers(COUNTS)?);
+        let baselines = Baselines::from_parts(vocabulary.len(), offsets, successors, counts)?;
+        let sessions = match file.extra().get(SESSIONS).map(|tensor| &tensor.values) {
+            Some(Values::U8(text)) => serde_json::from_slice(text)
+                .map_err(|error| damaged(format!("{SESSIONS}: {error}; train the model again")))?,
+            _ => return Err(damaged(format!("it has no {SESSIONS}; train the model again"))),
+        };
+        let model = file.model(device);
+        Ok(Self { model, knowledge: Knowledge { vocabulary, baselines, sessions } })
+    }
+}
+
+/// The model file that a path stands for.
+fn model_path(path: &Path) -> Result<PathBuf, Error> {
+    let missing = |reason: &str| Error::NoData(format!("{}: {reason}", path.display()));
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
+    if !path.exists() {
+        return Err(missing("there is no such folder; `tidegate train LOG --out DIR` makes one"));
+    }
+    let file = path.join(MODEL_FILE);
+    if file.is_file() {
+        Ok(file)
+    } else if path.join(crate::checkpoint::FOLDER).is_dir() {
+        Err(missing("its training is not finished; go on with `tidegate train ... --resume`"))
+    } else {
+        Err(missing("there is no model.safetensors in it; give the folder that `train` wrote"))
+    }
+}
