@@ -1,1 +1,101 @@
-//! Tidegate: cpu.
+//! The operations of the reference, fast: the same names, the same meaning, in f32.
+//!
+//! [`Cpu`] holds the threads, the path (which vector instructions) and scratch memory that is used
+//! again. Each operation is a method; where the equations are asked for, look under the same name
+//! in `reference`, against which every one of them is tested.
+//!
+//! What makes it fast, in the order in which it was found to matter:
+//!
+//! * `panel` and `product`: weights are laid out once per call the way a micro-kernel reads them;
+//!   the kernel holds a tile of the result in registers while k runs.
+//! * `lstm`: the four gates of a unit lie side by side in a panel, so that the gate equations are
+//!   the epilogue of the recurrent product, in registers; a thread takes some rows of the batch
+//!   through all steps, and meets the others only at the end; everything that need not be serial
+//!   (input product, weight gradients) is one large product outside the time loop.
+//! * `softmax`: scores, loss and both gradients for a block of positions at a time.
+//!
+//! Work is cut by shape, never by the number of threads, and every sum has one order. The same
+//! input gives the same bits on one path, for any number of threads.
+
+#![deny(unsafe_code)]
+
+mod attention;
+mod embedding;
+mod linear;
+mod lstm;
+mod math;
+mod optimizer;
+mod panel;
+mod product;
+mod scratch;
+mod simd;
+mod softmax;
+
+pub use simd::{PATH_VARIABLE, Path, PathError};
+
+use scratch::Scratch;
+
+/// The processor as a machine that runs the model.
+#[derive(Debug)]
+pub struct Cpu {
+    path: Path,
+    pool: rayon::ThreadPool,
+    scratch: Scratch,
+}
+
+/// No [`Cpu`] could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CpuError {
+    /// `TIDEGATE_SIMD` names a path that this machine does not have.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The system gave no threads.
+    #[error("cannot start {threads} threads ({source}); try fewer")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the system said.
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
+impl Cpu {
+    /// A machine of `threads` threads on the best path, or on the one that `TIDEGATE_SIMD` names.
+    ///
+    /// # Errors
+    ///
+    /// [`CpuError`] where the path does not exist here or no threads can be had.
+    pub fn new(threads: usize) -> Result<Self, CpuError> {
+        Self::with_path(threads, Path::detect()?)
+    }
+
+    /// A machine of `threads` threads on a path of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`CpuError::Threads`] where no threads can be had.
+    pub fn with_path(threads: usize, path: Path) -> Result<Self, CpuError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|k| format!("tidegate-{k}"))
+            .build()
+            .map_err(|source| CpuError::Threads { threads, source })?;
+        Ok(Self { path, pool, scratch: Scratch::default() })
+    }
+
+    /// Which instructions the kernels use.
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Runs `work` on this machine's threads. Operations called outside of it use the threads of
+    /// whoever calls.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+}

@@ -71,7 +71,7 @@ impl Stream {
         };
         let radius = (-2.0 * unit(a, b).ln()).sqrt();
         let angle = std::f64::consts::TAU * unit(c, d);
-        radius * if index % 2 == 0 { angle.cos() } else { angle.sin() }
+        radius * if index.is_multiple_of(2) { angle.cos() } else { angle.sin() }
     }
 
     /// Number `index`, uniform among `0..bound` (Lemire's multiplication; bias below `bound / 2³²`).

@@ -1,0 +1,244 @@
+//! Items to rows and back, and what is done to those rows before the LSTM sees them.
+
+use crate::Cpu;
+use crate::simd::{Kernel, Lanes};
+use layout::random::Stream;
+use layout::{Accumulate, Matrix, Steps};
+use rayon::prelude::*;
+
+/// Positions in one task of the elementwise operations.
+const ROWS_PER_TASK: usize = 64;
+
+impl Cpu {
+    /// `out[p] = table[ids[p]]`; table `[V, E]`, out `[N, E]`.
+    ///
+    /// # Panics
+    ///
+    /// Where an id is not below V.
+    pub fn embedding_forward(&self, table: &Matrix<f32>, ids: &[u32], out: &mut Matrix<f32>) {
+        let width = table.columns();
+        out.resize(ids.len(), width);
+        if width == 0 {
+            return;
+        }
+        out.as_mut_slice()
+            .par_chunks_mut(ROWS_PER_TASK * width)
+            .zip(ids.par_chunks(ROWS_PER_TASK))
+            .for_each(|(rows, ids)| {
+                for (row, &id) in rows.chunks_exact_mut(width).zip(ids) {
+                    row.copy_from_slice(table.row(id as usize));
+                }
+            });
+    }
+
+    /// `dtable[ids[p]] += dout[p]`, for each row in the order of the positions.
+    ///
+    /// # Panics
+    ///
+    /// Where an id is not below V.
+    pub fn embedding_backward(&self, ids: &[u32], dout: &Matrix<f32>, dtable: &mut Matrix<f32>) {
+        assert_eq!(dout.shape(), [ids.len(), dtable.columns()], "dout is [N, E]");
+        // A few rows a position, all different places: bound by memory, and its order is its
+        // meaning. One thread does it as fast as several.
+        for (p, &id) in ids.iter().enumerate() {
+            self.path.run(AddRow { x: dout.row(p), y: dtable.row_mut(id as usize) });
+        }
+    }
+
+    /// `y = x` or `y += x`.
+    pub fn add(&self, x: &Matrix<f32>, accumulate: Accumulate, y: &mut Matrix<f32>) {
+        crate::linear::shape_result(accumulate, y, x.rows(), x.columns());
+        let (x, y) = (x.as_slice(), y.as_mut_slice());
+        match accumulate {
+            Accumulate::Replace => y.copy_from_slice(x),
+            Accumulate::Add => self.path.run(AddRow { x, y }),
+        }
+    }
+
+    /// `y_t = (x_0 + … + x_t) / (t + 1)` within each row of the batch; `[N, E]`.
+    pub fn running_mean_forward(&self, steps: &Steps, x: &Matrix<f32>, y: &mut Matrix<f32>) {
+        assert_eq!(x.rows(), steps.positions(), "x is [N, E]");
+        let width = x.columns();
+        y.resize(x.rows(), width);
+        // The running sum stands in y one step behind and is divided when the next has read it.
+        let y = y.as_mut_slice();
+        y.copy_from_slice(x.as_slice());
+        for t in 1..steps.count() {
+            let (before, now) = y.split_at_mut(steps.range(t).start * width);
+            let previous = &before[steps.range(t - 1).start * width..];
+            let active = steps.active(t) * width;
+            self.path.run(AddRow { x: &previous[..active], y: &mut now[..active] });
+        }
+        for t in 1..steps.count() {
+            let range = steps.range(t);
+            let share = 1.0 / (t + 1) as f32;
+            y[range.start * width..range.end * width].iter_mut().for_each(|y| *y *= share);
+        }
+    }
+
+    /// `dx_t = Σ_{s ≥ t} dy_s / (s + 1)` within each row of the batch.
+    pub fn running_mean_backward(&self, steps: &Steps, dy: &Matrix<f32>, dx: &mut Matrix<f32>) {
+        assert_eq!(dy.rows(), steps.positions(), "dy is [N, E]");
+        let width = dy.columns();
+        dx.resize(dy.rows(), width);
+        for t in (0..steps.count()).rev() {
+            let range = steps.range(t);
+            let share = 1.0 / (t + 1) as f32;
+            let (now, after) = dx.as_mut_slice().split_at_mut(range.end * width);
+            let now = &mut now[range.start * width..];
+            let dy = &dy.as_slice()[range.start * width..range.end * width];
+            now.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy * share);
+            if t + 1 < steps.count() {
+                let later = steps.active(t + 1) * width;
+                self.path.run(AddRow { x: &after[..later], y: &mut now[..later] });
+            }
+        }
+    }
+
+    /// `norm_p = √(Σ x_p² + 1e-12)`, `y_p = scale · x_p / norm_p`; x, y `[N, E]`, norm `[N, 1]`.
+    pub fn normalize_forward(
+        &self,
+        scale: f32,
+        x: &Matrix<f32>,
+        y: &mut Matrix<f32>,
+        norm: &mut Matrix<f32>,
+    ) {
+        let [rows, width] = x.shape();
+        y.resize(rows, width);
+        norm.resize(rows, 1);
+        if width == 0 {
+            return;
+        }
+        y.as_mut_slice()
+            .par_chunks_mut(ROWS_PER_TASK * width)
+            .zip(norm.as_mut_slice().par_chunks_mut(ROWS_PER_TASK))
+            .zip(x.as_slice().par_chunks(ROWS_PER_TASK * width))
+            .for_each(|((y, norm), x)| self.path.run(Normalize { scale, width, x, y, norm }));
+    }
+
+    /// `dx_p = (scale · dy_p − y_p (y_p · dy_p) / scale) / norm_p`.
+    pub fn normalize_backward(
+        &self,
+        scale: f32,
+        y: &Matrix<f32>,
+        norm: &Matrix<f32>,
+        dy: &Matrix<f32>,
+        dx: &mut Matrix<f32>,
+    ) {
+        let [rows, width] = y.shape();
+        assert_eq!(
+            (dy.shape(), norm.shape()),
+            ([rows, width], [rows, 1]),
+            "dy [N, E], norm [N, 1]"
+        );
+        dx.resize(rows, width);
+        if width == 0 {
+            return;
+        }
+        dx.as_mut_slice()
+            .par_chunks_mut(ROWS_PER_TASK * width)
+            .zip(norm.as_slice().par_chunks(ROWS_PER_TASK))
+            .zip(y.as_slice().par_chunks(ROWS_PER_TASK * width))
+            .zip(dy.as_slice().par_chunks(ROWS_PER_TASK * width))
+            .for_each(|(((dx, norm), y), dy)| {
+                self.path.run(NormalizeBackward { scale, width, y, norm, dy, dx });
+            });
+    }
+
+    /// Inverted dropout in place: entry number e (row after row) is set to zero where
+    /// `stream.uniform(e) < rate`, and divided by `1 − rate` elsewhere. Its own backward.
+    pub fn dropout(&self, rate: f32, stream: Stream, x: &mut Matrix<f32>) {
+        if rate == 0.0 {
+            return;
+        }
+        const ENTRIES: usize = 4096;
+        let kept = 1.0 / (1.0 - rate);
+        x.as_mut_slice().par_chunks_mut(ENTRIES).enumerate().for_each(|(task, x)| {
+            for (k, four) in x.chunks_mut(4).enumerate() {
+                let words = stream.block((task * ENTRIES / 4 + k) as u64);
+                for (x, word) in four.iter_mut().zip(words) {
+                    // As `Stream::uniform` makes a number of a word.
+                    let uniform = (word >> 8) as f32 * (1.0 / 16_777_216.0);
+                    *x = if uniform < rate { 0.0 } else { *x * kept };
+                }
+            }
+        });
+    }
+}
+
+/// `y += x`.
+struct AddRow<'a> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for AddRow<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        for (y, x) in self.y.chunks_mut(L::WIDTH).zip(self.x.chunks(L::WIDTH)) {
+            lanes.store_partial(lanes.add(lanes.load_partial(y), lanes.load_partial(x)), y);
+        }
+    }
+}
+
+/// `Σ x y`, lane by lane with k rising, then across the lanes.
+#[inline(always)]
+pub(crate) fn dot<L: Lanes>(lanes: L, x: &[f32], y: &[f32]) -> f32 {
+    let mut sum = lanes.splat(0.0);
+    for (x, y) in x.chunks(L::WIDTH).zip(y.chunks(L::WIDTH)) {
+        sum = lanes.mul_add(lanes.load_partial(x), lanes.load_partial(y), sum);
+    }
+    lanes.sum(sum)
+}
+
+struct Normalize<'a> {
+    scale: f32,
+    width: usize,
+    x: &'a [f32],
+    y: &'a mut [f32],
+    norm: &'a mut [f32],
+}
+
+impl Kernel for Normalize<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let rows = self.y.chunks_exact_mut(self.width).zip(self.x.chunks_exact(self.width));
+        for ((y, x), norm) in rows.zip(self.norm) {
+            *norm = (dot(lanes, x, x) + 1e-12).sqrt();
+            let factor = lanes.splat(self.scale / *norm);
+            for (y, x) in y.chunks_mut(L::WIDTH).zip(x.chunks(L::WIDTH)) {
+                lanes.store_partial(lanes.mul(factor, lanes.load_partial(x)), y);
+            }
+        }
+    }
+}
+
+struct NormalizeBackward<'a> {
+    scale: f32,
+    width: usize,
+    y: &'a [f32],
+    norm: &'a [f32],
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+}
+
+impl Kernel for NormalizeBackward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { scale, width, y, norm, dy, dx } = self;
+        let rows = dx.chunks_exact_mut(width).zip(y.chunks_exact(width));
+        for ((dx, y), (dy, &norm)) in rows.zip(dy.chunks_exact(width).zip(norm)) {
+            let along = lanes.splat(-dot(lanes, y, dy) / (scale * norm));
+            let factor = lanes.splat(scale / norm);
+            for (k, dx) in dx.chunks_mut(L::WIDTH).enumerate() {
+                let at = k * L::WIDTH..k * L::WIDTH + dx.len();
+                let straight = lanes.mul(factor, lanes.load_partial(&dy[at.clone()]));
+                let y = lanes.load_partial(&y[at]);
+                lanes.store_partial(lanes.mul_add(along, y, straight), dx);
+            }
+        }
+    }
+}

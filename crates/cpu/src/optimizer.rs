@@ -1,0 +1,126 @@
+//! The update of the parameters. Equations: `layout::AdamStep` and `reference`.
+
+use crate::Cpu;
+use crate::simd::{Kernel, Lanes};
+use layout::{AdamStep, Matrix};
+use rayon::prelude::*;
+
+/// Entries in one task, and in one partial sum of squares.
+const ENTRIES: usize = 1 << 14;
+
+impl Cpu {
+    /// One step of Adam for every entry of a parameter.
+    pub fn adam(
+        &self,
+        step: &AdamStep,
+        gradient: &Matrix<f32>,
+        parameter: &mut Matrix<f32>,
+        m: &mut Matrix<f32>,
+        v: &mut Matrix<f32>,
+    ) {
+        for tensor in [&*parameter, m, v] {
+            assert_eq!(tensor.shape(), gradient.shape(), "all four have one shape");
+        }
+        parameter
+            .as_mut_slice()
+            .par_chunks_mut(ENTRIES)
+            .zip(gradient.as_slice().par_chunks(ENTRIES))
+            .zip(m.as_mut_slice().par_chunks_mut(ENTRIES))
+            .zip(v.as_mut_slice().par_chunks_mut(ENTRIES))
+            .for_each(|(((w, g), m), v)| self.path.run(Adam { step, g, w, m, v }));
+    }
+
+    /// The same for some rows only; the other rows and their moments stay as they are.
+    pub fn adam_rows(
+        &self,
+        step: &AdamStep,
+        rows: &[u32],
+        gradient: &Matrix<f32>,
+        parameter: &mut Matrix<f32>,
+        m: &mut Matrix<f32>,
+        v: &mut Matrix<f32>,
+    ) {
+        for &row in rows {
+            let row = row as usize;
+            let (w, m, v) = (parameter.row_mut(row), m.row_mut(row), v.row_mut(row));
+            self.path.run(Adam { step, g: gradient.row(row), w, m, v });
+        }
+    }
+
+    /// Sum of the squares of all entries, or of those in `rows`: in f32 within 16,384 entries or a
+    /// row, in f64 over them.
+    pub fn sum_of_squares(&self, x: &Matrix<f32>, rows: Option<&[u32]>) -> f64 {
+        let square = |x: &[f32]| f64::from(self.path.run(Square { x }));
+        match rows {
+            Some(rows) => rows.iter().map(|&row| square(x.row(row as usize))).sum(),
+            None => x.as_slice().chunks(ENTRIES).map(square).sum(),
+        }
+    }
+
+    /// Sets some rows to zero.
+    pub fn clear_rows(&self, rows: &[u32], x: &mut Matrix<f32>) {
+        for &row in rows {
+            x.row_mut(row as usize).fill(0.0);
+        }
+    }
+
+    /// `mean += share · (x − mean)`.
+    pub fn average(&self, share: f32, x: &Matrix<f32>, mean: &mut Matrix<f32>) {
+        assert_eq!(x.shape(), mean.shape(), "x and its mean have one shape");
+        let pairs =
+            mean.as_mut_slice().par_chunks_mut(ENTRIES).zip(x.as_slice().par_chunks(ENTRIES));
+        pairs.for_each(|(mean, x)| {
+            mean.iter_mut().zip(x).for_each(|(mean, x)| *mean += share * (x - *mean));
+        });
+    }
+}
+
+struct Adam<'a> {
+    step: &'a AdamStep,
+    g: &'a [f32],
+    w: &'a mut [f32],
+    m: &'a mut [f32],
+    v: &'a mut [f32],
+}
+
+impl Kernel for Adam<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { step, g, w, m, v } = self;
+        let (beta_1, beta_2) = (lanes.splat(step.beta_1), lanes.splat(step.beta_2));
+        let (rest_1, rest_2) = (lanes.splat(1.0 - step.beta_1), lanes.splat(1.0 - step.beta_2));
+        let rate = lanes.splat(-step.learning_rate / step.correction_1);
+        let correction = lanes.splat(1.0 / step.correction_2);
+        let decay = lanes.splat(-step.learning_rate * step.weight_decay);
+        let (scale, l2, epsilon) =
+            (lanes.splat(step.scale), lanes.splat(step.l2), lanes.splat(step.epsilon));
+        let chunks = w.chunks_mut(L::WIDTH).zip(g.chunks(L::WIDTH));
+        let moments = m.chunks_mut(L::WIDTH).zip(v.chunks_mut(L::WIDTH));
+        for ((w, g), (m, v)) in chunks.zip(moments) {
+            let old = lanes.load_partial(w);
+            let g = lanes.mul_add(l2, old, lanes.mul(scale, lanes.load_partial(g)));
+            let mean = lanes.mul_add(beta_1, lanes.load_partial(m), lanes.mul(rest_1, g));
+            let square = lanes.mul(rest_2, lanes.mul(g, g));
+            let square = lanes.mul_add(beta_2, lanes.load_partial(v), square);
+            let root = lanes.add(lanes.sqrt(lanes.mul(square, correction)), epsilon);
+            let new = lanes.mul_add(rate, lanes.div(mean, root), lanes.mul_add(decay, old, old));
+            lanes.store_partial(new, w);
+            lanes.store_partial(mean, m);
+            lanes.store_partial(square, v);
+        }
+    }
+}
+
+struct Square<'a> {
+    x: &'a [f32],
+}
+
+impl Kernel for Square<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> f32 {
+        crate::embedding::dot(lanes, self.x, self.x)
+    }
+}
