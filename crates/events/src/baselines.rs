@@ -207,3 +207,97 @@ fn by_count(prefix: &[u32]) -> Vec<u32> {
     counted.sort_unstable();
     counted.into_iter().map(|(_, item)| item).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Targets;
+
+    /// Item 0 was followed by 2 twice, by 4 once and by 3 once; 2 by 0; nothing else was followed.
+    fn counted() -> Baselines {
+        let sessions: [&[u32]; 3] = [&[0, 2, 0, 2], &[0, 4], &[0, 3]];
+        let items = sessions.concat();
+        let train = Sequences {
+            log_items: items.clone(),
+            items,
+            offsets: vec![0, 4, 6, 8],
+            starts: Vec::new(),
+            targets: Targets::All,
+        };
+        Baselines::from_sequences(&train, 6)
+    }
+
+    #[test]
+    fn successors_stand_by_count_then_by_number() {
+        let baselines = counted();
+        assert_eq!(baselines.after(0), (&[2, 3, 4][..], &[2, 1, 1][..]));
+        assert_eq!(baselines.after(2), (&[0][..], &[1][..]));
+        assert_eq!(baselines.after(5), (&[][..], &[][..]));
+    }
+
+    #[test]
+    fn each_baseline_has_its_order() {
+        let baselines = counted();
+        let order = |baseline, prefix: &[u32]| baselines.top_k(baseline, prefix, 6);
+        assert_eq!(order(Baseline::Popularity, &[5]), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(order(Baseline::SessionPopularity, &[4, 5, 3, 5]), [5, 3, 4, 0, 1, 2]);
+        assert_eq!(order(Baseline::Markov, &[5, 0]), [2, 3, 4, 0, 1, 5]);
+        for baseline in Baseline::ALL {
+            assert_eq!(order(baseline, &[]), [0, 1, 2, 3, 4, 5], "{}", baseline.name());
+        }
+    }
+
+    /// A rank is a place in the order that `top_k` gives, for every target and many prefixes.
+    #[test]
+    fn ranks_are_the_places_in_the_order() {
+        let baselines = counted();
+        let prefixes: [&[u32]; 6] = [&[], &[0], &[2], &[5], &[1, 5, 5, 0], &[3, 3, 2, 2, 2]];
+        for baseline in Baseline::ALL {
+            for prefix in prefixes {
+                for (place, &item) in baselines.top_k(baseline, prefix, 6).iter().enumerate() {
+                    let rank = baselines.rank(baseline, prefix, item);
+                    assert_eq!(rank, place + 1, "{} {prefix:?} {item}", baseline.name());
+                }
+                assert_eq!(baselines.rank(baseline, prefix, NONE), usize::MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn fewer_are_asked_for_and_more_than_there_are() {
+        let baselines = counted();
+        assert_eq!(baselines.top_k(Baseline::Markov, &[0], 2), [2, 3]);
+        assert_eq!(baselines.top_k(Baseline::Markov, &[0], 4), [2, 3, 4, 0]);
+        assert_eq!(baselines.top_k(Baseline::Popularity, &[], 99).len(), 6);
+        assert!(baselines.top_k(Baseline::Popularity, &[], 0).is_empty());
+    }
+
+    #[test]
+    fn stored_counts_come_back() {
+        let counts = counted();
+        let [offsets, successors, numbers] =
+            [counts.offsets(), counts.successors(), counts.counts()].map(<[u32]>::to_vec);
+        assert_eq!(Baselines::from_parts(6, offsets, successors, numbers).unwrap(), counts);
+    }
+
+    #[test]
+    fn stored_counts_that_cannot_be_are_refused() {
+        for (items, offsets, successors, counts, part) in [
+            (2, &[0, 1][..], &[1][..], &[1][..], "offsets"),
+            (1, &[1, 1], &[0], &[1], "offsets"),
+            (2, &[0, 2, 1], &[1], &[1], "offsets"),
+            (1, &[0, 2], &[0], &[1], "promise 2 entries"),
+            (1, &[0, 1], &[0], &[], "0 counts"),
+            (2, &[0, 1, 1], &[2], &[1], "item 2 follows item 0, of 2 items"),
+            (2, &[0, 1, 1], &[1], &[0], "twice or never"),
+            (2, &[0, 3, 3], &[1, 0, 1], &[3, 2, 1], "twice or never"),
+            (2, &[0, 2, 2], &[1, 0], &[1, 2], "out of order"),
+            (2, &[0, 2, 2], &[1, 0], &[1, 1], "out of order"),
+            (0, &[], &[], &[], "offsets"),
+        ] {
+            let [o, s, c] = [offsets, successors, counts].map(<[u32]>::to_vec);
+            let error = Baselines::from_parts(items, o, s, c).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -154,3 +154,69 @@ impl Cases {
         self.cases.iter().filter(|case| case.target == NONE).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sequences(sessions: &[&[u32]], targets: Targets) -> Sequences {
+        let mut offsets = vec![0];
+        for session in sessions {
+            offsets.push(offsets[offsets.len() - 1] + session.len());
+        }
+        let log_items = (100..100 + offsets[sessions.len()] as u32).collect();
+        Sequences { items: sessions.concat(), log_items, offsets, starts: Vec::new(), targets }
+    }
+
+    fn asked(cases: &Cases) -> Vec<(&[u32], u32)> {
+        cases.as_slice().iter().map(|case| (cases.prefix(case), case.target)).collect()
+    }
+
+    #[test]
+    fn every_position_after_the_first_is_a_case() {
+        let cases = Cases::new(&sequences(&[&[5], &[1, 2, 1], &[], &[4, 4]], Targets::All));
+        assert_eq!(asked(&cases), [(&[1][..], 2), (&[1, 2], 1), (&[4], 4)]);
+        let rows: Vec<_> = cases.rows().map(|row| (row.items, row.cases.len())).collect();
+        assert_eq!(rows, [(&[1, 2][..], 2), (&[4], 1)]);
+        let [first, .., last] = cases.as_slice() else { panic!("three cases") };
+        assert_eq!((first.log_target, last.log_target), (102, 105));
+        assert_eq!((first.session, last.session), (1, 3));
+    }
+
+    #[test]
+    fn unknown_items_are_skipped_before_a_target_and_missed_as_one() {
+        let cases = Cases::new(&sequences(&[&[NONE, 7, NONE, 8]], Targets::All));
+        assert_eq!(asked(&cases), [(&[][..], 7), (&[7], NONE), (&[7], 8)]);
+        assert_eq!((cases.unknown_targets(), cases.row_count()), (1, 1));
+        assert_eq!(cases.row(0).items, [7]);
+    }
+
+    /// Lines of a `pairs` file, as the usual ones stand: the longest prefix first, each followed by
+    /// its own beginnings.
+    #[test]
+    fn pairs_share_a_row_with_their_longest_prefix() {
+        let lines: &[&[u32]] = &[&[1, 2, 3, 4], &[1, 2, 3], &[1, 2], &[2, 9], &[NONE, 2, 5]];
+        let cases = Cases::new(&sequences(lines, Targets::Last));
+        assert_eq!(
+            asked(&cases),
+            [(&[1, 2, 3][..], 4), (&[1, 2], 3), (&[1], 2), (&[2], 9), (&[2], 5)]
+        );
+        let rows: Vec<_> = cases.rows().map(|row| (row.items, row.cases.len())).collect();
+        assert_eq!(rows, [(&[1, 2, 3][..], 3), (&[2], 2)]);
+    }
+
+    #[test]
+    fn a_prefix_that_grows_line_by_line_opens_rows() {
+        let lines: &[&[u32]] = &[&[1, 2], &[1, 2, 3], &[NONE, 6]];
+        let cases = Cases::new(&sequences(lines, Targets::Last));
+        assert_eq!(asked(&cases), [(&[1][..], 2), (&[1, 2], 3), (&[], 6)]);
+        assert_eq!(cases.row_count(), 2);
+    }
+
+    #[test]
+    fn no_sessions_ask_nothing() {
+        let cases = Cases::new(&sequences(&[], Targets::All));
+        assert_eq!((cases.len(), cases.row_count(), cases.rows().count()), (0, 0, 0));
+        assert!(Cases::default().is_empty());
+    }
+}

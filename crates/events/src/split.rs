@@ -187,3 +187,85 @@ impl fmt::Display for Split {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sessions of the given lengths whose items are 0, 1, 2, … throughout.
+    fn sessions(lengths: &[usize], starts: &[i64]) -> Sessions {
+        Sessions::from_raw(lengths, starts)
+    }
+
+    fn all(sessions: &Sessions) -> Vec<&[u32]> {
+        sessions.iter().collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in ["time:0.9", "sessions:0.75", "leave-last-out", "none"] {
+            assert_eq!(text.parse::<Split>().unwrap().to_string(), text);
+        }
+        let date: Split = "time:2008-08-01".parse().unwrap();
+        assert_eq!(date, "time:20080801".parse().unwrap());
+        assert_eq!(date.to_string().parse::<Split>().unwrap(), date);
+        for text in
+            ["", "time", "time:1", "time:0", "time:90", "sessions:1.5", "time:soon", "users:0.9"]
+        {
+            let error = text.parse::<Split>().unwrap_err();
+            assert!(error.is_usage() && error.to_string().contains("--split"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_share_by_time_keeps_the_latest() {
+        let sessions = sessions(&[1; 25], &[]);
+        let parts = Split::TimeShare(0.9).apply(&sessions, 1).unwrap();
+        assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (23, 2, 0));
+        assert_eq!(all(&parts.validation), [[23], [24]]);
+    }
+
+    #[test]
+    fn a_date_cuts_before_the_sessions_that_start_at_it() {
+        let sessions = sessions(&[2, 2, 2], &[10, 20, 30]);
+        let parts = Split::TimeAt(20).apply(&sessions, 1).unwrap();
+        assert_eq!((parts.train.len(), parts.validation.start(0)), (1, Some(20)));
+        let timeless = Sessions::from_raw(&[1], &[]);
+        let error = Split::TimeAt(20).apply(&timeless, 1).unwrap_err();
+        assert!(matches!(error, Error::NoTimes { .. }), "{error}");
+    }
+
+    #[test]
+    fn drawn_sessions_are_a_function_of_the_seed_and_stay_in_order() {
+        let sessions = sessions(&[1; 100], &[]);
+        let draw = |seed| Split::SessionShare(0.7).apply(&sessions, seed).unwrap();
+        let parts = draw(1);
+        assert_eq!((parts.train.len(), parts.validation.len()), (70, 30));
+        assert!(parts.train.items().is_sorted() && parts.validation.items().is_sorted());
+        let mut every = [parts.train.items(), parts.validation.items()].concat();
+        every.sort_unstable();
+        assert_eq!(every, sessions.items());
+        assert_eq!(draw(1), parts);
+        assert_ne!(draw(2), parts);
+        assert_ne!(parts, Split::TimeShare(0.7).apply(&sessions, 1).unwrap());
+    }
+
+    #[test]
+    fn leave_last_out_holds_two_events_of_each_user_back() {
+        let sessions = sessions(&[1, 2, 3, 5], &[]);
+        let parts = Split::LeaveLastOut.apply(&sessions, 1).unwrap();
+        assert_eq!(all(&parts.train), [&[0][..], &[1], &[3], &[6, 7, 8]]);
+        assert_eq!(all(&parts.validation), [&[3, 4][..], &[6, 7, 8, 9]]);
+        assert_eq!(all(&parts.test), [&[1, 2][..], &[3, 4, 5], &[6, 7, 8, 9, 10]]);
+        assert_eq!((parts.test.targets(), parts.train.targets()), (Targets::Last, Targets::All));
+    }
+
+    #[test]
+    fn evaluation_scores_what_training_held_back() {
+        let sessions = sessions(&[3, 3], &[]);
+        let held = |split: Split| split.held_out(&sessions, 1).unwrap();
+        assert_eq!(all(&held(Split::TimeShare(0.5))), [[3, 4, 5]]);
+        assert_eq!(held(Split::LeaveLastOut).targets(), Targets::Last);
+        assert_eq!(held(Split::None).len(), 2);
+    }
+}

@@ -112,9 +112,11 @@ fn number(text: &str) -> Option<i64> {
     (milliseconds.unsigned_abs() < 100_000_000_000_000).then_some(milliseconds)
 }
 
-/// A time on the command line.
+/// A time on the command line. A short number, such as `90` or `1.0`, is a slip and not a moment of
+/// the year 1970.
 pub(crate) fn parse_flag(text: &str) -> Option<i64> {
-    parse_time(text.trim())
+    let short = text.trim().parse::<f64>().is_ok_and(|number| number.abs() < 1e7);
+    if short { None } else { parse_time(text) }
 }
 
 /// ISO 8601, UTC.

@@ -154,3 +154,52 @@ impl Sequences {
         (0..self.len()).map(|session| self.get(session))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Names {
+        text.split(' ').collect()
+    }
+
+    #[test]
+    fn items_are_numbered_by_popularity_then_by_first_appearance() {
+        // Sessions c c | a b b | a d, the log having seen d and a first.
+        let log = names("d a b c unused");
+        let mut sessions = Sessions::from_raw(&[2, 3, 2], &[]);
+        sessions.set_items(&[3, 3, 1, 2, 2, 1, 0]);
+        let vocabulary = Vocabulary::from_sessions(&sessions, &log);
+        assert_eq!(vocabulary.names().iter().collect::<Vec<_>>(), ["c", "a", "b", "d"]);
+        assert_eq!(vocabulary.counts(), [2, 2, 2, 1]);
+        assert_eq!((vocabulary.find("b"), vocabulary.find("unused")), (Some(2), None));
+    }
+
+    #[test]
+    fn another_log_is_written_in_the_same_numbers() {
+        let mut sessions = Sessions::from_raw(&[3], &[]);
+        sessions.set_items(&[0, 1, 1]);
+        let vocabulary = Vocabulary::from_sessions(&sessions, &names("x y"));
+        let mut other = Sessions::from_raw(&[2, 1], &[7, 8]);
+        other.set_items(&[0, 1, 2]);
+        let encoded = vocabulary.encode(&other, &names("x new y"));
+        assert_eq!(encoded.iter().collect::<Vec<_>>(), [&[1, NONE][..], &[0]]);
+        assert_eq!((encoded.log_items, encoded.starts), (vec![0, 1, 2], vec![7, 8]));
+    }
+
+    #[test]
+    fn a_stored_vocabulary_is_checked() {
+        let read =
+            |names: &str, counts: &[u32]| Vocabulary::from_parts(names.split(' '), counts.to_vec());
+        assert_eq!(read("a b", &[2, 2]).unwrap().find("b"), Some(1));
+        for (names, counts, part) in [
+            ("a a", &[2, 1][..], "twice"),
+            ("a b", &[2], "2 names for 1 counts"),
+            ("a b", &[1, 2], "do not fall"),
+            ("a b", &[1, 0], "do not fall"),
+        ] {
+            let error = read(names, counts).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

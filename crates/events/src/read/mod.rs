@@ -44,6 +44,12 @@ impl Default for ReadOptions {
 ///
 /// See [`Error`]; every one names the file and what to do.
 pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Log, Error> {
+    if let Some(format @ (Format::Sessions | Format::Pairs)) = options.format
+        && !options.columns.is_empty()
+    {
+        let reason = format!("--format {format} has no columns to name; leave one of the two out");
+        return Err(Error::Flag { flag: "--columns", value: options.columns.to_string(), reason });
+    }
     let mut log = Builder::default();
     // The format, and the file that showed it.
     let mut format = options.format.map(|format| (format, "--format".to_owned()));

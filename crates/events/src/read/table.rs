@@ -45,6 +45,9 @@ pub(super) fn read(
                     .collect();
                 let found = Schema::new(&file, format, columns, &first)?;
                 log.same_grouping(&file, found.grouping())?;
+                if !window.is_open() && !found.grouping().time {
+                    return Err(Error::NoTimes { what: "--from or --until".to_owned() });
+                }
                 if found.header {
                     schema = Some(found);
                     continue;
