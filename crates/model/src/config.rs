@@ -289,7 +289,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_key_and_the_remedy() {
-        let wrong: [(&str, fn(&mut ModelConfig)); 9] = [
+        type Change = fn(&mut ModelConfig);
+        let wrong: [(&str, Change); 9] = [
             ("hidden", |c| c.hidden = 0),
             ("layers", |c| c.layers = 65),
             ("embedding", |c| c.embedding = usize::MAX),

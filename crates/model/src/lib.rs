@@ -24,6 +24,8 @@ mod optimizer;
 mod parameters;
 mod scorer;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod trainer;
 
 pub use batch::{Batch, Wanted};

@@ -1,0 +1,75 @@
+//! Training, files and checkpoints of whole models, on the reference and on the processor.
+
+mod files;
+mod training;
+
+use crate::{
+    Batch, Cpu, Device, Dropout, Input, Loss, Model, ModelConfig, OptimizerConfig, Output, Readout,
+    Trainer,
+};
+
+const ITEMS: usize = 12;
+
+fn rich() -> ModelConfig {
+    ModelConfig {
+        embedding: 6,
+        hidden: 5,
+        layers: 2,
+        readout: Readout::Attention,
+        attention_key: 3,
+        attention_lags: 4,
+        output_bias: true,
+        repeat_lags: 3,
+        temperature: 6.0,
+        dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1 },
+        loss: Loss { frequent: 3, drawn: 4, smoothing: 0.05 },
+        ..ModelConfig::default()
+    }
+}
+
+fn one_hot() -> ModelConfig {
+    ModelConfig {
+        input: Input::OneHot,
+        input_scale: 0.0,
+        output: Output::Free,
+        readout: Readout::Last,
+        dropout: Dropout::default(),
+        loss: Loss::default(),
+        ..rich()
+    }
+}
+
+/// Walks round the circle of items, forwards from an even start and backwards from an odd one: the
+/// next item follows from the last two, never from the last alone.
+fn walks(config: &ModelConfig) -> Batch {
+    let walks: Vec<Vec<u32>> = (0..24)
+        .map(|k: u32| {
+            let (start, step) = (k % 12, if k.is_multiple_of(2) { 1 } else { 11 });
+            (0..3 + k % 5).map(|t| (start + t * step) % 12).collect()
+        })
+        .collect();
+    let walks: Vec<&[u32]> = walks.iter().map(Vec::as_slice).collect();
+    let mut batch = Batch::new(config);
+    batch.fill_training(&walks, &[]);
+    batch
+}
+
+fn trainer<D: Device>(device: D, config: &ModelConfig) -> Trainer<D> {
+    let model = Model::new(device, config, ITEMS, 3).expect("a valid configuration");
+    let optimizer = OptimizerConfig { clip_norm: 5.0, ..OptimizerConfig::default() };
+    Trainer::new(model, optimizer, 3).expect("a valid optimiser")
+}
+
+fn train<D: Device>(trainer: &mut Trainer<D>, steps: usize) -> Vec<f64> {
+    let batch = walks(trainer.model().config());
+    (0..steps).map(|_| trainer.step(&batch, 0.02).expect("finite").loss).collect()
+}
+
+fn cpu() -> Cpu {
+    Cpu::new(2).expect("two threads")
+}
+
+fn bits<D: Device>(model: &Model<D>) -> Vec<u32> {
+    let values = model.parameters().iter().flat_map(|tensor| model.device().download(tensor));
+    values.map(f32::to_bits).collect()
+}
