@@ -49,6 +49,7 @@ def arguments():
     parser.add_argument("--alone", action="store_true", help="PyTorch only, without the binary")
     parser.add_argument("--peer-batches", type=int, help="batches of a PyTorch epoch [default: all]")
     parser.add_argument("--manner", help="layout,gradients,softmax,threads: do not look for the fastest")
+    parser.add_argument("--peak", type=float, help="FMA peak in GFLOP/s, where the binary does not tell")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
     return parser.parse_args()
 
@@ -75,16 +76,17 @@ def read_config(path):
         fail(f"{path}: {error.strerror}; name the configuration with --config", 2)
     except tomllib.TOMLDecodeError as error:
         fail(f"{path}: {error}", 2)
-    return config.get("model", {}), config.get("training", {})
+    return config.get("model", {}), config.get("optimizer", {}), config.get("training", {})
 
 
-def shape_of(model, training, items):
+def shape_of(model, optimizer, training, items):
     """The model of the configuration, its defaults as in crates/model/src/config.rs; what this script
     does not know how to build is refused, never left out."""
     from torch_model import Shape
 
     loss, rates = model.get("loss", {}), model.get("dropout", {})
-    embedding, hidden = model.get("embedding", 100), model.get("hidden", 100)
+    hidden = model.get("hidden", 100)
+    embedding = model.get("embedding", hidden)
     tied = model.get("output", "tied") == "tied"
     unknown = {
         "model.input": model.get("input", "embedding") != "embedding",
@@ -92,8 +94,8 @@ def shape_of(model, training, items):
         "model.output_bias": model.get("output_bias", False),
         "model.running_mean": model.get("running_mean", False),
         "model.hidden (it differs from the tied embedding)": tied and embedding != hidden,
-        "training.weight_decay": training.get("weight_decay", 0) != 0,
-        "training.l2": training.get("l2", 0) != 0,
+        "optimizer.weight_decay": optimizer.get("weight_decay", 0) != 0,
+        "optimizer.l2": optimizer.get("l2", 0) != 0,
     }
     for key in (key for key, is_set in unknown.items() if is_set):
         fail(f"{key}: this script does not build that; give it another --config", 2)
@@ -113,7 +115,7 @@ def shape_of(model, training, items):
         smoothing=loss.get("smoothing", 0.0),
         repeat_lags=model.get("repeat_lags", 12),
         learning_rate=training.get("learning_rate", 5e-3),
-        clip=training.get("clip", 0.0),
+        clip=optimizer.get("clip_norm", 0.0),
         init_std=model.get("embedding_std", 0.1),
     )
 
@@ -229,10 +231,11 @@ def machine(options):
             env=plain_environment(),
         )
         try:
-            devices = json.loads(run.stdout) if run.returncode == 0 else {}
-            found |= {key: devices[key] for key in ("kernel", "peak_gflops") if key in devices}
-        except (ValueError, TypeError):
+            cpu = json.loads(run.stdout)["devices"][0] if run.returncode == 0 else {}
+            found |= {key: cpu[key] for key in ("kernel", "peak_gflops") if key in cpu}
+        except (ValueError, LookupError, TypeError):
             pass
+    found["peak_gflops"] = options.peak or found["peak_gflops"]
     return found
 
 
@@ -265,7 +268,7 @@ def report(result, shape):
     peak = found["peak_gflops"]
     print(f"{found['cpu']}, {found['cores']} cores; kernel path of ours: {found['kernel'] or 'not told'}")
     print(f"PyTorch {found['torch']} ({found['torch_simd']}): {result['manner']}")
-    print(f"FMA peak {peak:.0f} GFLOP/s" if peak else "FMA peak not told by `tidegate devices`", end="; ")
+    print(f"FMA peak {peak:.0f} GFLOP/s" if peak else "FMA peak not told (--peak)", end="; ")
     print(f"PyTorch's 2048 x 2048 x 2048 product {found['torch_product_gflops']:.0f} GFLOP/s")
     columns = "all items" if shape.full else f"{shape.head} + {shape.drawn} candidates"
     print(f"E {shape.embedding}, H {shape.hidden}, V {shape.items}, {columns}, {shape.flops() / 1e6:.2f} MFLOP a target\n")
@@ -305,9 +308,9 @@ def main():
         print(line, file=sys.stderr, flush=True)
 
     torch.set_flush_denormal(True)
-    model, training = read_config(options.config)
+    model, optimizer, training = read_config(options.config)
     sessions, items = read_sessions(options.sessions)
-    shape = shape_of(model, training, items)
+    shape = shape_of(model, optimizer, training, items)
     pieces = cut(sessions, training.get("max_length", 40), training.get("recency", 0.0))
     batches = epoch(pieces, training.get("batch_targets", 1024), 1, shape.repeat_lags)
     targets = sum(len(batch.ids) for batch in batches)

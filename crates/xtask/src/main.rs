@@ -20,7 +20,7 @@ Usage: cargo xtask check [--skip-tests] [--skip-missing]
 Commands:
   check    rules, fmt, clippy, tests, docs, benches compile
   rules    the house rules alone: file lengths, the fence round `unsafe`, arrows between crates,
-           what is committed
+           the code map, what is committed
 
 Options:
   --skip-tests      leave out `cargo test`

@@ -7,6 +7,7 @@ mod arrows;
 mod committed;
 mod fence;
 mod length;
+mod map;
 
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,10 @@ fn look(root: &Path) -> Result<Findings> {
         length::check(&name, &text, &mut findings);
         fence::check(&name, &text, &mut findings);
     }
+
+    let names: Vec<String> =
+        crates.iter().filter(|path| has_extension(path, "rs")).map(|path| slashes(path)).collect();
+    map::check(&read(root, Path::new("docs/architecture.md"))?, &names, &mut findings);
 
     arrows::check("tidegate", &read(root, Path::new("Cargo.toml"))?, &mut findings)?;
     for path in crates.iter().filter(|path| path.ends_with("Cargo.toml")) {
