@@ -215,32 +215,72 @@ mod tests {
         assert_eq!(found, array![[9.0, 19.0]]);
     }
 
-    /// Nothing tells the columns apart, so the loss is the logarithm of how many candidates there
-    /// are: two shared ones, and for the second position its private target too. Column 3 is
-    /// nobody's, however large it is.
+    /// N = 2, C = 5, two shared columns; position 0 has its target among them, position 1 a private
+    /// one, column 3.
+    const TASK: SoftmaxTask<'static> = SoftmaxTask {
+        target: &[1, 3],
+        weight: &[1.0, 3.0],
+        shift: &[],
+        shared: 2,
+        smoothing: 0.0,
+        column_share: &[],
+        repeat_offsets: &[],
+        repeat_columns: &[],
+        repeat_lags: &[],
+    };
+
+    #[test]
+    fn a_score_is_the_sum_of_everything_that_bends_it() {
+        let task = SoftmaxTask {
+            shift: &[1000.0, 2000.0],
+            repeat_offsets: &[0, 1, 3],
+            repeat_columns: &[0, 0, 3],
+            repeat_lags: &[1, 0, 1],
+            ..TASK
+        };
+        let table = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0], [9.0, 9.0]];
+        let (column_bias, repeat_bias) =
+            (array![[0.25, 0.5, 0.75, 1.25, 1.5]], array![[10.0, 100.0]]);
+        let params = SoftmaxParams {
+            table: table.view(),
+            column_bias: column_bias.view(),
+            repeat_bias: repeat_bias.view(),
+        };
+        let mut s = [f64::NAN; 5];
+        let none = f64::NEG_INFINITY;
+        position_scores(&params, array![1.0, -1.0].view(), &task, 0, &mut s);
+        assert_eq!(s, [99.25, 999.5, none, none, none]);
+        position_scores(&params, array![0.0, 1.0].view(), &task, 1, &mut s);
+        assert_eq!(s, [12.25, 4.5, none, 2109.25, none]);
+    }
+
+    #[test]
+    fn what_smoothing_spreads_lies_on_the_shared_columns() {
+        let even = SoftmaxTask { smoothing: 0.25, ..TASK };
+        let uneven = SoftmaxTask { column_share: &[0.75, 0.25], ..even };
+        let shares = |task: &SoftmaxTask<'_>, p| [0, 1, 3].map(|c| target_share::<f64>(task, p, c));
+        assert_eq!(shares(&even, 0), [0.125, 0.875, 0.0]);
+        assert_eq!(shares(&even, 1), [0.125, 0.125, 0.75]);
+        assert_eq!(shares(&uneven, 1), [0.1875, 0.0625, 0.75]);
+    }
+
+    /// Nothing tells the candidates apart, so the loss is the logarithm of how many there are: two
+    /// shared ones, and for position 1 its private target too. Columns 2 and 4 are nobody's,
+    /// however large they are.
     #[test]
     fn a_private_column_is_seen_by_those_whose_target_it_is() {
-        let mut table = Array2::<f64>::zeros((4, 1));
-        table[[3, 0]] = 1e6;
-        let task = SoftmaxTask {
-            target: &[1, 2],
-            weight: &[1.0, 3.0],
-            shift: &[],
-            shared: 2,
-            smoothing: 0.0,
-            column_share: &[],
-            repeat_offsets: &[],
-            repeat_columns: &[],
-            repeat_lags: &[],
-        };
-        let (column_bias, repeat_bias) = (Array2::zeros((1, 4)), Array2::zeros((1, 0)));
+        let mut table = Array2::<f64>::zeros((5, 1));
+        for nobodys in [2, 4] {
+            table[[nobodys, 0]] = 1e6;
+        }
+        let (column_bias, repeat_bias) = (Array2::zeros((1, 5)), Array2::zeros((1, 0)));
         let params = SoftmaxParams {
             table: table.view(),
             column_bias: column_bias.view(),
             repeat_bias: repeat_bias.view(),
         };
         let (mut dtable, mut dcolumn_bias, mut drepeat_bias) =
-            (testkit::nan((4, 1)), testkit::nan((1, 4)), repeat_bias.clone());
+            (testkit::nan((5, 1)), testkit::nan((1, 5)), repeat_bias.clone());
         let mut grads = SoftmaxParams {
             table: dtable.view_mut(),
             column_bias: dcolumn_bias.view_mut(),
@@ -248,10 +288,12 @@ mod tests {
         };
         let q = array![[1.0], [1.0]];
         let mut dq = testkit::nan((2, 1));
-        let mut scratch = [f64::NAN; 4];
-        let loss = softmax_loss(&params, q.view(), &task, dq.view_mut(), &mut grads, &mut scratch);
+        let mut scratch = [f64::NAN; 5];
+        let loss = softmax_loss(&params, q.view(), &TASK, dq.view_mut(), &mut grads, &mut scratch);
         let expected = 0.25 * 2f64.ln() + 0.75 * 3f64.ln();
         assert!((loss - expected).abs() < 1e-15, "{loss} for {expected}");
-        assert_eq!((dtable[[3, 0]], dcolumn_bias[[0, 3]]), (0.0, 0.0));
+        for nobodys in [2, 4] {
+            assert_eq!((dtable[[nobodys, 0]], dcolumn_bias[[0, nobodys]]), (0.0, 0.0));
+        }
     }
 }
