@@ -16,8 +16,17 @@ pub struct Names {
     text: String,
     /// Where each name ends in `text`.
     ends: Vec<usize>,
-    /// Open addressing, a power of two long, at most half full; [`NONE`] marks a free slot.
-    slots: Vec<u32>,
+    /// Open addressing, a power of two long, at most half full.
+    slots: Vec<Slot>,
+}
+
+/// A place of the hash table. The hash stands beside the number, so that only a name that is very
+/// likely the right one is looked up in the text.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    hash: u32,
+    /// [`NONE`] where the place is free.
+    id: u32,
 }
 
 impl Names {
@@ -26,13 +35,14 @@ impl Names {
         if self.slots.len() < 2 * (self.ends.len() + 1) {
             self.grow();
         }
-        let slot = self.slot(name);
-        if self.slots[slot] == NONE {
-            self.slots[slot] = self.ends.len() as u32;
+        let hash = hash(name);
+        let slot = self.slot(name, hash);
+        if self.slots[slot].id == NONE {
+            self.slots[slot] = Slot { hash, id: self.ends.len() as u32 };
             self.text.push_str(name);
             self.ends.push(self.text.len());
         }
-        self.slots[slot]
+        self.slots[slot].id
     }
 
     /// The number of `name`, where it was seen.
@@ -40,7 +50,7 @@ impl Names {
         if self.slots.is_empty() {
             return None;
         }
-        Some(self.slots[self.slot(name)]).filter(|&id| id != NONE)
+        Some(self.slots[self.slot(name, hash(name))].id).filter(|&id| id != NONE)
     }
 
     /// The name with this number.
@@ -70,24 +80,26 @@ impl Names {
     }
 
     /// The slot that holds `name`, or the free one where it belongs.
-    fn slot(&self, name: &str) -> usize {
+    fn slot(&self, name: &str, hash: u32) -> usize {
+        self.probe(hash, |slot| slot.hash == hash && self.get(slot.id) == name)
+    }
+
+    /// The first slot from the one of `hash` on that is free or the one looked for.
+    fn probe(&self, hash: u32, found: impl Fn(Slot) -> bool) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = hash(name) & mask;
-        while self.slots[slot] != NONE && self.get(self.slots[slot]) != name {
+        let mut slot = hash as usize & mask;
+        while self.slots[slot].id != NONE && !found(self.slots[slot]) {
             slot = (slot + 1) & mask;
         }
         slot
     }
 
     fn grow(&mut self) {
-        self.slots = vec![NONE; (2 * self.slots.len()).max(64)];
-        let mask = self.slots.len() - 1;
-        for id in 0..self.ends.len() as u32 {
-            let mut slot = hash(self.get(id)) & mask;
-            while self.slots[slot] != NONE {
-                slot = (slot + 1) & mask;
-            }
-            self.slots[slot] = id;
+        let larger = vec![Slot { hash: 0, id: NONE }; (2 * self.slots.len()).max(64)];
+        let old = std::mem::replace(&mut self.slots, larger);
+        for taken in old.into_iter().filter(|slot| slot.id != NONE) {
+            let slot = self.probe(taken.hash, |_| false);
+            self.slots[slot] = taken;
         }
     }
 }
@@ -102,10 +114,10 @@ impl<'a> FromIterator<&'a str> for Names {
     }
 }
 
-fn hash(name: &str) -> usize {
+fn hash(name: &str) -> u32 {
     let mut hasher = FxHasher::default();
     hasher.write(name.as_bytes());
-    hasher.finish() as usize
+    hasher.finish() as u32
 }
 
 #[cfg(test)]

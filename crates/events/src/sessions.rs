@@ -282,6 +282,11 @@ impl Sessions {
     /// Leaves out items with fewer than `min_support` events and sessions with fewer than
     /// `min_length` events, in turns until both hold: a short session that goes takes events with
     /// it, which may make an item rare, and so on.
+    ///
+    /// A session of one event teaches no next item, but its event is one of the training events
+    /// that make an item popular. So the vocabulary and the baselines are counted from
+    /// `keep(min_support, 1)`, and `keep(min_support, min_length)` is what a net learns from: it
+    /// holds no item that the former lacks.
     pub fn keep(&self, min_support: u32, min_length: usize) -> (Self, Dropped) {
         let mut kept = self.clone();
         let mut dropped = Dropped::default();

@@ -133,9 +133,14 @@ fn eshop_baselines_reach_their_known_figures() {
 
     let parts = "time:2008-08-01".parse::<Split>().unwrap().apply(&sessions, 1).unwrap();
     assert_eq!((parts.train.len(), parts.train.events()), (22_102, 151_326));
-    let vocabulary = Vocabulary::from_sessions(&parts.train, &log.items);
-    let encoded = vocabulary.encode(&parts.train, &log.items);
+    // Sessions of one event count, although nothing can be learned from their order.
+    let (counted, _) = parts.train.keep(1, 1);
+    let vocabulary = Vocabulary::from_sessions(&counted, &log.items);
+    let encoded = vocabulary.encode(&counted, &log.items);
     let baselines = Baselines::from_sequences(&encoded, vocabulary.len());
+    let (learned, dropped) = parts.train.keep(1, 2);
+    assert_eq!((learned.events(), dropped.sessions), (146_656, 4_670));
+    assert!(!vocabulary.encode(&learned, &log.items).items.contains(&NONE));
     let cases = Cases::new(&vocabulary.encode(&parts.validation, &log.items));
     assert_eq!((parts.validation.len(), cases.len()), (1_924, 12_224));
     assert_percent(
