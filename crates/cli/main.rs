@@ -1,2 +1,69 @@
-//! The command line.
-fn main() {}
+//! The command line: parse, call one function, print.
+//!
+//! | verb        | module        |
+//! |-------------|---------------|
+//! | `demo`      | [`demo`]      |
+//! | `simulate`  | [`simulate`]  |
+//! | `inspect`   | [`inspect`]   |
+//! | `train`     | [`train_verb`]|
+//! | `evaluate`  | [`evaluate`]  |
+//! | `recommend` | [`recommend`] |
+//! | `devices`   | [`devices`]   |
+//!
+//! [`args`] is what can be typed, [`settings`] what can be written in a file, [`output`] how results
+//! look, [`failure`] which exit code an error stands for.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod demo;
+mod devices;
+mod evaluate;
+mod failure;
+mod figures;
+mod inspect;
+mod machine;
+mod output;
+mod progress;
+mod reading;
+mod recommend;
+mod settings;
+mod simulate;
+mod train_verb;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use args::{Cli, Verb};
+
+fn main() -> ExitCode {
+    // A panic is a mistake of ours: one message, no backtrace, the exit code of a failed run.
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("error: an internal mistake ({panic}); please report it with the command line");
+    }));
+    let cli = Cli::parse();
+    match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::from(failure::exit_code(&error))
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let common = &cli.common;
+    match &cli.verb {
+        Verb::Demo(args) => demo::run(common, args),
+        Verb::Simulate(args) => simulate::run(common, args),
+        Verb::Inspect(args) => inspect::run(common, args),
+        Verb::Train(args) => train_verb::run(common, args),
+        Verb::Evaluate(args) => evaluate::run(common, args),
+        Verb::Recommend(args) => recommend::run(common, args),
+        Verb::Devices => devices::run(common),
+    }
+}

@@ -1,0 +1,291 @@
+//! The command line, verb by verb.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+/// An LSTM for the behaviour of online shoppers: learn from an event log, recommend what comes
+/// next.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "\
+Examples:
+  tidegate demo                                    a whole run on a simulated shop
+  tidegate inspect clicks.csv                      what is in a log
+  tidegate train clicks.csv --out model            learn from it
+  tidegate evaluate model later-clicks.csv         how good are the predictions?
+  tidegate recommend model --events \"214 907 33\"   what next, after these items?
+
+`tidegate VERB --help` has more. Results go to stdout, progress and warnings to stderr.
+Exit codes: 0 done, 1 the run failed, 2 the command line or the configuration is wrong,
+130 stopped by Ctrl-C (training has left a checkpoint).")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Simulate a shop, train on it, evaluate, recommend
+    #[command(after_help = "\
+Examples:
+  tidegate demo
+  tidegate demo --out /tmp/shop --seed 7
+
+The shop's truth is known, so the report says how close the model comes to the best possible score.
+Running it again replaces the folder of an earlier demo.")]
+    Demo(Demo),
+    /// Write the event log of a simulated shop
+    #[command(after_help = "\
+Examples:
+  tidegate simulate --out shop.csv --events 1000000
+  tidegate simulate --out shop.csv --users 5000 --seed 7 --truth truth.csv
+
+With --truth, the users' types go to that file and the causes of purchases to one beside it, with
+`-causes` in its name. The same seed gives the same files.")]
+    Simulate(Simulate),
+    /// Say what is in a log
+    #[command(after_help = "\
+Examples:
+  tidegate inspect clicks.csv.gz
+  tidegate inspect logs/ --json
+  tidegate inspect table.csv --columns user=customer,item=sku,time=when")]
+    Inspect(Inspect),
+    /// Train a model on a log
+    #[command(after_help = "\
+Examples:
+  tidegate train clicks.csv --out model
+  tidegate train clicks.csv --out model --hidden 192 --epochs 8 --split time:2026-10-01
+  tidegate train --config examples/yoochoose.toml train_sessions.txt --out model
+  tidegate train clicks.csv --out model --resume       go on after Ctrl-C or a crash
+
+The folder gets model.safetensors (the whole model), run.toml (every setting of the run) and
+log.jsonl (a line an epoch). Every other setting is a key of the file given by --config: an old
+run.toml shows them all.")]
+    Train(Train),
+    /// Score a model on a log, beside popularity, session popularity and Markov
+    #[command(after_help = "\
+Examples:
+  tidegate evaluate model later-clicks.csv
+  tidegate evaluate model test_pairs.tsv --json
+  tidegate evaluate model clicks.csv --from 2026-10-01 --predictions top20.csv
+
+Every event after the first of its session is a case: which item, given those before it? A target
+that training has never seen counts as a miss.")]
+    Evaluate(Evaluate),
+    /// Recommend items
+    #[command(after_help = "\
+Examples:
+  tidegate recommend model --events \"214 907 33\"      after these items, the last one now
+  tidegate recommend model --log clicks.csv --user 17  after the last session of a user
+  tidegate recommend model --events-file session.txt -k 5 --json")]
+    Recommend(Recommend),
+    /// Say which machines and kernels this program can use
+    Devices,
+}
+
+/// Flags that every verb takes.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// A TOML file with settings; every flag has its key there, and flags overrule it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Seed of everything random [default: 1]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    pub(crate) seed: Option<u64>,
+    /// Threads; results do not depend on it [default: physical cores]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// auto, cpu, cuda or cuda:N [default: auto]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) device: Option<String>,
+    /// Print exactly one JSON object to stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress, only warnings
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more about what happens
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How a log is read.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Reading")]
+pub(crate) struct Reading {
+    /// csv, tsv, sessions, pairs, taobao, yoochoose, eshop or retailrocket [default: found by
+    /// looking]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) format: Option<String>,
+    /// Which column is what: user=U,item=I,time=T,kind=K,session=S,...
+    #[arg(long, value_name = "ROLE=NAME,...")]
+    pub(crate) columns: Option<String>,
+    /// What makes a session: auto, key, gap or user [default: auto]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) sessions: Option<String>,
+    /// Without a session column: a pause of this length ends a session [default: 30m]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) gap: Option<String>,
+    /// Read no event before this date (ISO 8601)
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<String>,
+    /// Read no event after this date, which is included (ISO 8601)
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<String>,
+    /// The share of bad rows that is put up with [default: 0.01]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) max_bad: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The folder for log, model and report [default: tidegate-demo]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write into a folder that is not empty and holds no earlier demo
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Size of the shop's log [default: 120000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
+    pub(crate) events: Option<u64>,
+    /// Passes over the training sessions
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// The log to write, as CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Number of events [default: 120000]
+    #[arg(long, value_name = "N", conflicts_with = "users", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) events: Option<u64>,
+    /// Number of users instead
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) users: Option<u64>,
+    /// Also write the users' types here, and the causes of purchases beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// Files, folders, or - for stdin
+    #[arg(value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Files, folders, or - for stdin
+    #[arg(value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The folder of the model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the model in a folder that is not empty
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) force: bool,
+    /// Go on from the checkpoint in the folder; start afresh where there is none
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Validate on this log instead of a part of the first
+    #[arg(long, value_name = "LOG")]
+    pub(crate) validate: Option<PathBuf>,
+    /// What is kept for validation: time:0.9, time:DATE, sessions:0.9, leave-last-out or none
+    /// [default: time:0.9]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) split: Option<String>,
+    /// What to learn
+    #[arg(long, value_name = "NAME", value_parser = ["next-item"])]
+    pub(crate) task: Vec<String>,
+    /// The recurrent cell
+    #[arg(long, value_name = "NAME", value_parser = ["lstm"])]
+    pub(crate) cell: Option<String>,
+    /// Units of each layer
+    #[arg(long, value_name = "N")]
+    pub(crate) hidden: Option<usize>,
+    /// Layers
+    #[arg(long, value_name = "N")]
+    pub(crate) layers: Option<usize>,
+    /// Width of the embedding [default: as --hidden]
+    #[arg(long, value_name = "N")]
+    pub(crate) embedding: Option<usize>,
+    /// Passes over the training sessions
+    #[arg(long, value_name = "N")]
+    pub(crate) epochs: Option<usize>,
+    /// Learning rate at its peak
+    #[arg(long, value_name = "X")]
+    pub(crate) learning_rate: Option<f64>,
+    /// Epochs without a new best before training stops; 0: never
+    #[arg(long, value_name = "N")]
+    pub(crate) patience: Option<usize>,
+    /// Leave out items with fewer events than this [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) min_support: Option<u32>,
+    /// Leave out sessions with fewer events than this [default: 2]
+    #[arg(long, value_name = "N")]
+    pub(crate) min_length: Option<usize>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// The folder of the model
+    #[arg(value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Files, folders, or - for stdin
+    #[arg(value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// Write the target, its rank and the first 20 items of every case here, as CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) predictions: Option<PathBuf>,
+    /// Score only a part: time:0.9, time:DATE, sessions:0.9 or leave-last-out [default: all]
+    #[arg(long, value_name = "RULE")]
+    pub(crate) split: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recommend {
+    /// The folder of the model
+    #[arg(value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Item ids with blanks between, the latest last
+    #[arg(long, value_name = "IDS", conflicts_with_all = ["events_file", "log", "user"])]
+    pub(crate) events: Option<String>,
+    /// A file with an item id a line, the latest last; - for stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["log", "user"])]
+    pub(crate) events_file: Option<PathBuf>,
+    /// A log: recommend after its last session
+    #[arg(long, value_name = "LOG")]
+    pub(crate) log: Vec<PathBuf>,
+    /// Recommend after the last session of this user of the log
+    #[arg(long, value_name = "ID", requires = "log")]
+    pub(crate) user: Option<String>,
+    /// How many items [default: 20]
+    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: Option<u32>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,197 @@
+//! `tidegate evaluate`: how good a model is on a log, beside the baselines.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow};
+use events::{Cases, Log, Sessions, Split, Vocabulary};
+use model::Device;
+use serde_json::json;
+use train::evaluate::{Answer, answer, score_baselines};
+use train::folder::partial;
+use train::metrics::Ranks;
+use train::{Trained, metrics};
+
+use crate::args::{Common, Evaluate};
+use crate::figures;
+use crate::machine::{device, peak_rss};
+use crate::output::{Style, count, print, print_json, seconds};
+use crate::reading::read_log;
+use crate::settings::{DataSettings, Settings};
+
+/// Items of each case in the file of predictions.
+const TOP: usize = metrics::DEPTH;
+
+pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
+    let begin = Instant::now();
+    let mut settings = Settings::load(common, None)?;
+    settings.overlay(&args.logs, &args.reading);
+    settings.data.split = args.split.clone().or(settings.data.split.take());
+    let data = &settings.data;
+    let predictions = args.predictions.as_ref().or(settings.evaluate.predictions.as_ref());
+    let split = data.split.as_deref().map(str::parse::<Split>).transpose()?;
+    let (options, logs) = (data.read_options()?, data.logs()?);
+
+    let device = device(&settings)?;
+    let trained = Trained::load(&args.model, device.clone())?;
+    let log = read_log(logs, &options)?;
+    let sessions = sessions_of(&settings.data, &trained.knowledge.sessions, split, &log)?;
+    let sessions = match split {
+        Some(split) => split.held_out(&sessions, settings.seed())?,
+        None => sessions,
+    };
+    let vocabulary = &trained.knowledge.vocabulary;
+    let cases = Cases::new(&vocabulary.encode(&sessions, &log.items));
+    if cases.is_empty() {
+        return Err(anyhow!(
+            "there is nothing to predict: no session has two events; check --from, --until, \
+             --split and the session and time columns"
+        ));
+    }
+
+    let mut ranks = Ranks::default();
+    let mut file = predictions.map(|path| Predictions::create(path)).transpose()?;
+    let top = if file.is_some() { TOP } else { 0 };
+    let mut failed = None;
+    answer(&trained.model, &cases, top, |first, answers| {
+        for answer in answers {
+            match answer.rank {
+                Some(rank) => ranks.add(rank),
+                None => ranks.add_unknown(),
+            }
+        }
+        if let (Some(file), None) = (&mut file, &failed) {
+            failed = file.write(&cases, first, answers, &sessions, &log, vocabulary).err();
+        }
+        Ok(())
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if let Some(file) = file {
+        file.finish()?;
+    }
+    let metrics = ranks.metrics();
+    let baselines = device.run(|| score_baselines(&trained.knowledge.baselines, &cases));
+    let wall = begin.elapsed().as_secs_f64();
+    if settings.json {
+        let mut next_item = serde_json::to_value(metrics)?;
+        next_item["baselines"] = json!(baselines);
+        return print_json(&json!({
+            "model": args.model,
+            "tasks": { "next-item": next_item },
+            "wall_s": wall,
+            "peak_rss": peak_rss(),
+        }));
+    }
+    figures::warn_of_defeat(&metrics, &baselines);
+    let unknown = match metrics.unknown_targets {
+        0 => String::new(),
+        n => format!(" ({} of a target that training never saw: a miss)", count(n)),
+    };
+    let head = format!("{} predictions{unknown}", count(metrics.cases));
+    let mut text = format!("{}\n", Style::for_stdout().bold(&head));
+    text += &figures::render(&metrics, &baselines);
+    text += &format!("  {}", seconds(wall));
+    if let Some(path) = predictions {
+        text += &format!("; predictions in {}", path.display());
+    }
+    print(&(text + "\n"))
+}
+
+/// The sessions of a log, made as those of the model's training unless the settings say otherwise.
+pub(crate) fn sessions_of(
+    data: &DataSettings,
+    trained: &train::SessionRules,
+    split: Option<Split>,
+    log: &Log,
+) -> Result<Sessions> {
+    let mut rules = data.session_rules()?;
+    if data.sessions.is_none() {
+        rules.rule.clone_from(&trained.rule);
+    }
+    if data.gap.is_none() {
+        rules.gap = trained.gap;
+    }
+    // A model of session keys may be asked about a log that has users only, and so on.
+    let options = rules.options()?;
+    let options = split.map_or(options, |split| split.session_options(options, log));
+    Ok(Sessions::from_log(log, &options)?)
+}
+
+/// The file of `--predictions`: a line a case.
+struct Predictions<'a> {
+    path: &'a Path,
+    file: BufWriter<File>,
+}
+
+impl<'a> Predictions<'a> {
+    fn create(path: &'a Path) -> Result<Self> {
+        let file = File::create(partial(path)).map_err(|error| refuse(path, &error))?;
+        let mut file = BufWriter::new(file);
+        let items: Vec<String> = (1..=TOP).map(|k| format!("item_{k}")).collect();
+        writeln!(file, "case,session,target,rank,{}", items.join(","))
+            .map_err(|error| refuse(path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(
+        &mut self,
+        cases: &Cases,
+        first: usize,
+        answers: &[Answer],
+        sessions: &Sessions,
+        log: &Log,
+        vocabulary: &Vocabulary,
+    ) -> Result<()> {
+        let mut text = String::new();
+        for (k, (case, answer)) in cases.as_slice()[first..].iter().zip(answers).enumerate() {
+            let session = match sessions.key(case.session as usize) {
+                Some(key) if (key as usize) < log.sessions.len() => quoted(log.sessions.get(key)),
+                _ => (case.session + 1).to_string(),
+            };
+            let target = quoted(log.items.get(case.log_target));
+            let rank = answer.rank.map_or(String::new(), |rank| rank.to_string());
+            text += &format!("{},{session},{target},{rank}", first + k + 1);
+            for place in 0..TOP {
+                text.push(',');
+                text += &answer.top.get(place).map_or("".into(), |&i| quoted(vocabulary.name(i)));
+            }
+            text.push('\n');
+        }
+        self.file.write_all(text.as_bytes()).map_err(|error| refuse(self.path, &error))
+    }
+
+    fn finish(self) -> Result<()> {
+        let Self { path, file } = self;
+        let file = file.into_inner().map_err(|error| refuse(path, error.error()))?;
+        file.sync_all().map_err(|error| refuse(path, &error))?;
+        std::fs::rename(partial(path), path).map_err(|error| refuse(path, &error))
+    }
+}
+
+fn refuse(path: &Path, error: &std::io::Error) -> anyhow::Error {
+    anyhow!("--predictions {}: cannot be written: {error}; check the path", path.display())
+}
+
+/// A field of a CSV file.
+fn quoted(field: &str) -> String {
+    match field.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_with_commas_are_quoted() {
+        assert_eq!(quoted("a b"), "a b");
+        assert_eq!(quoted("a,b"), "\"a,b\"");
+        assert_eq!(quoted("5\" pipe"), "\"5\"\" pipe\"");
+    }
+}

@@ -1,0 +1,83 @@
+//! `tidegate inspect`: what is in a log.
+
+use anyhow::Result;
+use events::Summary;
+
+use crate::args::{Common, Inspect};
+use crate::output::{Style, count, per_cent, print, print_json};
+use crate::reading::read_log;
+use crate::settings::Settings;
+
+pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
+    let mut settings = Settings::load(common, None)?;
+    settings.overlay(&args.logs, &args.reading);
+    let data = &settings.data;
+    let log = read_log(data.logs()?, &data.read_options()?)?;
+    let options = data.session_rules()?.options()?;
+    let summary = Summary::new(&log, &options, data.min_support, data.min_length)?;
+    if settings.json { print_json(&summary) } else { print(&render(&summary, Style::for_stdout())) }
+}
+
+fn render(summary: &Summary, style: Style) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        text += &format!("{}  {value}\n", style.dim(&format!("  {name:<10}")));
+    };
+    line("format", summary.format.to_string());
+    let bad = match summary.bad_rows {
+        0 => String::new(),
+        bad => format!(", {} of them bad", count(bad)),
+    };
+    line("rows", count(summary.rows) + &bad);
+    for (reason, times) in &summary.bad_row_reasons {
+        line("", format!("{}: {reason}", count(*times)));
+    }
+    if summary.outside > 0 {
+        line("", format!("{} outside --from and --until", count(summary.outside)));
+    }
+    line("events", count(summary.events));
+    if summary.users > 0 {
+        line("users", count(summary.users));
+    }
+    line("items", count(summary.items));
+    line("sessions", count(summary.sessions));
+    let lengths = &summary.lengths;
+    line(
+        "lengths",
+        format!(
+            "mean {:.1}, median {}, 90 % up to {}, 99 % up to {}, longest {}",
+            lengths.mean,
+            count(lengths.median),
+            count(lengths.p90),
+            count(lengths.p99),
+            count(lengths.max)
+        ),
+    );
+    line(
+        "repeats",
+        format!(
+            "{} of events bring an item of the session again, {} the last one",
+            per_cent(summary.repeats.seen_before),
+            per_cent(summary.repeats.same_as_last)
+        ),
+    );
+    for (place, (kind, times)) in summary.kinds.iter().take(12).enumerate() {
+        let name = if place == 0 { "kinds" } else { "" };
+        line(name, format!("{:>12}  {kind}", count(*times)));
+    }
+    if let (Some(first), Some(last)) = (&summary.first, &summary.last) {
+        line("span", format!("{first} to {last}"));
+    }
+    let dropped = &summary.dropped;
+    if dropped.items + dropped.sessions > 0 {
+        line(
+            "left out",
+            format!(
+                "{} rare items and {} short sessions, if one trained on it",
+                count(dropped.items),
+                count(dropped.sessions)
+            ),
+        );
+    }
+    text
+}

@@ -1,0 +1,100 @@
+//! The machine: threads, memory, the device that does the arithmetic.
+
+use anyhow::{Result, bail};
+
+use crate::failure::usage;
+use crate::settings::Settings;
+
+/// Threads to use where none are asked for: physical cores, as far as this process may use them.
+pub(crate) fn physical_cores() -> usize {
+    let usable = std::thread::available_parallelism().map_or(1, usize::from);
+    match siblings() {
+        Some(per_core) if per_core > 1 => usable.div_ceil(per_core),
+        _ => usable,
+    }
+}
+
+/// Logical processors of a core, where Linux tells.
+fn siblings() -> Option<usize> {
+    let path = "/sys/devices/system/cpu/cpu0/topology/thread_siblings_list";
+    let list = std::fs::read_to_string(path).ok()?;
+    let mut count = 0;
+    for part in list.trim().split(',') {
+        count += match part.split_once('-') {
+            Some((first, last)) => {
+                let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
+                last.checked_sub(first)? + 1
+            }
+            None => 1,
+        };
+    }
+    Some(count)
+}
+
+/// The threads of a run.
+pub(crate) fn threads(settings: &Settings) -> usize {
+    settings.threads.map_or_else(physical_cores, usize::from)
+}
+
+/// The largest memory that this process has held, in bytes, where the system tells.
+pub(crate) fn peak_rss() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+/// What computes.
+pub(crate) type Machine = model::Cpu;
+
+/// The machine that the settings ask for.
+pub(crate) fn device(settings: &Settings) -> Result<Machine> {
+    check_device(settings)?;
+    Ok(Machine::new(threads(settings))?)
+}
+
+/// The instructions that a machine's kernels use.
+pub(crate) fn kernel(machine: &Machine) -> &'static str {
+    machine.machine().path().name()
+}
+
+/// All kernels that this machine could use.
+pub(crate) fn kernels() -> Vec<&'static str> {
+    cpu::Path::available().iter().map(cpu::Path::name).collect()
+}
+
+/// Checks what `--device` asks for against what there is.
+pub(crate) fn check_device(settings: &Settings) -> Result<()> {
+    let name = settings.device.as_deref().unwrap_or("auto");
+    match name {
+        "auto" | "cpu" => Ok(()),
+        "cuda" => bail!(NO_CUDA),
+        _ => match name.strip_prefix("cuda:").map(str::parse::<u16>) {
+            Some(Ok(_)) => bail!(NO_CUDA),
+            _ => Err(usage(format!("--device {name:?}: expected auto, cpu, cuda or cuda:N"))),
+        },
+    }
+}
+
+const NO_CUDA: &str = "--device cuda: this version computes on the CPU only; use --device cpu";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_there_unknown_or_missing() {
+        let check = |name: &str| {
+            check_device(&Settings { device: Some(name.to_owned()), ..Settings::default() })
+        };
+        assert!(check("auto").is_ok() && check("cpu").is_ok());
+        assert_eq!(crate::failure::exit_code(&check("tpu").unwrap_err()), 2);
+        assert_eq!(crate::failure::exit_code(&check("cuda:x").unwrap_err()), 2);
+        assert_eq!(crate::failure::exit_code(&check("cuda:1").unwrap_err()), 1);
+    }
+
+    #[test]
+    fn there_is_at_least_one_core() {
+        assert!(physical_cores() >= 1);
+    }
+}

@@ -1,0 +1,121 @@
+//! How training looks to the one who waits: a bar on a terminal, a line an epoch elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use train::{EpochReport, Observer, Plan, StepProgress};
+
+use crate::output::{count, per_cent, seconds};
+
+/// Whether Ctrl-C was pressed.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C asks the run to end after the step at hand. A second one ends it at once.
+pub(crate) fn catch_interrupts() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })?;
+    Ok(())
+}
+
+/// Warns on stderr.
+pub(crate) fn warn(message: &str) {
+    eprintln!("warning: {message}");
+}
+
+/// Shows a run on stderr.
+pub(crate) struct TrainingProgress {
+    quiet: bool,
+    bar: ProgressBar,
+    epochs: usize,
+    header: bool,
+    validates: bool,
+    since: u64,
+}
+
+impl TrainingProgress {
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bar = ProgressBar::hidden();
+        Self { quiet, bar, epochs: 0, header: false, validates: false, since: 0 }
+    }
+
+    fn say(&self, line: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+}
+
+impl Observer for TrainingProgress {
+    fn begin(&mut self, plan: &Plan) {
+        (self.epochs, self.validates) = (plan.epochs, plan.validation_cases > 0);
+        self.since = plan.done;
+        let total = plan.targets as u64 * plan.epochs as u64;
+        if plan.done > 0 {
+            let share = per_cent(plan.done as f64 / total.max(1) as f64);
+            self.say(&format!("resuming at {share} of the run"));
+        }
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let style = "  epoch {prefix} {bar:24} {percent:>3} %  {msg}  {eta} left";
+        let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
+        self.bar =
+            ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
+        self.bar.set_style(style.progress_chars("\u{2501}\u{2578}\u{2500}"));
+        self.bar.set_position(plan.done);
+        self.bar.reset_eta();
+        self.bar.enable_steady_tick(Duration::from_millis(250));
+    }
+
+    fn step(&mut self, step: &StepProgress) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        self.bar.set_prefix(format!("{}/{}", step.epoch, self.epochs));
+        let rate = count(step.events_per_s as u64);
+        self.bar.set_message(format!("loss {:.3}  {rate} events/s", step.loss));
+        self.bar.set_position(step.done);
+    }
+
+    fn epoch(&mut self, epoch: &EpochReport) {
+        if !self.header {
+            self.header = true;
+            let validation = if self.validates { "  recall@20   mrr@20" } else { "" };
+            self.say(&format!("  epoch    loss  events/s      time{validation}"));
+        }
+        let figures = epoch.validation.map(|metrics| {
+            let (recall, mrr) = (per_cent(metrics.recall_20), per_cent(metrics.mrr_20));
+            format!("  {recall:>9}  {mrr:>7}{}", if epoch.best { "  best" } else { "" })
+        });
+        self.say(&format!(
+            "  {:>5}  {:>6.3}  {:>8}  {:>8}{}",
+            format!("{}/{}", epoch.epoch, self.epochs),
+            epoch.loss.unwrap_or(f64::NAN),
+            count(epoch.events_per_s as u64),
+            seconds(epoch.seconds),
+            figures.unwrap_or_default(),
+        ));
+        if epoch.epoch == self.epochs {
+            self.bar.finish_and_clear();
+        }
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.bar.suspend(|| warn(message));
+    }
+
+    fn interrupted(&self) -> bool {
+        INTERRUPTED.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for TrainingProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

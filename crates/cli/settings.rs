@@ -1,0 +1,301 @@
+//! All settings of a run: a TOML file, overruled by flags, with the defaults filled in.
+//!
+//! Every flag has its key: `--min-support 5` is `min_support = 5` under `[data]`. What a run has
+//! used is written into its folder as `run.toml`, which `--config` takes as it is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use events::{Columns, Format, ReadOptions, SessionOptions, Split, Window};
+use model::{ModelConfig, OptimizerConfig};
+use serde::{Deserialize, Serialize};
+use train::{SessionRules, Training};
+
+use crate::args::{Common, Reading};
+use crate::failure::usage;
+
+/// A whole settings file.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) seed: Option<u64>,
+    pub(crate) threads: Option<u16>,
+    pub(crate) device: Option<String>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) json: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) quiet: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) verbose: u8,
+    /// The output folder or file.
+    pub(crate) out: Option<PathBuf>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) force: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) resume: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) task: Vec<String>,
+    pub(crate) cell: Option<String>,
+    pub(crate) data: DataSettings,
+    pub(crate) model: ModelConfig,
+    pub(crate) optimizer: OptimizerConfig,
+    pub(crate) training: Training,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) demo: DemoSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) simulate: SimulateSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) evaluate: EvaluateSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) recommend: RecommendSettings,
+}
+
+/// How logs are read and parted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DataSettings {
+    pub(crate) logs: Vec<PathBuf>,
+    pub(crate) validate: Option<PathBuf>,
+    pub(crate) format: Option<String>,
+    pub(crate) columns: Option<String>,
+    pub(crate) sessions: Option<String>,
+    pub(crate) gap: Option<String>,
+    pub(crate) from: Option<String>,
+    pub(crate) until: Option<String>,
+    pub(crate) min_support: u32,
+    pub(crate) min_length: usize,
+    pub(crate) max_bad: f64,
+    pub(crate) split: Option<String>,
+}
+
+impl Default for DataSettings {
+    fn default() -> Self {
+        Self {
+            logs: Vec::new(),
+            validate: None,
+            format: None,
+            columns: None,
+            sessions: None,
+            gap: None,
+            from: None,
+            until: None,
+            min_support: 1,
+            min_length: 2,
+            max_bad: 0.01,
+            split: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DemoSettings {
+    pub(crate) events: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SimulateSettings {
+    pub(crate) events: Option<u64>,
+    pub(crate) users: Option<u64>,
+    pub(crate) truth: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EvaluateSettings {
+    pub(crate) predictions: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RecommendSettings {
+    pub(crate) events: Option<String>,
+    pub(crate) events_file: Option<PathBuf>,
+    pub(crate) log: Vec<PathBuf>,
+    pub(crate) user: Option<String>,
+    pub(crate) k: Option<u32>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Settings {
+    /// Reads the file that `--config` names, or `fallback`, and lays the common flags over it.
+    pub(crate) fn load(common: &Common, fallback: Option<&Path>) -> Result<Self> {
+        let mut settings = match common.config.as_deref().or(fallback) {
+            Some(path) => Self::read(path)?,
+            None => Self::default(),
+        };
+        settings.seed = common.seed.or(settings.seed);
+        settings.threads = common.threads.or(settings.threads);
+        settings.device = common.device.clone().or(settings.device);
+        settings.json |= common.json;
+        settings.quiet |= common.quiet;
+        settings.verbose = settings.verbose.max(common.verbose);
+        if settings.threads == Some(0) {
+            return Err(usage("threads = 0: set it to 1 or more, or leave it out"));
+        }
+        Ok(settings)
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            usage(format!("--config {}: cannot be read: {error}; check the path", path.display()))
+        })?;
+        // The parser's own message shows line, column and key.
+        let mut settings: Self = toml::from_str(&text).map_err(|error| {
+            usage(format!("--config {}: {}", path.display(), error.to_string().trim_end()))
+        })?;
+        let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+        let given = |key| table.get("model").and_then(|model| model.get(key)).is_some();
+        if given("hidden") && !given("embedding") {
+            settings.model.embedding = settings.model.hidden;
+        }
+        Ok(settings)
+    }
+
+    /// The seed.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed.unwrap_or(1)
+    }
+
+    /// Lays the flags for reading over the settings.
+    pub(crate) fn overlay(&mut self, logs: &[PathBuf], reading: &Reading) {
+        let data = &mut self.data;
+        if !logs.is_empty() {
+            data.logs = logs.to_vec();
+        }
+        let put = |to: &mut Option<String>, from: &Option<String>| {
+            if from.is_some() {
+                to.clone_from(from);
+            }
+        };
+        put(&mut data.format, &reading.format);
+        put(&mut data.columns, &reading.columns);
+        put(&mut data.sessions, &reading.sessions);
+        put(&mut data.gap, &reading.gap);
+        put(&mut data.from, &reading.from);
+        put(&mut data.until, &reading.until);
+        data.max_bad = reading.max_bad.unwrap_or(data.max_bad);
+    }
+
+    /// The settings as a file that repeats the run: without what belongs to one call only.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        let (force, resume, json, quiet, verbose) = Default::default();
+        Ok(toml::to_string(&Self { force, resume, json, quiet, verbose, ..self.clone() })?)
+    }
+}
+
+impl DataSettings {
+    /// How logs are read.
+    pub(crate) fn read_options(&self) -> Result<ReadOptions> {
+        if !(0.0..=1.0).contains(&self.max_bad) {
+            let message = format!("--max-bad {}: a share between 0 and 1", self.max_bad);
+            return Err(usage(message));
+        }
+        let format = self.format.as_deref().map(str::parse::<Format>).transpose()?;
+        let columns = self.columns.as_deref().map(str::parse::<Columns>).transpose()?;
+        Ok(ReadOptions {
+            format,
+            columns: columns.unwrap_or_default(),
+            window: Window::parse(self.from.as_deref(), self.until.as_deref())?,
+            max_bad: self.max_bad,
+        })
+    }
+
+    /// What makes events one session.
+    pub(crate) fn session_rules(&self) -> Result<SessionRules> {
+        let default = SessionOptions::default();
+        let gap = self.gap.as_deref().map(parse_gap).transpose()?;
+        let rules = SessionRules {
+            rule: self.sessions.clone().unwrap_or_else(|| "auto".to_owned()),
+            gap: gap.unwrap_or(default.gap),
+        };
+        rules.options()?;
+        Ok(rules)
+    }
+
+    /// What is kept for validation.
+    pub(crate) fn split(&self) -> Result<Split> {
+        Ok(self.split.as_deref().map(str::parse).transpose()?.unwrap_or_default())
+    }
+
+    /// The logs, of which there must be one at least.
+    pub(crate) fn logs(&self) -> Result<&[PathBuf]> {
+        if self.logs.is_empty() {
+            return Err(usage("no LOG: name a file, a folder, or - for stdin"));
+        }
+        Ok(&self.logs)
+    }
+}
+
+/// A pause such as `30m`, `45s`, `2h` or `1d`, in milliseconds.
+fn parse_gap(text: &str) -> Result<i64> {
+    let refuse = || usage(format!("--gap {text:?}: expected a time such as 30m, 45s, 2h or 1d"));
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit: i64 = match text[digits.len()..].trim() {
+        "ms" => 1,
+        "s" | "" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(refuse()),
+    };
+    let number: i64 = digits.parse().map_err(|_| refuse())?;
+    match number.checked_mul(unit) {
+        Some(gap) if gap > 0 => Ok(gap),
+        _ => Err(refuse()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_resolved_settings_are_a_settings_file() {
+        let mut settings = Settings { seed: Some(7), threads: Some(2), ..Settings::default() };
+        settings.data.logs = vec!["a.csv".into()];
+        settings.data.split = Some("time:0.8".to_owned());
+        settings.model.hidden = 64;
+        let text = settings.to_toml().unwrap();
+        assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings);
+    }
+
+    #[test]
+    fn an_error_in_the_file_names_the_line_and_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, "seed = 1\n[model]\nhiden = 3\n").unwrap();
+        let error = Settings::read(&path).unwrap_err();
+        assert!(error.is::<crate::failure::Usage>());
+        let text = error.to_string();
+        assert!(text.contains("line 3") && text.contains("hiden"), "{text}");
+    }
+
+    #[test]
+    fn the_embedding_follows_the_hidden_size_unless_it_has_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        let mut embedding = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Settings::read(&path).unwrap().model.embedding
+        };
+        assert_eq!(embedding("[model]\nhidden = 64\n"), 64);
+        assert_eq!(embedding("[model]\nhidden = 64\nembedding = 32\n"), 32);
+        assert_eq!(embedding("seed = 3\n"), ModelConfig::default().embedding);
+    }
+
+    #[test]
+    fn gaps_have_units() {
+        assert_eq!(parse_gap("30m").unwrap(), 1_800_000);
+        assert_eq!(parse_gap("45 s").unwrap(), 45_000);
+        assert_eq!(parse_gap("1d").unwrap(), 86_400_000);
+        for wrong in ["", "m", "0m", "-3s", "3 weeks", "999999999999999d", "1.5h", "\u{fc}"] {
+            assert!(parse_gap(wrong).is_err(), "{wrong}");
+        }
+    }
+}

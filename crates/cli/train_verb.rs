@@ -1,0 +1,216 @@
+//! `tidegate train`: from a log to a model folder.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use events::{Cases, Sessions, Split};
+use serde_json::{Value, json};
+use train::folder::{Existing, admit};
+use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run};
+
+use crate::args::{Common, Train};
+use crate::failure::usage;
+use crate::figures;
+use crate::machine::{check_device, device, kernel, peak_rss, threads};
+use crate::output::{Style, bytes, count, print, print_json, seconds};
+use crate::progress::{TrainingProgress, catch_interrupts};
+use crate::reading::read_log;
+use crate::settings::Settings;
+
+pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
+    let begin = Instant::now();
+    let settings = resolve(common, args)?;
+    let out = settings.out.clone().unwrap_or_default();
+    if settings.resume
+        && let Some(result) = train::finished(&out)
+    {
+        train::tidy_finished(&out)?;
+        return show_finished(&settings, &out, &result);
+    }
+    let existing = match (settings.resume, settings.force) {
+        (true, _) => Existing::Resume,
+        (_, true) => Existing::Replace,
+        _ => Existing::Refuse,
+    };
+    // Before the log is read, which may take long.
+    admit(&out, existing, "use --force to replace the model in it, or --resume to go on")?;
+    let device = device(&settings)?;
+    let data = load(&settings)?;
+    if !settings.quiet {
+        eprintln!(
+            "  {} sessions with {} items to learn from, {} predictions to validate on",
+            count(data.train.len()),
+            count(data.knowledge.vocabulary.len()),
+            count(data.validation.len())
+        );
+    }
+
+    catch_interrupts()?;
+    let kernel = kernel(&device);
+    let run = Run {
+        out: &out,
+        existing,
+        seed: settings.seed(),
+        model: &settings.model,
+        optimizer: &settings.optimizer,
+        training: &settings.training,
+        run_file: &settings.to_toml()?,
+        kernel,
+    };
+    let mut progress = TrainingProgress::new(settings.quiet);
+    let report = |outcome: &Outcome| result(&out, outcome, begin).to_string();
+    let outcome = train::train(device, &data, &run, &mut progress, report)?;
+    drop(progress);
+
+    if let Some(validation) = &outcome.validation {
+        figures::warn_of_defeat(&validation.model, &validation.baselines);
+    }
+    if settings.json {
+        return print_json(&result(&out, &outcome, begin));
+    }
+    print(&render(&out, &outcome, begin.elapsed().as_secs_f64()))
+}
+
+/// Settings with every choice made.
+fn resolve(common: &Common, args: &Train) -> Result<Settings> {
+    // A run that is taken up again brings its settings along.
+    let before = args.out.as_ref().filter(|_| args.resume);
+    let before = before.map(|out| out.join(CHECKPOINT_FOLDER).join(RUN_FILE));
+    let mut settings = Settings::load(common, before.as_deref().filter(|path| path.is_file()))?;
+    settings.overlay(&args.logs, &args.reading);
+    settings.out = args.out.clone().or(settings.out);
+    if settings.out.is_none() {
+        return Err(usage("--out DIR is missing: name the folder of the model"));
+    }
+    settings.force |= args.force;
+    settings.resume |= args.resume;
+    if settings.force && settings.resume {
+        return Err(usage("--force and --resume: replace the run, or go on with it?"));
+    }
+    if !args.task.is_empty() {
+        settings.task.clone_from(&args.task);
+    }
+    if let Some(task) = settings.task.iter().find(|task| *task != "next-item") {
+        return Err(usage(format!("--task {task:?}: this version learns next-item only")));
+    }
+    settings.cell = args.cell.clone().or(settings.cell);
+    if let Some(cell) = settings.cell.as_deref().filter(|cell| *cell != "lstm") {
+        return Err(usage(format!("--cell {cell:?}: this version has lstm only")));
+    }
+    let (data, model, training) = (&mut settings.data, &mut settings.model, &mut settings.training);
+    data.validate = args.validate.clone().or(data.validate.take());
+    data.split = args.split.clone().or(data.split.take());
+    data.min_support = args.min_support.unwrap_or(data.min_support);
+    data.min_length = args.min_length.unwrap_or(data.min_length);
+    if data.validate.is_some() {
+        if data.split.as_deref().is_some_and(|split| split != "none") {
+            return Err(usage("--validate and --split: validate on another log, or on a part?"));
+        }
+        data.split = Some("none".to_owned());
+    }
+    // What is not said is said in the file that the run leaves.
+    data.split = Some(data.split()?.to_string());
+    let rules = data.session_rules()?;
+    data.sessions = Some(rules.rule);
+    data.read_options()?;
+    data.logs()?;
+    if let Some(hidden) = args.hidden {
+        model.hidden = hidden;
+        model.embedding = hidden;
+    }
+    model.embedding = args.embedding.unwrap_or(model.embedding);
+    model.layers = args.layers.unwrap_or(model.layers);
+    training.epochs = args.epochs.unwrap_or(training.epochs);
+    training.learning_rate = args.learning_rate.unwrap_or(training.learning_rate);
+    training.patience = args.patience.unwrap_or(training.patience);
+    model.validate().map_err(train::Error::from)?;
+    settings.optimizer.validate().map_err(train::Error::from)?;
+    training.validate()?;
+    check_device(&settings)?;
+    settings.seed = Some(settings.seed());
+    settings.threads = Some(threads(&settings) as u16);
+    settings.device = Some(settings.device.take().unwrap_or_else(|| "auto".to_owned()));
+    Ok(settings)
+}
+
+/// Reads the logs and parts them.
+fn load(settings: &Settings) -> Result<Data> {
+    let data = &settings.data;
+    let (options, rules, split) = (data.read_options()?, data.session_rules()?, data.split()?);
+    let log = read_log(data.logs()?, &options)?;
+    let session_options = split.session_options(rules.options()?, &log);
+    let sessions = Sessions::from_log(&log, &session_options)?;
+    let parts = split.apply(&sessions, settings.seed())?;
+    let (train, _) = parts.train.keep(data.min_support, data.min_length);
+    let knowledge = Knowledge::of(&train, &log.items, rules);
+    let vocabulary = &knowledge.vocabulary;
+    let validation = match &data.validate {
+        None => vocabulary.encode(&parts.validation, &log.items),
+        Some(path) => {
+            let log = read_log(std::slice::from_ref(path), &options)?;
+            let split = Split::None;
+            let options = split.session_options(session_options, &log);
+            vocabulary.encode(&Sessions::from_log(&log, &options)?, &log.items)
+        }
+    };
+    let train = vocabulary.encode(&train, &log.items);
+    Ok(Data { train, validation: Cases::new(&validation), knowledge })
+}
+
+fn result(out: &Path, outcome: &Outcome, begin: Instant) -> Value {
+    json!({
+        "model": out,
+        "epochs": outcome.epochs,
+        "best_epoch": outcome.best_epoch,
+        "stopped_early": outcome.stopped_early,
+        "events_per_s": outcome.events_per_s,
+        "training_s": outcome.training_s,
+        "wall_s": begin.elapsed().as_secs_f64(),
+        "peak_rss": peak_rss(),
+        "parameters": outcome.parameters,
+        "validation": outcome.validation,
+    })
+}
+
+fn render(out: &Path, outcome: &Outcome, wall: f64) -> String {
+    let style = Style::for_stdout();
+    let mut text = String::new();
+    if let Some(validation) = &outcome.validation {
+        let cases = count(validation.model.cases);
+        text += &format!("\n{}\n", style.bold(&format!("Validation, {cases} predictions")));
+        text += &figures::render(&validation.model, &validation.baselines);
+        text.push('\n');
+    }
+    let early = if outcome.stopped_early { ", stopped early" } else { "" };
+    text += &format!(
+        "  {} epochs{early}; kept the weights of epoch {}\n  \
+         {} events/s, {} in all, {} parameters{}\n\n",
+        outcome.epochs,
+        outcome.best_epoch,
+        count(outcome.events_per_s as u64),
+        seconds(wall),
+        count(outcome.parameters),
+        peak_rss().map_or(String::new(), |peak| format!(", {} of memory", bytes(peak))),
+    );
+    let out = shown(out);
+    text += &format!("The model is {}. Next:\n", style.bold(&out));
+    text +=
+        &format!("  tidegate evaluate {out} LOG\n  tidegate recommend {out} --events \"ID ID\"\n");
+    text
+}
+
+/// A finished run that is resumed has nothing to do.
+fn show_finished(settings: &Settings, out: &PathBuf, result: &Value) -> Result<()> {
+    if settings.json {
+        let result = if result.is_null() { json!({ "model": out }) } else { result.clone() };
+        return print_json(&result);
+    }
+    print(&format!("The model in {} is finished: there is nothing to resume.\n", shown(out)))
+}
+
+/// A path as one would type it.
+fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains(' ') { format!("\"{text}\"") } else { text }
+}
