@@ -186,6 +186,36 @@ mod tests {
         assert_eq!(context, array![[1.0], [10.0], [1.0], [10.0], [2.0]]);
     }
 
+    /// Weights chosen as logarithms, so that the attention is a ratio one can read: K = 4, and a
+    /// product of 2 ln 3 against 0 gives 3 : 1; two lags with the second ln 2 give 2 : 2 : 1.
+    #[test]
+    fn scores_are_divided_by_the_root_of_the_width_and_old_lags_share_one_bias() {
+        let weights = |length, key_0: f64, lag_bias: Array2<f64>| {
+            let steps = Steps::uniform(length, 1);
+            let (mut query, mut key) = (Array2::zeros((length, 4)), Array2::zeros((length, 4)));
+            query[[length - 1, 2]] = 1.0;
+            key[[0, 2]] = key_0;
+            let mut weights = nan((1, attention_weights(&steps)));
+            attention_forward(
+                &steps,
+                query.view(),
+                key.view(),
+                wave((length, 2), 0.1).view(),
+                lag_bias.view(),
+                weights.view_mut(),
+                nan((length, 2)).view_mut(),
+            );
+            let last = weights.ncols() - length;
+            weights.iter().skip(last).copied().collect::<Vec<f64>>()
+        };
+        let close = |found: Vec<f64>, expected: &[f64]| {
+            let off = found.iter().zip(expected).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+            assert!(off < 1e-15, "{found:?} for {expected:?}");
+        };
+        close(weights(2, 2.0 * 3f64.ln(), array![[0.7]]), &[0.75, 0.25]);
+        close(weights(3, 0.0, array![[0.0, 2f64.ln()]]), &[0.4, 0.4, 0.2]);
+    }
+
     #[test]
     fn what_comes_later_changes_nothing_before() {
         let steps = Steps::from_lengths(&[4, 2]);

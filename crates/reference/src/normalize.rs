@@ -76,3 +76,25 @@ pub fn normalize_backward<S: NdFloat>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    #[test]
+    fn a_row_gets_the_length_asked_for_and_a_row_of_zeros_stays() {
+        let x = array![[3.0, 4.0], [0.0, 0.0]];
+        let (mut y, mut norm) = (testkit::nan((2, 2)), testkit::nan((2, 1)));
+        normalize_forward(2.0, x.view(), y.view_mut(), norm.view_mut());
+        let expected = array![[1.2, 1.6], [0.0, 0.0]];
+        assert!((&y - &expected).iter().all(|off: &f64| off.abs() < 1e-12), "{y}");
+        assert!((norm[[0, 0]] - 5.0).abs() < 1e-12 && norm[[1, 0]] == 1e-6, "{norm}");
+
+        let mut dx = testkit::nan((2, 2));
+        let dy = Array2::ones((2, 2));
+        normalize_backward(2.0, y.view(), norm.view(), dy.view(), dx.view_mut());
+        assert!(dx.iter().all(|dx| dx.is_finite()), "{dx}");
+    }
+}

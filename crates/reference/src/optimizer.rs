@@ -138,7 +138,7 @@ mod tests {
         correction_1: 0.1,
         correction_2: 0.001,
         weight_decay: 0.1,
-        l2: 0.0,
+        l2: 0.25,
         scale: 0.5,
     };
 
