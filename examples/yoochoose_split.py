@@ -3,14 +3,14 @@
 
     python3 examples/yoochoose_split.py yoochoose-clicks.dat OUT
 
-OUT gets train_sessions.txt and test_sessions.txt, one session a line, the log's own item ids, the
-earliest session first. Needs nothing but Python; reads the 1.5 GB file three times, which takes a few
-minutes and little memory.
+OUT gets train_sessions.txt and test_sessions.txt, one session a line, the log's own item ids,
+the earliest session first. Needs nothing but Python; reads the 1.5 GB file three times, which
+takes a few minutes and little memory.
 
-The rules are those of NARM, STAMP and SR-GNN: sessions of one click go, then items with fewer than
-five clicks, then sessions of one click again; a session's time is that of its last click; the sessions
-of the last 24 hours are the test, without the items that training never has; of the training sessions
-the latest stay, with 1/64 of all targets.
+The rules are those of NARM, STAMP and SR-GNN: sessions of one click go, then items with fewer
+than five clicks, then sessions of one click again; a session's time is that of its last click;
+the sessions of the last 24 hours are the test, without the items that training never has; of the
+training sessions the latest stay, with 1/64 of all targets.
 """
 
 import sys
