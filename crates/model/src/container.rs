@@ -130,7 +130,7 @@ fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads what [`write`] has written; `kind` names what was hoped for.
+/// Reads what [`write()`] has written; `kind` names what was hoped for.
 pub(crate) fn read(path: &Path, kind: &str) -> Result<(Tensors, String), FileError> {
     let error = |problem: String| FileError::new(path, problem);
     let bytes = std::fs::read(path).map_err(|reason| error(format!("cannot be read: {reason}")))?;
