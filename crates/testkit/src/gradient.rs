@@ -10,7 +10,7 @@ use crate::tolerance::GRADIENT;
 ///     (loss(x + step) − loss(x − step)) / (2 · step),      step = ε^(1/3)
 /// ```
 ///
-/// That step balances truncation, which grows with its square, against rounding, which grows as it
+/// Returns the worst error as a share of the allowance. That step balances truncation, which grows with its square, against rounding, which grows as it
 /// shrinks; what is left is near ε^(2/3) ≈ 4e-11 for a loss of size one.
 ///
 /// # Panics
@@ -22,10 +22,10 @@ pub fn assert_gradient(
     analytic: &Array2<f64>,
     at: &Array2<f64>,
     loss: impl Fn(&Array2<f64>) -> f64,
-) {
+) -> f64 {
     assert_eq!(analytic.dim(), at.dim(), "{name} has the shape of what it belongs to");
     let step = f64::EPSILON.cbrt();
-    let mut largest = 0f64;
+    let (mut largest, mut worst) = (0f64, 0f64);
     for (index, &expected) in analytic.indexed_iter() {
         let mut moved = at.clone();
         moved[index] = at[index] + step;
@@ -41,9 +41,11 @@ pub fn assert_gradient(
              {:.0} % of the allowance",
             100.0 * error / GRADIENT,
         );
+        worst = worst.max(error / GRADIENT);
         largest = largest.max(numeric.abs());
     }
     assert!(largest > 1e-3, "{name}: the loss hardly depends on it ({largest:.1e})");
+    worst
 }
 
 /// [`assert_gradient`] for a loss of several tensors: each is moved while the others stand still.
@@ -56,14 +58,17 @@ pub fn assert_gradients<const K: usize>(
     analytic: &[Array2<f64>; K],
     at: &[Array2<f64>; K],
     loss: impl Fn(&[Array2<f64>; K]) -> f64,
-) {
+) -> f64 {
+    let mut worst = 0f64;
     for k in 0..K {
-        assert_gradient(names[k], &analytic[k], &at[k], |moved| {
+        let share = assert_gradient(names[k], &analytic[k], &at[k], |moved| {
             let mut inputs = at.clone();
             inputs[k].assign(moved);
             loss(&inputs)
         });
+        worst = worst.max(share);
     }
+    worst
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use crate::Tolerance;
 
 /// Central differences in f64. What they leave of a loss of size ten is near ε^(2/3) · 10 ≈ 4e-10;
-/// a mistake in a formula is off by 1e-3 and more.
+/// a mistake in a formula is off by 1e-3 and more. Worst seen: 17 % of it, an LSTM over 64 steps
+/// (6 % over 5 steps).
 pub const GRADIENT: f64 = 1e-9;
 
 /// PyTorch in f64. Both sides round in another order. Worst seen: 1 % of it, near 1e-15; another C
