@@ -177,3 +177,37 @@ impl Lines {
         Ok(Some(Line { number: self.number, too_long }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives what it has, fails once, and then looks as if it had ended.
+    struct Flaky(Option<Vec<u8>>, bool);
+
+    impl Read for Flaky {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if let Some(bytes) = self.0.take() {
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                return Ok(bytes.len());
+            }
+            if std::mem::replace(&mut self.1, false) {
+                return Err(io::Error::other("unplugged"));
+            }
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn an_error_behind_the_head_is_not_lost() {
+        let input = Box::new(Flaky(Some(b"1 2\n3".to_vec()), true));
+        let mut rest = Rest { input, error: None };
+        let head = rest.take_head(HEAD).unwrap();
+        let source = Source { name: "log".to_owned(), head, whole: true, rest };
+        let (mut lines, mut text) = (source.lines(), Vec::new());
+        assert!(lines.next(&mut text).unwrap().is_some());
+        assert_eq!(text, b"1 2");
+        let error = lines.next(&mut text).unwrap_err().to_string();
+        assert!(error.starts_with("log, after line 1: ") && error.contains("unplugged"), "{error}");
+    }
+}
