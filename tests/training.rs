@@ -1,3 +1,161 @@
-//! What scripts rely on.
+//! Training through the real binary: a small shop is learned, the same run gives the same file for
+//! any number of threads, and a run that is killed at any moment and resumed gives it too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use layout::random::Stream;
+
+const MODEL: &str = "model.safetensors";
+
+/// Sessions along two rings of items, so that two items tell the third: nothing that a table of
+/// successors could know.
+fn write_log(folder: &Path) -> PathBuf {
+    let mut text = String::new();
+    for session in 0..600usize {
+        let (step, start) = (if session % 2 == 0 { 1 } else { 7 }, session * 5);
+        let length = if session % 50 == 0 { 70 } else { 3 + session % 7 };
+        let items: Vec<_> = (0..length).map(|k| format!("p{}", (start + k * step) % 16)).collect();
+        text += &(items.join(" ") + "\n");
+    }
+    let path = folder.join("log.txt");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+/// Everything that could go wrong over a break is switched on: dropout, sampled candidates,
+/// averaging, validation, early stopping, a checkpoint after every step.
+const CONFIG: &str = "
+seed = 5
+[data]
+format = \"sessions\"
+[model]
+hidden = 16
+readout = \"attention\"
+attention_key = 8
+dropout = { input = 0.1, readout = 0.1 }
+loss = { frequent = 6, drawn = 4, smoothing = 0.05 }
+[training]
+epochs = 8
+batch_targets = 128
+learning_rate = 0.02
+recency = 0.5
+average = 0.3
+checkpoint_seconds = 0
+";
+
+struct Shop {
+    folder: tempfile::TempDir,
+    log: PathBuf,
+    config: PathBuf,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = write_log(folder.path());
+        let config = folder.path().join("config.toml");
+        fs::write(&config, CONFIG).unwrap();
+        Self { folder, log, config }
+    }
+
+    fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn train(&self, out: &Path, flags: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        command.arg("train").arg(&self.log).arg("--out").arg(out);
+        command.arg("--config").arg(&self.config).args(["--json", "--quiet"]).args(flags);
+        command
+    }
+
+    /// Runs to the end and returns the model.
+    fn model(&self, name: &str, flags: &[&str]) -> Vec<u8> {
+        let out = self.out(name);
+        succeed(self.train(&out, flags).output().unwrap());
+        fs::read(out.join(MODEL)).unwrap()
+    }
+}
+
+fn succeed(output: Output) -> serde_json::Value {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    serde_json::from_slice(&output.stdout).expect("one JSON object on stdout")
+}
+
 #[test]
-fn placeholder() {}
+fn a_small_shop_is_learned() {
+    let shop = Shop::new();
+    let out = shop.out("model");
+    let result = succeed(shop.train(&out, &["--epochs", "12"]).output().unwrap());
+    let log = fs::read_to_string(out.join("log.jsonl")).unwrap();
+    let losses: Vec<f64> = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["loss"].clone())
+        .map(|loss| loss.as_f64().unwrap())
+        .collect();
+    assert_eq!(losses.len() as u64, result["epochs"].as_u64().unwrap());
+    let (first, last) = (losses[0], losses[losses.len() - 1]);
+    assert!(last < 0.7 * first, "loss {first} to {last}");
+    let validation = &result["validation"];
+    let model = validation["recall@1"].as_f64().unwrap();
+    let markov = validation["baselines"]["markov"]["recall@1"].as_f64().unwrap();
+    assert!(model > 0.7 && model > markov + 0.1, "recall@1 {model}, Markov {markov}");
+}
+
+#[test]
+fn the_same_run_gives_the_same_file_for_any_number_of_threads() {
+    let shop = Shop::new();
+    let one = shop.model("one", &["--threads", "1"]);
+    for (name, flags) in
+        [("again", ["--threads", "1"]), ("two", ["--threads", "2"]), ("seven", ["--threads", "7"])]
+    {
+        assert!(shop.model(name, &flags) == one, "{name}: another file");
+    }
+    assert!(shop.model("seed", &["--seed", "6"]) != one, "the seed changes nothing");
+}
+
+#[test]
+fn a_run_that_is_killed_ten_times_ends_with_the_same_file() {
+    let shop = Shop::new();
+    let begin = Instant::now();
+    let expected = shop.model("whole", &[]);
+    let whole = begin.elapsed();
+
+    let moments = Stream::new(11, 0, 0);
+    let mut kills = 0;
+    for round in 0.. {
+        let out = shop.out(&format!("killed-{round}"));
+        // Each life lasts up to a third of a whole run, from the first instant on.
+        loop {
+            if kills == 10 {
+                succeed(shop.train(&out, &["--resume"]).output().unwrap());
+                break;
+            }
+            let life = whole.mul_f32(moments.uniform(round * 100 + kills) / 3.0);
+            let threads = (1 + kills % 2).to_string();
+            let mut command = shop.train(&out, &["--resume", "--threads", &threads]);
+            command.stdout(Stdio::null()).stderr(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            std::thread::sleep(life.max(Duration::from_millis(1)));
+            child.kill().unwrap();
+            let output = child.wait_with_output().unwrap();
+            if let Some(code) = output.status.code() {
+                // It was faster than the kill.
+                assert_eq!(code, 0, "{}", String::from_utf8_lossy(&output.stderr));
+                break;
+            }
+            kills += 1;
+            let model = out.join(MODEL);
+            assert!(!model.exists() || fs::read(model).unwrap() == expected, "half a model");
+        }
+        assert!(fs::read(out.join(MODEL)).unwrap() == expected, "round {round}: another file");
+        assert!(!out.join("checkpoint").exists(), "the checkpoint stays behind");
+        if kills == 10 {
+            return;
+        }
+    }
+}

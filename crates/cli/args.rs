@@ -153,8 +153,8 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
     pub(crate) events: Option<u64>,
     /// Passes over the training sessions
-    #[arg(long, value_name = "N")]
-    pub(crate) epochs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -210,17 +210,17 @@ pub(crate) struct Train {
     #[arg(long, value_name = "NAME", value_parser = ["lstm"])]
     pub(crate) cell: Option<String>,
     /// Units of each layer
-    #[arg(long, value_name = "N")]
-    pub(crate) hidden: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) hidden: Option<u32>,
     /// Layers
-    #[arg(long, value_name = "N")]
-    pub(crate) layers: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) layers: Option<u32>,
     /// Width of the embedding [default: as --hidden]
-    #[arg(long, value_name = "N")]
-    pub(crate) embedding: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) embedding: Option<u32>,
     /// Passes over the training sessions
-    #[arg(long, value_name = "N")]
-    pub(crate) epochs: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: Option<u32>,
     /// Learning rate at its peak
     #[arg(long, value_name = "X")]
     pub(crate) learning_rate: Option<f64>,

@@ -166,7 +166,7 @@ fn demo_settings(settings: &Settings, args: &Demo, out: &Path) -> Settings {
     if settings.training == Training::default() {
         all.training.epochs = EPOCHS;
     }
-    all.training.epochs = args.epochs.unwrap_or(all.training.epochs);
+    all.training.epochs = args.epochs.map_or(all.training.epochs, |epochs| epochs as usize);
     all
 }
 

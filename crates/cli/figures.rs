@@ -21,19 +21,13 @@ pub(crate) fn table(model: &Metrics, baselines: &Baselines) -> Table {
 
 /// An empty table with the usual figures.
 pub(crate) fn header() -> Table {
-    Table::new(["", "recall@20", "mrr@20", "ndcg@20", "recall@10", "recall@5", "recall@1"])
+    Table::new(["", "recall@20", "mrr@20", "ndcg@20", "recall@10", "recall@1"])
 }
 
 /// The row of one model.
 pub(crate) fn row(name: &str, metrics: &Metrics) -> Vec<String> {
-    let figures = [
-        metrics.recall_20,
-        metrics.mrr_20,
-        metrics.ndcg_20,
-        metrics.recall_10,
-        metrics.recall_5,
-        metrics.recall_1,
-    ];
+    let figures =
+        [metrics.recall_20, metrics.mrr_20, metrics.ndcg_20, metrics.recall_10, metrics.recall_1];
     std::iter::once(name.to_owned()).chain(figures.map(per_cent)).collect()
 }
 
@@ -42,28 +36,30 @@ pub(crate) fn render(model: &Metrics, baselines: &Baselines) -> String {
     table(model, baselines).render(Style::for_stdout())
 }
 
-/// The sentence that a model which lost to a baseline deserves.
+/// The sentence that a model which lost to a baseline deserves: about the best known of those that
+/// it lost to.
 pub(crate) fn verdict(model: &Metrics, baselines: &Baselines) -> Option<String> {
-    let mut lost = Vec::new();
-    for (name, other) in baselines.by_name() {
+    let lost_to = |(name, other): (&str, &Metrics)| {
         let figures = [
             ("recall@20", model.recall_20, other.recall_20),
             ("mrr@20", model.mrr_20, other.mrr_20),
         ];
-        for (figure, own, theirs) in figures {
-            if own < theirs {
-                let (own, theirs) = (per_cent(own), per_cent(theirs));
-                lost.push(format!("{name} in {figure} ({own} against {theirs})"));
-            }
-        }
-    }
-    (!lost.is_empty()).then(|| {
-        format!(
-            "the model did worse than {}: a plain table does better; train on more events or for \
-             more epochs, or try another learning rate",
-            lost.join(" and ")
-        )
-    })
+        let lost: Vec<_> = figures
+            .iter()
+            .filter(|(_, own, theirs)| own < theirs)
+            .map(|&(figure, own, theirs)| {
+                format!("{figure} ({} against {})", per_cent(own), per_cent(theirs))
+            })
+            .collect();
+        (!lost.is_empty()).then(|| {
+            format!(
+                "the model did worse than {name} in {}: a plain table does better; train on more \
+                 events or for more epochs, or try another learning rate",
+                lost.join(" and ")
+            )
+        })
+    };
+    baselines.by_name().into_iter().find_map(lost_to)
 }
 
 /// Warns where the model lost to a baseline.

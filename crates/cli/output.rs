@@ -126,6 +126,21 @@ impl Table {
     }
 }
 
+/// The text in lines of at most 76 characters, each after `indent`.
+pub(crate) fn wrapped(text: &str, indent: &str) -> String {
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && chars(&line) + 1 + chars(word) > 76 {
+            lines += &format!("{indent}{line}\n");
+            line.clear();
+        }
+        line += if line.is_empty() { "" } else { " " };
+        line += word;
+    }
+    lines + &format!("{indent}{line}\n")
+}
+
 fn chars(text: &str) -> usize {
     text.chars().count()
 }
@@ -186,6 +201,13 @@ mod tests {
         assert_eq!(seconds(7384.0), "2 h 03 min");
         assert_eq!(bytes(9_000), "9000 B");
         assert_eq!(bytes(123_456_789), "123 MB");
+    }
+
+    #[test]
+    fn long_sentences_are_wrapped() {
+        assert_eq!(wrapped("a b", "  "), "  a b\n");
+        let text = wrapped(&"word ".repeat(40), "  ");
+        assert!(text.lines().count() == 3 && text.lines().all(|line| line.len() <= 78), "{text}");
     }
 
     #[test]

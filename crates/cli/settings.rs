@@ -280,13 +280,27 @@ mod tests {
     fn the_embedding_follows_the_hidden_size_unless_it_has_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.toml");
-        let mut embedding = |text: &str| {
+        let embedding = |text: &str| {
             std::fs::write(&path, text).unwrap();
             Settings::read(&path).unwrap().model.embedding
         };
         assert_eq!(embedding("[model]\nhidden = 64\n"), 64);
         assert_eq!(embedding("[model]\nhidden = 64\nembedding = 32\n"), 32);
         assert_eq!(embedding("seed = 3\n"), ModelConfig::default().embedding);
+    }
+
+    #[test]
+    fn the_examples_are_settings_files() {
+        for text in [
+            include_str!("../../examples/yoochoose.toml"),
+            include_str!("../../examples/yoochoose-small.toml"),
+        ] {
+            let settings: Settings = toml::from_str(text).unwrap();
+            settings.model.validate().unwrap();
+            settings.optimizer.validate().unwrap();
+            settings.training.validate().unwrap();
+            settings.data.split().unwrap();
+        }
     }
 
     #[test]

@@ -116,12 +116,13 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     data.read_options()?;
     data.logs()?;
     if let Some(hidden) = args.hidden {
-        model.hidden = hidden;
-        model.embedding = hidden;
+        model.hidden = hidden as usize;
+        model.embedding = hidden as usize;
     }
-    model.embedding = args.embedding.unwrap_or(model.embedding);
-    model.layers = args.layers.unwrap_or(model.layers);
-    training.epochs = args.epochs.unwrap_or(training.epochs);
+    let number = |flag: Option<u32>, key: usize| flag.map_or(key, |flag| flag as usize);
+    model.embedding = number(args.embedding, model.embedding);
+    model.layers = number(args.layers, model.layers);
+    training.epochs = number(args.epochs, training.epochs);
     training.learning_rate = args.learning_rate.unwrap_or(training.learning_rate);
     training.patience = args.patience.unwrap_or(training.patience);
     model.validate().map_err(train::Error::from)?;

@@ -11,7 +11,7 @@ use train::evaluate::Baselines;
 use train::metrics::Metrics;
 
 use crate::figures;
-use crate::output::{Style, Table, count, per_cent, seconds};
+use crate::output::{Style, Table, count, per_cent, seconds, wrapped};
 
 /// Marks a report as one of this demo.
 const KIND: &str = "tidegate demo";
@@ -140,19 +140,18 @@ impl Report {
         table
     }
 
+    /// What the figures mean, in a sentence.
     fn way(&self) -> String {
+        if let Some(verdict) = figures::verdict(&self.test.model, &self.test.baselines) {
+            return format!("Mind: {verdict}.");
+        }
         let Best { recall, mrr } = self.test.way;
         let whole = |way: f64| format!("{:.0} %", 100.0 * way);
+        let (recall, mrr) = (whole(recall), whole(mrr));
         format!(
-            "From Markov's score to the best possible one, the LSTM goes {} of the way in\n\
-             recall@20 and {} in mrr@20.",
-            whole(recall),
-            whole(mrr)
+            "From Markov's score to the best possible one, the LSTM goes {recall} of the way in \
+             recall@20 and {mrr} in mrr@20."
         )
-    }
-
-    fn verdict(&self) -> Option<String> {
-        figures::verdict(&self.test.model, &self.test.baselines)
     }
 
     /// Figures and recommendations for the terminal.
@@ -163,12 +162,7 @@ impl Report {
             style.bold(&format!("On the last tenth of the sessions: {cases} predictions"))
         );
         text += &self.table().render(style);
-        for line in self.way().lines() {
-            text += &format!("  {line}\n");
-        }
-        if let Some(verdict) = self.verdict() {
-            text += &format!("  But {verdict}.\n");
-        }
+        text += &wrapped(&self.way(), "  ");
         text += &format!("\n{}\n", style.bold("What to show three of its users next"));
         for shopper in &self.shoppers {
             let mut table = Table::left([
@@ -224,9 +218,6 @@ impl Report {
             self.table().markdown(),
             self.way(),
         );
-        if let Some(verdict) = self.verdict() {
-            text += &format!("But {verdict}.\n\n");
-        }
         text += "*Best possible* is what a model would reach that knows how the shop works and sees \
                  only what a model sees: the items of the session so far.\n\n\
                  ## What to show\n\n";
