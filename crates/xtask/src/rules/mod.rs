@@ -8,6 +8,7 @@ mod committed;
 mod fence;
 mod length;
 mod map;
+mod targets;
 
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,13 @@ fn look(root: &Path) -> Result<Findings> {
         crates.iter().filter(|path| has_extension(path, "rs")).map(|path| slashes(path)).collect();
     map::check(&read(root, Path::new("docs/architecture.md"))?, &names, &mut findings);
 
-    arrows::check("tidegate", &read(root, Path::new("Cargo.toml"))?, &mut findings)?;
+    let manifest = read(root, Path::new("Cargo.toml"))?;
+    let mut top = tree::files_below(root, "tests")?;
+    top.extend(tree::files_below(root, "benches")?);
+    let top: Vec<String> = top.iter().map(|path| slashes(path)).collect();
+    targets::check(&manifest, &top, &mut findings)?;
+
+    arrows::check("tidegate", &manifest, &mut findings)?;
     for path in crates.iter().filter(|path| path.ends_with("Cargo.toml")) {
         let folder = path.parent().and_then(Path::file_name).context("a crate has a folder")?;
         arrows::check(&folder.to_string_lossy(), &read(root, path)?, &mut findings)?;
