@@ -71,13 +71,20 @@ pub fn answer<D: Device>(
             answers.resize(answers.len() + these.cases.len(), Answer { rank: None, top: vec![] });
             row += 1;
         }
-        let group = &cases.as_slice()[first..first + answers.len()];
-        answer_group(model.device(), &mut scorer, &mut batch, &jobs, group, top, &mut answers)?;
-        answer_by_popularity(model.items(), group, top, &mut answers);
+        let group = Group { cases: &cases.as_slice()[first..first + answers.len()], top };
+        answer_group(model.device(), &mut scorer, &mut batch, &jobs, group, &mut answers)?;
+        answer_by_popularity(model.items(), group, &mut answers);
         visit(first, &answers)?;
         first += answers.len();
     }
     Ok(())
+}
+
+/// The cases of a group, and how many items each answer has.
+#[derive(Clone, Copy)]
+struct Group<'a> {
+    cases: &'a [Case],
+    top: usize,
 }
 
 /// One pass of the model over some items, and the cases that it answers.
@@ -123,8 +130,7 @@ fn answer_group<D: Device>(
     scorer: &mut Scorer<'_, D>,
     batch: &mut Batch,
     jobs: &[Job<'_>],
-    group: &[Case],
-    top: usize,
+    group: Group<'_>,
     answers: &mut [Answer],
 ) -> Result<(), Error> {
     let mut order: Vec<&Job<'_>> = jobs.iter().collect();
@@ -140,7 +146,7 @@ fn answer_group<D: Device>(
         };
         let size = rest.iter().take_while(fits).count();
         let (now, later) = rest.split_at(size);
-        answer_batch(device, scorer, batch, now, wanted, group, top, answers)?;
+        answer_batch(device, scorer, batch, now, group, answers)?;
         rest = later;
     }
     Ok(())
@@ -151,13 +157,11 @@ fn answer_batch<D: Device>(
     scorer: &mut Scorer<'_, D>,
     batch: &mut Batch,
     jobs: &[&Job<'_>],
-    wanted: Wanted,
-    group: &[Case],
-    top: usize,
+    group: Group<'_>,
     answers: &mut [Answer],
 ) -> Result<(), Error> {
     let prefixes: Vec<&[u32]> = jobs.iter().map(|job| job.items).collect();
-    batch.fill_prefixes(&prefixes, wanted);
+    batch.fill_prefixes(&prefixes, jobs[0].wanted());
     let batch = &*batch;
     scorer.score(batch, |first, scores: &Scores| {
         let find = || -> Vec<(u32, Answer)> {
@@ -170,10 +174,10 @@ fn answer_batch<D: Device>(
                     let here =
                         asked[from..].iter().take_while(move |&&(position, _)| position == step);
                     here.map(move |&(_, case)| {
-                        let target = group[case as usize].target;
+                        let target = group.cases[case as usize].target;
                         let row = scores.row(row);
                         let rank = (target != NONE).then(|| rank(row, target));
-                        (case, Answer { rank, top: best(row, top) })
+                        (case, Answer { rank, top: best(row, group.top) })
                     })
                 })
                 .collect()
@@ -186,10 +190,10 @@ fn answer_batch<D: Device>(
 }
 
 /// Prefixes of which nothing is known get the items by popularity, which is their numbering.
-fn answer_by_popularity(items: usize, group: &[Case], top: usize, answers: &mut [Answer]) {
-    for (case, answer) in group.iter().zip(answers).filter(|(case, _)| case.length == 0) {
+fn answer_by_popularity(items: usize, group: Group<'_>, answers: &mut [Answer]) {
+    for (case, answer) in group.cases.iter().zip(answers).filter(|(case, _)| case.length == 0) {
         answer.rank = (case.target != NONE).then(|| case.target as usize + 1);
-        answer.top = (0..top.min(items) as u32).collect();
+        answer.top = (0..group.top.min(items) as u32).collect();
     }
 }
 

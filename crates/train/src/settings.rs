@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn errors_name_the_key() {
-        let wrong: [(&str, fn(&mut Training)); 9] = [
+        type Change = fn(&mut Training);
+        let wrong: [(&str, Change); 9] = [
             ("epochs", |t| t.epochs = 0),
             ("batch_targets", |t| t.batch_targets = usize::MAX),
             ("max_length", |t| t.max_length = 0),
