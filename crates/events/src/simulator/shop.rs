@@ -83,72 +83,76 @@ pub struct ShopConfig {
 
 impl Default for ShopConfig {
     fn default() -> Self {
-        let usual = UserType {
+        let gatherer = UserType {
             name: "gatherer".into(),
             share: 0.4,
-            stay: 0.35,
-            detour: 0.10,
-            basic: 0.30,
-            taste: 0.62,
-            cart: 0.09,
-            purchase: 0.22,
-            back: 0.02,
-            leave: 0.06,
+            stay: 0.33,
+            detour: 0.03,
+            basic: 0.42,
+            taste: 0.55,
+            cart: 0.010,
+            purchase: 0.25,
+            back: 0.002,
+            leave: 0.05,
             leave_after_purchase: 0.3,
-            frugal: 0.5,
+            frugal: 0.6,
         };
         let comparer = UserType {
             name: "comparer".into(),
             share: 0.25,
-            stay: 0.6,
-            cart: 0.07,
-            purchase: 0.12,
-            back: 0.10,
-            leave: 0.05,
-            frugal: 0.8,
-            ..usual.clone()
+            stay: 0.45,
+            detour: 0.02,
+            cart: 0.008,
+            purchase: 0.2,
+            back: 0.008,
+            leave: 0.04,
+            frugal: 0.85,
+            ..gatherer.clone()
         };
         let collector = UserType {
             name: "collector".into(),
             share: 0.2,
-            stay: 0.2,
-            detour: 0.06,
-            basic: 0.15,
-            taste: 0.8,
-            frugal: 0.15,
-            ..usual.clone()
+            stay: 0.25,
+            detour: 0.02,
+            basic: 0.36,
+            taste: 0.62,
+            cart: 0.013,
+            purchase: 0.35,
+            leave: 0.06,
+            frugal: 0.2,
+            ..gatherer.clone()
         };
         let stroller = UserType {
             name: "stroller".into(),
             share: 0.15,
-            detour: 0.25,
-            basic: 0.45,
-            taste: 0.45,
-            cart: 0.04,
-            purchase: 0.1,
-            leave: 0.09,
-            ..usual.clone()
+            detour: 0.06,
+            basic: 0.48,
+            taste: 0.47,
+            cart: 0.004,
+            purchase: 0.15,
+            leave: 0.08,
+            ..gatherer.clone()
         };
         Self {
-            categories: 12,
-            styles: 6,
-            items_per_cell: 6,
-            missions: 12,
-            route_length: 5,
-            zipf: 1.2,
+            categories: 8,
+            styles: 5,
+            items_per_cell: 4,
+            missions: 6,
+            route_length: 4,
+            zipf: 2.0,
             detour_zipf: 0.8,
             own_missions: 0.7,
             own_styles: 0.6,
-            mission_drift: 0.03,
-            style_drift: 0.02,
-            accessory: 0.7,
+            mission_drift: 0.005,
+            style_drift: 0.005,
+            accessory: 0.4,
             session_drift: 0.25,
             session_renewal: 0.25,
             come_back: 0.75,
             min_events: 2,
             max_events: 60,
             max_sessions: 25,
-            types: vec![usual, comparer, collector, stroller],
+            types: vec![gatherer, comparer, collector, stroller],
         }
     }
 }
