@@ -40,12 +40,15 @@ fn sequence(criterion: &mut Criterion) {
         let dh = wave(steps.positions(), hidden, 0.5);
         let mut tape = LstmTape::default();
         tape.start(&steps, hidden);
-        let [mut dz, mut dx, mut dh0, mut dc0] = [const { None }; 4].map(|_: Option<()>| Matrix::default());
+        let [mut dz, mut dx, mut dh0, mut dc0] =
+            [const { None }; 4].map(|_: Option<()>| Matrix::default());
 
         let mut group = criterion.benchmark_group("sequence_forward");
         group.throughput(Throughput::Elements(flop));
         group.bench_function(format!("{shape}/cpu"), |b| {
-            b.iter(|| cpu.run(|| cpu.lstm_forward(&params, Some(black_box(&x)), &steps, &mut tape)));
+            b.iter(|| {
+                cpu.run(|| cpu.lstm_forward(&params, Some(black_box(&x)), &steps, &mut tape))
+            });
         });
         group.finish();
 
@@ -57,7 +60,15 @@ fn sequence(criterion: &mut Criterion) {
                     cpu.lstm_forward(&params, Some(black_box(&x)), &steps, &mut tape);
                     let dx = Some(&mut dx);
                     cpu.lstm_backward(
-                        &params, Some(&x), &steps, &tape, &dh, &mut grads, &mut dz, dx, &mut dh0,
+                        &params,
+                        Some(&x),
+                        &steps,
+                        &tape,
+                        &dh,
+                        &mut grads,
+                        &mut dz,
+                        dx,
+                        &mut dh0,
                         &mut dc0,
                     );
                 });
@@ -85,7 +96,7 @@ fn softmax(criterion: &mut Criterion) {
             repeat_columns: &[],
             repeat_lags: &[],
         };
-        let (mut dq, mut dtable, mut dcolumn) = Default::default();
+        let (mut dq, mut dtable) = Default::default();
         let mut drepeat = Matrix::zeros(1, 12);
         let mut group = criterion.benchmark_group("softmax_loss");
         group.sample_size(20);
@@ -94,8 +105,15 @@ fn softmax(criterion: &mut Criterion) {
             b.iter(|| {
                 cpu.run(|| {
                     cpu.softmax_loss(
-                        &q, &table, &column_bias, &repeat_bias, black_box(&task), &mut dq,
-                        &mut dtable, &mut dcolumn, &mut drepeat,
+                        &q,
+                        &table,
+                        &column_bias,
+                        &repeat_bias,
+                        black_box(&task),
+                        &mut dq,
+                        &mut dtable,
+                        None,
+                        &mut drepeat,
                     )
                 })
             });

@@ -62,10 +62,10 @@ impl Cpu {
         product(self.path, left, &panels, Accumulate::Add, dw.as_mut_slice());
     }
 
-    /// `y_p += b` for every row; b `[1, O]`.
+    /// `y_p += b` for every row; b has O numbers.
     pub(crate) fn bias_forward(&self, b: &Matrix<f32>, y: &mut Matrix<f32>) {
         let columns = y.columns();
-        assert_eq!(b.shape(), [1, columns], "b is [1, O]");
+        assert_eq!(b.as_slice().len(), columns, "a bias for each column");
         y.as_mut_slice().par_chunks_mut(64 * columns).for_each(|rows| {
             for row in rows.chunks_exact_mut(columns) {
                 row.iter_mut().zip(b.as_slice()).for_each(|(y, b)| *y += b);
@@ -75,7 +75,7 @@ impl Cpu {
 
     /// `db += Σ_p dy_p`, for each column in the order of the rows, in partial sums of 256 rows.
     pub(crate) fn bias_backward(&self, dy: &[f32], db: &mut Matrix<f32>) {
-        let columns = db.columns();
+        let columns = db.as_slice().len();
         let blocks = (dy.len() / columns.max(1)).div_ceil(ROWS_PER_SUM);
         let mut sums = self.scratch.buffer(blocks * columns);
         sums.par_chunks_mut(columns).zip(dy.par_chunks(ROWS_PER_SUM * columns)).for_each(

@@ -15,12 +15,11 @@
 //! thread and waits for nobody.
 
 use crate::Cpu;
-use crate::linear::shape_result;
 use crate::math::{sigmoid, tanh};
 use crate::panel::{Source, interleave};
 use crate::product::{Rows, block, product};
 use crate::simd::{BatchSlice, Kernel, Lanes, Left, split_batch, tile};
-use layout::{Accumulate, GATES, LstmDims, LstmParams, LstmTape, Matrix, Steps};
+use layout::{Accumulate, GATES, LstmParams, LstmTape, Matrix, Steps};
 use rayon::prelude::*;
 
 impl Cpu {
@@ -42,7 +41,7 @@ impl Cpu {
         steps: &Steps,
         tape: &mut LstmTape<Matrix<f32>>,
     ) {
-        let LstmDims { hidden, .. } = params.dims().expect("an LSTM layer's parameters");
+        let hidden = hidden_units(params, x.is_some());
         if let Some(x) = x {
             assert_eq!(x.shape(), [steps.positions(), params.w_x.columns()], "x is [N, I]");
             let mut panels = self.scratch.panels();
@@ -93,7 +92,7 @@ impl Cpu {
         dh_start: &mut Matrix<f32>,
         dc_start: &mut Matrix<f32>,
     ) {
-        let LstmDims { input, hidden } = params.dims().expect("an LSTM layer's parameters");
+        let hidden = hidden_units(params, x.is_some());
         assert_eq!(dh_above.shape(), [steps.positions(), hidden], "dh_above is [N, H]");
         dz.resize(steps.positions(), GATES * hidden);
         for carry in [&mut *dh_start, &mut *dc_start] {
@@ -141,10 +140,18 @@ impl Cpu {
             self.add_weight_gradient(x.as_slice(), dz.as_slice(), &mut grads.w_x);
         }
         if let Some(dx) = dx {
-            shape_result(Accumulate::Replace, dx, steps.positions(), input);
             self.linear_backward_input(&params.w_x, dz, Accumulate::Replace, dx);
         }
     }
+}
+
+/// H, checked. Without an input, `w_x` is not looked at: a table of rows may stand in its place.
+fn hidden_units(params: &LstmParams<Matrix<f32>>, with_input: bool) -> usize {
+    let hidden = params.w_h.columns();
+    assert_eq!(params.w_h.shape(), [GATES * hidden, hidden], "w_h is [4H, H]");
+    assert_eq!(params.b.as_slice().len(), GATES * hidden, "b is [1, 4H]");
+    assert!(!with_input || params.w_x.rows() == GATES * hidden, "w_x is [4H, I]");
+    hidden
 }
 
 /// Rows of the batch that one thread takes through time: about eight slices, a multiple of every

@@ -26,8 +26,8 @@ const ROWS_PER_TASK: usize = 48;
 
 impl Cpu {
     /// The loss L of a [`SoftmaxTask`] and its gradients. q `[N, E]`, table `[C, E]`, column_bias
-    /// `[1, C]`, repeat_bias `[1, R]`; `dq`, `dtable`, `dcolumn_bias` are replaced, `drepeat_bias`
-    /// is added to.
+    /// `[C, 1]`, repeat_bias `[1, R]`; `dq`, `dtable` and, where it is wanted,
+    /// `dcolumn_bias` are replaced, `drepeat_bias` is added to.
     ///
     /// # Panics
     ///
@@ -42,19 +42,21 @@ impl Cpu {
         task: &SoftmaxTask<'_>,
         dq: &mut Matrix<f32>,
         dtable: &mut Matrix<f32>,
-        dcolumn_bias: &mut Matrix<f32>,
+        mut dcolumn_bias: Option<&mut Matrix<f32>>,
         drepeat_bias: &mut Matrix<f32>,
     ) -> f64 {
         let ([positions, width], [columns, _]) = (q.shape(), table.shape());
         check(task, positions, columns);
         assert_eq!(table.columns(), width, "table is [C, E]");
-        assert_eq!(column_bias.shape(), [1, columns], "column_bias is [1, C]");
+        assert_eq!(column_bias.as_slice().len(), columns, "column_bias is [C, 1]");
         shape_result(Accumulate::Replace, dq, positions, width);
         shape_result(Accumulate::Replace, dtable, columns, width);
-        shape_result(Accumulate::Replace, dcolumn_bias, 1, columns);
-        dtable.fill(0.0);
-        dcolumn_bias.fill(0.0);
+        if let Some(dcolumn_bias) = dcolumn_bias.as_deref_mut() {
+            shape_result(Accumulate::Replace, dcolumn_bias, columns, 1);
+            dcolumn_bias.fill(0.0);
+        }
         if positions == 0 {
+            dtable.fill(0.0);
             return 0.0;
         }
         let total: f64 = task.weight.iter().map(|&w| f64::from(w)).sum();
@@ -86,28 +88,31 @@ impl Cpu {
                     let dq = &mut dq[..q.len()];
                     block(self.path, Rows::Plain(scores), &k_of_items, Accumulate::Replace, dq);
                 });
-            self.add_item_gradients(scores, q, columns, width, dtable, dcolumn_bias);
+            let accumulate = if first == 0 { Accumulate::Replace } else { Accumulate::Add };
+            self.item_gradients(scores, q, columns, accumulate, dtable);
+            if let Some(dcolumn_bias) = dcolumn_bias.as_deref_mut() {
+                self.bias_backward(scores, dcolumn_bias);
+            }
             add_repeat_gradients(task, first..first + rows, scores, columns, drepeat_bias);
         }
         let weighted = losses.iter().zip(task.weight).map(|(&l, &w)| f64::from(l) * f64::from(w));
         weighted.sum::<f64>() / total
     }
 
-    /// `dtable += dSᵀ·q`, `dcolumn_bias += Σ_p dS_p`.
-    fn add_item_gradients(
+    /// `dtable = dSᵀ·q` for a first block of positions, added to for the next.
+    fn item_gradients(
         &self,
         ds: &[f32],
         q: &[f32],
         columns: usize,
-        width: usize,
+        accumulate: Accumulate,
         dtable: &mut Matrix<f32>,
-        dcolumn_bias: &mut Matrix<f32>,
     ) {
+        let width = dtable.columns();
         let mut panels = self.scratch.panels();
         panels.pack(self.path, q.len() / width, width, Source::Plain(q));
         let left = Rows::Transposed { values: ds, stride: columns };
-        product(self.path, left, &panels, Accumulate::Add, dtable.as_mut_slice());
-        self.bias_backward(ds, dcolumn_bias);
+        product(self.path, left, &panels, accumulate, dtable.as_mut_slice());
     }
 
     /// `scores[p, c] = q_p · table_c + column_bias[c]`, for answers; `[N, C]`.

@@ -172,7 +172,8 @@ pub trait Device: Clone + Send + Sync {
 
     /// The loss L of [`SoftmaxTask`] and its gradients in one go; never all `[N, C]` scores at once
     /// where C is large. q `[N, E]`, table `[C, E]`, column_bias `[C, 1]`, repeat_bias `[1, R]`;
-    /// `dq`, `dtable`, `dcolumn_bias` are **replaced**, `drepeat_bias` is added to.
+    /// `dq`, `dtable` and, where it is wanted, `dcolumn_bias` are **replaced**, `drepeat_bias` is
+    /// added to.
     #[allow(clippy::too_many_arguments)]
     fn softmax_loss(
         &self,
@@ -183,7 +184,7 @@ pub trait Device: Clone + Send + Sync {
         task: &SoftmaxTask<'_>,
         dq: &mut Self::Matrix,
         dtable: &mut Self::Matrix,
-        dcolumn_bias: &mut Self::Matrix,
+        dcolumn_bias: Option<&mut Self::Matrix>,
         drepeat_bias: &mut Self::Matrix,
     ) -> f64;
     /// `scores[p, c] = q_p · table_c + column_bias[c]`, for answers; `[N, C]`. Each row is a

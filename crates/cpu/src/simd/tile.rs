@@ -56,8 +56,8 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
                 }
                 for v in 0..VECTORS {
                     let right = lanes.load_ptr(column.add(v * L::WIDTH));
-                    for row in 0..ROWS {
-                        sum[row][v] = lanes.mul_add(held[row], right, sum[row][v]);
+                    for (sum, &held) in sum.iter_mut().zip(&held) {
+                        sum[v] = lanes.mul_add(held, right, sum[v]);
                     }
                 }
             } else {
@@ -65,10 +65,10 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
                 for (v, held) in held.iter_mut().enumerate() {
                     *held = lanes.load_ptr(column.add(v * L::WIDTH));
                 }
-                for row in 0..ROWS {
+                for (row, sum) in sum.iter_mut().enumerate() {
                     let x = lanes.splat(*from.add(row * left.row_stride));
-                    for v in 0..VECTORS {
-                        sum[row][v] = lanes.mul_add(x, held[v], sum[row][v]);
+                    for (sum, &held) in sum.iter_mut().zip(&held) {
+                        *sum = lanes.mul_add(x, held, *sum);
                     }
                 }
             }

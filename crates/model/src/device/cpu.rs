@@ -139,10 +139,7 @@ impl Device for Cpu {
         steps: &Steps,
         tape: &mut LstmTape<Matrix<f32>>,
     ) {
-        match x {
-            Some(_) => self.0.lstm_forward(params, x, steps, tape),
-            None => self.0.lstm_forward(&without_input(params), x, steps, tape),
-        }
+        self.0.lstm_forward(params, x, steps, tape);
     }
 
     fn lstm_backward(
@@ -158,17 +155,7 @@ impl Device for Cpu {
         start: &mut LstmStart<Matrix<f32>>,
     ) {
         let LstmStart { dh, dc } = start;
-        match x {
-            Some(_) => {
-                self.0.lstm_backward(params, x, steps, tape, dh_above, grads, dz, dx, dh, dc);
-            }
-            None => {
-                let params = &without_input(params);
-                let table = std::mem::take(&mut grads.w_x);
-                self.0.lstm_backward(params, x, steps, tape, dh_above, grads, dz, dx, dh, dc);
-                grads.w_x = table;
-            }
-        }
+        self.0.lstm_backward(params, x, steps, tape, dh_above, grads, dz, dx, dh, dc);
     }
 
     fn attention_forward(
@@ -211,24 +198,20 @@ impl Device for Cpu {
         task: &SoftmaxTask<'_>,
         dq: &mut Matrix<f32>,
         dtable: &mut Matrix<f32>,
-        dcolumn_bias: &mut Matrix<f32>,
+        dcolumn_bias: Option<&mut Matrix<f32>>,
         drepeat_bias: &mut Matrix<f32>,
     ) -> f64 {
-        let bias = &as_row(column_bias);
-        let loss = self.0.softmax_loss(
+        self.0.softmax_loss(
             q,
             table,
-            bias,
+            column_bias,
             repeat_bias,
             task,
             dq,
             dtable,
             dcolumn_bias,
             drepeat_bias,
-        );
-        // The same numbers, standing up.
-        dcolumn_bias.resize(table.rows(), 1);
-        loss
+        )
     }
 
     fn scores(
@@ -238,7 +221,7 @@ impl Device for Cpu {
         column_bias: &Matrix<f32>,
         scores: &mut Matrix<f32>,
     ) {
-        self.0.scores(q, table, &as_row(column_bias), scores);
+        self.0.scores(q, table, column_bias, scores);
     }
 
     fn adam(
@@ -279,18 +262,4 @@ impl Device for Cpu {
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.0.run(work)
     }
-}
-
-/// The parameters with an empty `w_x`, whose place holds a one-hot table.
-fn without_input(params: &LstmParams<Matrix<f32>>) -> LstmParams<Matrix<f32>> {
-    LstmParams {
-        w_x: Matrix::zeros(params.w_h.rows(), 0),
-        w_h: params.w_h.clone(),
-        b: params.b.clone(),
-    }
-}
-
-/// A column of biases lying down.
-fn as_row(column: &Matrix<f32>) -> Matrix<f32> {
-    Matrix::from_vec(1, column.as_slice().len(), column.as_slice().to_vec())
 }

@@ -243,11 +243,13 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         task: &SoftmaxTask<'_>,
         dq: &mut Matrix<S>,
         dtable: &mut Matrix<S>,
-        dcolumn_bias: &mut Matrix<S>,
+        dcolumn_bias: Option<&mut Matrix<S>>,
         drepeat_bias: &mut Matrix<S>,
     ) -> f64 {
         dq.resize(q.rows(), q.columns());
         dtable.resize(table.rows(), table.columns());
+        let mut unwanted = Matrix::default();
+        let dcolumn_bias = dcolumn_bias.unwrap_or(&mut unwanted);
         dcolumn_bias.resize(table.rows(), 1);
         let params = SoftmaxParams {
             table: table.view(),

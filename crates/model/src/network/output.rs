@@ -123,12 +123,12 @@ impl<D: Device> Head<'_, D> {
         let weights = item_table(params.output.as_ref(), params.embedding.as_ref());
         let dweights = item_table(grads.output.as_mut(), grads.embedding.as_mut());
         let Tape { q: sphere, table, column_bias, no_repeat, .. } = tape;
-        let Tape { dq, dq_sphere, dtable, dcolumn_bias, dno_repeat, .. } = tape;
+        let Tape { dq, dq_sphere, dtable, dno_repeat, .. } = tape;
         if params.output_bias.is_none() {
             zeros(device, column_bias, self.items, 1);
         }
         let bias = params.output_bias.as_ref().unwrap_or(column_bias);
-        let dbias = grads.output_bias.as_mut().unwrap_or(dcolumn_bias);
+        let dbias = grads.output_bias.as_mut();
         let (repeat, drepeat) =
             repeat_bias(device, params, grads.repeat_bias.as_mut(), no_repeat, dno_repeat);
         if self.is_normalized() {
@@ -173,16 +173,16 @@ impl<D: Device> Head<'_, D> {
         }
         let (repeat, drepeat) =
             repeat_bias(device, params, grads.repeat_bias.as_mut(), no_repeat, dno_repeat);
+        let bias = &*column_bias;
+        let dbias = params.output_bias.is_some().then_some(&mut *dcolumn_bias);
         let loss = if self.is_normalized() {
             table.prepare(device, gathered);
-            let (rows, bias, dq, dbias) =
-                (&table.rows, &*column_bias, dq_sphere, &mut *dcolumn_bias);
+            let (rows, dq) = (&table.rows, dq_sphere);
             let loss =
                 device.softmax_loss(sphere, rows, bias, repeat, &task, dq, dtable, dbias, drepeat);
             device.normalize_backward(1.0, &table.rows, &table.norm, dtable, dgathered);
             loss
         } else {
-            let (bias, dbias) = (&*column_bias, &mut *dcolumn_bias);
             device.softmax_loss(q, gathered, bias, repeat, &task, dq, dgathered, dbias, drepeat)
         };
         device.embedding_backward(items, dgathered, dweights);

@@ -1,0 +1,453 @@
+//! Every operation of every machine agrees with the reference.
+//!
+//! One body runs on three machines: the reference in f64 (the truth), the reference in f32 (how far
+//! plain rounding goes) and the processor, on every path it has and at sizes that no tile divides.
+//! The processor's error may be twice that of the plain f32 reference, plus a few ulp. Results start
+//! as NaN, so that an entry nobody writes cannot pass. A vector of one entry is not normalised and a
+//! softmax has two columns at least: of one, the gradient is zero but for what rounding leaves.
+
+use layout::random::Stream;
+use layout::{Accumulate, AdamStep, LstmParams, LstmTape, SoftmaxTask, Steps};
+use model::{Cpu, Device, LstmStart, Reference};
+use testkit::{assert_parity, wave};
+
+/// Tensors by name, as a body returns them.
+type Results<M> = Vec<(&'static str, M)>;
+
+/// Runs a body on all machines and compares what they return. `$device` is the machine's name in
+/// the body, and `input` uploads a wave of a shape and a phase.
+macro_rules! parity {
+    ($case:expr, |$device:ident| $body:expr) => {{
+        let truth = {
+            let $device = Reference::<f64>::new();
+            $body
+        };
+        let plain = {
+            let $device = Reference::<f32>::new();
+            $body
+        };
+        for path in cpu::Path::available() {
+            let found = {
+                let $device = Cpu::from(cpu::Cpu::with_path(2, path).expect("two threads"));
+                $body
+            };
+            assert_eq!(found.len(), truth.len());
+            for ((name, found), ((_, plain), (_, truth))) in
+                found.iter().zip(plain.iter().zip(&truth))
+            {
+                let name = format!("{path:?} {}: {name}", $case);
+                assert_parity(&name, found.view(), plain.view(), truth.view());
+            }
+        }
+    }};
+}
+
+/// A wave of this shape, rounded to f32, in the machine's memory.
+fn input<D: Device>(device: &D, rows: usize, columns: usize, phase: f64) -> D::Matrix {
+    let values: Vec<f32> = wave((rows, columns), phase).iter().map(|&x| x as f32).collect();
+    let mut matrix = D::Matrix::default();
+    device.upload(&mut matrix, rows, columns, &values);
+    matrix
+}
+
+/// What a result holds before the call: NaN, in a shape that will not do.
+fn unset<D: Device>(device: &D) -> D::Matrix {
+    let mut matrix = D::Matrix::default();
+    device.upload(&mut matrix, 3, 5, &[f32::NAN; 15]);
+    matrix
+}
+
+/// NaN in a shape that is right, for results whose memory is used as it is.
+fn nan<D: Device>(device: &D, rows: usize, columns: usize) -> D::Matrix {
+    let mut matrix = D::Matrix::default();
+    device.upload(&mut matrix, rows, columns, &vec![f32::NAN; rows * columns]);
+    matrix
+}
+
+/// Rows of a batch by falling length, about as skewed as sessions are.
+fn lengths(batch: usize, longest: usize) -> Steps {
+    let lengths: Vec<usize> =
+        (0..batch).map(|b| 1 + (longest - 1) * (batch - 1 - b) / batch.max(1)).collect();
+    Steps::from_lengths(&lengths)
+}
+
+#[test]
+fn linear() {
+    for (rows, inputs, outputs) in
+        [(1, 1, 1), (2, 3, 31), (3, 33, 2), (31, 2, 33), (129, 127, 31), (50, 300, 100)]
+    {
+        parity!(format!("N{rows} I{inputs} O{outputs}"), |device| {
+            let (w, x) = (input(&device, outputs, inputs, 0.1), input(&device, rows, inputs, 0.7));
+            let mut replaced = unset(&device);
+            device.linear_forward(&w, &x, Accumulate::Replace, &mut replaced);
+            let mut added = input(&device, rows, outputs, 1.9);
+            device.linear_forward(&w, &x, Accumulate::Add, &mut added);
+            let dy = input(&device, rows, outputs, 2.3);
+            let mut dx = unset(&device);
+            device.linear_backward_input(&w, &dy, Accumulate::Replace, &mut dx);
+            let mut dx_added = input(&device, rows, inputs, 0.4);
+            device.linear_backward_input(&w, &dy, Accumulate::Add, &mut dx_added);
+            let mut dw = input(&device, outputs, inputs, 3.1);
+            device.linear_backward_weights(&x, &dy, &mut dw);
+            vec![
+                ("y", replaced),
+                ("y added", added),
+                ("dx", dx),
+                ("dx added", dx_added),
+                ("dw", dw),
+            ]
+        });
+    }
+}
+
+#[test]
+fn lstm() {
+    for (batch, longest, inputs, hidden) in [
+        (1, 1, 1, 1),
+        (2, 3, 31, 2),
+        (3, 5, 2, 33),
+        (31, 7, 33, 31),
+        (65, 4, 3, 127),
+        (7, 9, 129, 8),
+        (13, 2, 16, 129),
+    ] {
+        let steps = &lengths(batch, longest);
+        for one_hot in [false, true] {
+            let case = format!("T{longest} B{batch} I{inputs} H{hidden} one-hot {one_hot}");
+            parity!(case, |device| lstm_on(&device, steps, inputs, hidden, one_hot));
+        }
+    }
+}
+
+/// A layer forward and backward from a start that is not zero. With `one_hot`, the input's share of
+/// the gates is handed over ready made.
+fn lstm_on<D: Device>(
+    device: &D,
+    steps: &Steps,
+    inputs: usize,
+    hidden: usize,
+    one_hot: bool,
+) -> Results<D::Matrix> {
+    let (positions, gates) = (steps.positions(), 4 * hidden);
+    let params = LstmParams {
+        w_x: input(device, gates, inputs, 0.1),
+        w_h: input(device, gates, hidden, 0.2),
+        b: input(device, 1, gates, 0.3),
+    };
+    let x = input(device, positions, inputs, 0.4);
+    let x = (!one_hot).then_some(&x);
+    // Slot 0 is the start; what comes after it is to be overwritten.
+    let mut tape = LstmTape {
+        a: if one_hot {
+            input(device, positions, gates, 0.8)
+        } else {
+            nan(device, positions, gates)
+        },
+        c: input(device, steps.slots(), hidden, 0.5),
+        h: input(device, steps.slots(), hidden, 0.6),
+    };
+    device.lstm_forward(&params, x, steps, &mut tape);
+
+    let dh = input(device, positions, hidden, 0.9);
+    let mut grads = LstmParams {
+        w_x: input(device, gates, inputs, 1.1),
+        w_h: input(device, gates, hidden, 1.2),
+        b: input(device, 1, gates, 1.3),
+    };
+    let mut start = LstmStart { dh: unset(device), dc: unset(device) };
+    let (mut dz, mut dx) = (unset(device), unset(device));
+    let wanted = (!one_hot).then_some(&mut dx);
+    device.lstm_backward(&params, x, steps, &tape, &dh, &mut grads, &mut dz, wanted, &mut start);
+    let mut results = vec![
+        ("a", tape.a),
+        ("c", tape.c),
+        ("h", tape.h),
+        ("dz", dz),
+        ("dw_x", grads.w_x),
+        ("dw_h", grads.w_h),
+        ("db", grads.b),
+        ("dh_start", start.dh),
+        ("dc_start", start.dc),
+    ];
+    if !one_hot {
+        results.push(("dx", dx));
+    }
+    results
+}
+
+#[test]
+fn embedding_and_what_follows_it() {
+    for (items, width, batch, longest) in
+        [(2, 2, 1, 1), (5, 3, 7, 4), (33, 31, 12, 9), (9, 129, 31, 3)]
+    {
+        let steps = &lengths(batch, longest);
+        let positions = steps.positions();
+        let ids: Vec<u32> = (0..positions).map(|p| (p * 7 % items) as u32).collect();
+        parity!(format!("V{items} E{width} N{positions}"), |device| {
+            let table = input(&device, items, width, 0.3);
+            let mut rows = unset(&device);
+            device.embedding_forward(&table, &ids, &mut rows);
+            let dout = input(&device, positions, width, 0.8);
+            let mut dtable = input(&device, items, width, 1.3);
+            device.embedding_backward(&ids, &dout, &mut dtable);
+            let (mut mean, mut dmean) = (unset(&device), unset(&device));
+            device.running_mean_forward(steps, &dout, &mut mean);
+            device.running_mean_backward(steps, &dout, &mut dmean);
+            let (mut y, mut norm, mut dx) = (unset(&device), unset(&device), unset(&device));
+            device.normalize_forward(3.0, &rows, &mut y, &mut norm);
+            device.normalize_backward(3.0, &y, &norm, &dout, &mut dx);
+            let mut dropped = input(&device, positions, width, 0.2);
+            device.dropout(0.3, Stream::new(5, 6, 7), &mut dropped);
+            let mut sum = input(&device, positions, width, 2.2);
+            device.add(&dout, Accumulate::Add, &mut sum);
+            let mut copy = unset(&device);
+            device.add(&dout, Accumulate::Replace, &mut copy);
+            vec![
+                ("rows", rows),
+                ("dtable", dtable),
+                ("running mean", mean),
+                ("its gradient", dmean),
+                ("y", y),
+                ("norm", norm),
+                ("dx", dx),
+                ("dropout", dropped),
+                ("sum", sum),
+                ("copy", copy),
+            ]
+        });
+    }
+}
+
+#[test]
+fn attention() {
+    for (batch, longest, key, width, lags) in
+        [(1, 1, 1, 1, 1), (3, 5, 2, 33, 3), (31, 7, 31, 2, 50), (14, 20, 64, 127, 8)]
+    {
+        let steps = &lengths(batch, longest);
+        let positions = steps.positions();
+        parity!(format!("T{longest} B{batch} K{key} E{width} L{lags}"), |device| {
+            let [query, keys] = [0.1, 0.2].map(|phase| input(&device, positions, key, phase));
+            let value = input(&device, positions, width, 0.3);
+            let lag_bias = input(&device, 1, lags, 0.4);
+            let (mut weights, mut context) = (unset(&device), unset(&device));
+            device.attention_forward(
+                steps,
+                &query,
+                &keys,
+                &value,
+                &lag_bias,
+                &mut weights,
+                &mut context,
+            );
+            let dcontext = input(&device, positions, width, 0.5);
+            let mut dlag_bias = input(&device, 1, lags, 0.6);
+            let [mut dquery, mut dkey, mut dvalue] = [0; 3].map(|_| unset(&device));
+            device.attention_backward(
+                steps,
+                &query,
+                &keys,
+                &value,
+                &weights,
+                &dcontext,
+                &mut dlag_bias,
+                &mut dquery,
+                &mut dkey,
+                &mut dvalue,
+            );
+            vec![
+                ("weights", weights),
+                ("context", context),
+                ("dlag_bias", dlag_bias),
+                ("dquery", dquery),
+                ("dkey", dkey),
+                ("dvalue", dvalue),
+            ]
+        });
+    }
+}
+
+#[test]
+fn softmax_loss_and_scores() {
+    for (positions, columns, width, private) in
+        [(1, 2, 1, 0), (2, 31, 3, 1), (49, 33, 31, 5), (100, 127, 33, 0), (7, 129, 64, 20)]
+    {
+        for smoothing in [0.0, 0.1] {
+            let shared = columns - private;
+            let target: Vec<u32> = (0..positions).map(|p| (p * 11 % columns) as u32).collect();
+            let weight: Vec<f32> = (0..positions).map(|p| 0.5 + (p % 3) as f32).collect();
+            let shift: Vec<f32> = (0..positions).map(|p| (p % 2) as f32 * 0.3).collect();
+            let share = vec![1.0 / shared as f32; shared];
+            // One entry a position: a shared column, or its own target.
+            let repeat_offsets: Vec<u32> = (0..=positions as u32).collect();
+            let repeat_columns: Vec<u32> = (0..positions)
+                .map(|p| if p % 2 == 0 { target[p] } else { (p * 5 % shared) as u32 })
+                .collect();
+            let repeat_lags: Vec<u8> = (0..positions).map(|p| (p % 4) as u8).collect();
+            let task = SoftmaxTask {
+                target: &target,
+                weight: &weight,
+                shift: &shift,
+                shared,
+                smoothing,
+                column_share: if smoothing > 0.0 { &share } else { &[] },
+                repeat_offsets: &repeat_offsets,
+                repeat_columns: &repeat_columns,
+                repeat_lags: &repeat_lags,
+            };
+            let case = format!("N{positions} C{columns} E{width}, {private} private, {smoothing}");
+            parity!(case, |device| {
+                let (q, table) =
+                    (input(&device, positions, width, 0.1), input(&device, columns, width, 0.2));
+                let (column_bias, repeat_bias) =
+                    (input(&device, columns, 1, 0.3), input(&device, 1, 4, 0.4));
+                let [mut dq, mut dtable, mut dcolumn_bias] = [0; 3].map(|_| unset(&device));
+                let mut drepeat_bias = input(&device, 1, 4, 0.5);
+                let loss = device.softmax_loss(
+                    &q,
+                    &table,
+                    &column_bias,
+                    &repeat_bias,
+                    &task,
+                    &mut dq,
+                    &mut dtable,
+                    Some(&mut dcolumn_bias),
+                    &mut drepeat_bias,
+                );
+                let mut total = unset(&device);
+                device.upload(&mut total, 1, 1, &[loss as f32]);
+                let mut scores = unset(&device);
+                device.scores(&q, &table, &column_bias, &mut scores);
+                vec![
+                    ("loss", total),
+                    ("dq", dq),
+                    ("dtable", dtable),
+                    ("dcolumn_bias", dcolumn_bias),
+                    ("drepeat_bias", drepeat_bias),
+                    ("scores", scores),
+                ]
+            });
+        }
+    }
+}
+
+#[test]
+fn optimiser() {
+    let step = AdamStep {
+        learning_rate: 0.01,
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        correction_1: 0.271,
+        correction_2: 0.002_997,
+        weight_decay: 0.02,
+        l2: 0.03,
+        scale: 0.7,
+    };
+    for (rows, columns) in [(1, 1), (3, 31), (33, 129), (300, 127)] {
+        let some: Vec<u32> = (0..rows as u32).step_by(2).collect();
+        parity!(format!("{rows} x {columns}"), |device| {
+            let gradient = input(&device, rows, columns, 0.1);
+            let mut w = input(&device, rows, columns, 0.2);
+            let mut m = input(&device, rows, columns, 0.3);
+            // Mean squares are positive.
+            let mut v = positive(&device, rows, columns);
+            device.adam(&step, &gradient, &mut w, &mut m, &mut v);
+            device.adam_rows(&step, &some, &gradient, &mut w, &mut m, &mut v);
+            let mut sums = unset(&device);
+            let squares = [device.sum_of_squares(&w, None), device.sum_of_squares(&w, Some(&some))];
+            device.upload(&mut sums, 1, 2, &squares.map(|x| x as f32));
+            let mut mean = input(&device, rows, columns, 0.4);
+            device.average(0.2, &w, &mut mean);
+            let mut cleared = input(&device, rows, columns, 0.5);
+            device.clear_rows(&some, &mut cleared);
+            vec![
+                ("w", w),
+                ("m", m),
+                ("v", v),
+                ("squares", sums),
+                ("mean", mean),
+                ("cleared", cleared),
+            ]
+        });
+    }
+}
+
+/// An input without zeros or negative entries.
+fn positive<D: Device>(device: &D, rows: usize, columns: usize) -> D::Matrix {
+    let values: Vec<f32> =
+        wave((rows, columns), 0.9).iter().map(|&x| 0.1 + (x * x) as f32).collect();
+    let mut matrix = D::Matrix::default();
+    device.upload(&mut matrix, rows, columns, &values);
+    matrix
+}
+
+/// The bits of a result on 1, 2 and 7 threads are the same: an LSTM layer and a softmax large enough
+/// that every operation has work for all of them.
+#[test]
+fn one_two_and_seven_threads_give_the_same_bits() {
+    let steps = &lengths(150, 9);
+    let target: Vec<u32> = (0..steps.positions()).map(|p| (p * 37 % 900) as u32).collect();
+    let weight = vec![1.0; target.len()];
+    for path in cpu::Path::available() {
+        let run = |threads: usize| {
+            let device = Cpu::from(cpu::Cpu::with_path(threads, path).expect("threads"));
+            device.run(|| {
+                let mut results = lstm_on(&device, steps, 40, 72, false);
+                let task = SoftmaxTask {
+                    target: &target,
+                    weight: &weight,
+                    shift: &[],
+                    shared: 900,
+                    smoothing: 0.1,
+                    column_share: &[],
+                    repeat_offsets: &[],
+                    repeat_columns: &[],
+                    repeat_lags: &[],
+                };
+                let n = steps.positions();
+                let (q, table) = (input(&device, n, 33, 0.1), input(&device, 900, 33, 0.2));
+                let (bias, repeat) = (input(&device, 900, 1, 0.3), input(&device, 1, 1, 0.3));
+                let [mut dq, mut dtable, mut dbias] = [0; 3].map(|_| unset(&device));
+                let mut drepeat = input(&device, 1, 1, 0.1);
+                device.softmax_loss(
+                    &q,
+                    &table,
+                    &bias,
+                    &repeat,
+                    &task,
+                    &mut dq,
+                    &mut dtable,
+                    Some(&mut dbias),
+                    &mut drepeat,
+                );
+                let [mut weights, mut context] = [0; 2].map(|_| unset(&device));
+                device.attention_forward(steps, &q, &q, &q, &repeat, &mut weights, &mut context);
+                let [mut dquery, mut dkey, mut dvalue] = [0; 3].map(|_| unset(&device));
+                let mut dlag = input(&device, 1, 1, 0.4);
+                device.attention_backward(
+                    steps,
+                    &q,
+                    &q,
+                    &q,
+                    &weights,
+                    &context,
+                    &mut dlag,
+                    &mut dquery,
+                    &mut dkey,
+                    &mut dvalue,
+                );
+                results.extend([("dq", dq), ("dtable", dtable), ("dbias", dbias)]);
+                results.extend([("context", context), ("dquery", dquery), ("dkey", dkey)]);
+                results.extend([("dvalue", dvalue), ("dlag", dlag)]);
+                results
+            })
+        };
+        let one = run(1);
+        for threads in [2, 7] {
+            for ((name, found), (_, expected)) in run(threads).iter().zip(&one) {
+                let name = format!("{path:?} {threads} threads: {name}");
+                testkit::assert_same_bits(&name, found.view(), expected.view());
+            }
+        }
+    }
+}
