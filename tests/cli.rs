@@ -204,6 +204,9 @@ fn a_bad_file_is_code_1_and_says_where() {
     assert!(message.fails(1).contains("at least two events"), "{}", message.stderr);
     assert!(!path.join("m").exists());
 
+    fs::write(path.join("pairs.tsv"), "1 2\t3\n1\t2\n").unwrap();
+    let called = call(path, &["train", "pairs.tsv", "--out", "m"]);
+    assert!(called.fails(1).contains("tidegate evaluate"), "{}", called.stderr);
     let message = call(path, &["evaluate", "nothing", "bad.csv"]).fails(1).to_owned();
     assert!(message.contains("nothing: there is no such folder"), "{message}");
     fs::create_dir(path.join("broken")).unwrap();

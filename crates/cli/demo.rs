@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use events::simulator::{self, Shop, ShopConfig, Size};
 use events::{Cases, Log, Sessions, Split};
-use model::{Device, Loss, ModelConfig};
+use model::{Device, Dropout, ModelConfig};
 use train::evaluate::{evaluate, score_baselines};
 use train::folder::{Existing, admit, create, partial, remove, write_whole};
 use train::recommend::recommend;
@@ -32,7 +32,6 @@ const MODEL: &str = "model";
 const REPORT: &str = "report.md";
 /// Also tells the folder of an earlier demo from any other.
 const REPORT_JSON: &str = "report.json";
-const EPOCHS: usize = 6;
 /// Of all sessions by time: the last ones, held out for the test.
 const TRAINED_ON: f64 = 0.9;
 /// Users whose recommendations are shown, events and recommendations of each.
@@ -157,14 +156,22 @@ fn demo_settings(settings: &Settings, args: &Demo, out: &Path) -> Settings {
     all.data.logs = vec![out.join(LOG)];
     if settings.model == ModelConfig::default() {
         all.model = ModelConfig {
-            embedding: 64,
+            embedding: 96,
             hidden: 96,
-            loss: Loss::default(),
+            temperature: 12.0,
+            dropout: Dropout { input: 0.3, output: 0.2, ..Dropout::default() },
             ..ModelConfig::default()
         };
     }
     if settings.training == Training::default() {
-        all.training.epochs = EPOCHS;
+        all.training = Training {
+            epochs: 24,
+            batch_targets: 512,
+            learning_rate: 6e-3,
+            // The learning rate falls to zero by plan: the last epochs are the best.
+            patience: 0,
+            ..Training::default()
+        };
     }
     all.training.epochs = args.epochs.map_or(all.training.epochs, |epochs| epochs as usize);
     all

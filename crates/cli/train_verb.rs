@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use events::{Cases, Sessions, Split};
 use serde_json::{Value, json};
 use train::folder::{Existing, admit};
@@ -140,6 +140,12 @@ fn load(settings: &Settings) -> Result<Data> {
     let data = &settings.data;
     let (options, rules, split) = (data.read_options()?, data.session_rules()?, data.split()?);
     let log = read_log(data.logs()?, &options)?;
+    if log.is_pairs() {
+        bail!(
+            "the log holds `prefix<TAB>target` cases, which are there to be scored; train on \
+             sessions or events, and give these to `tidegate evaluate`"
+        );
+    }
     let session_options = split.session_options(rules.options()?, &log);
     let sessions = Sessions::from_log(&log, &session_options)?;
     let parts = split.apply(&sessions, settings.seed())?;
