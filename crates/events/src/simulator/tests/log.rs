@@ -1,6 +1,6 @@
 //! The files: complete, consistent with each other, and the same for the same seed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use super::tiny;
@@ -38,10 +38,17 @@ fn a_log_has_at_least_the_events_asked_for_and_no_user_more() {
 }
 
 /// Every purchase has a cause; the times in it are those of the log; the truth has every session.
+/// In the tiny shop the same item is bought twice in a session, each time for a reason of its own.
 #[test]
 fn the_three_files_tell_one_story() {
-    let shop = Shop::new(ShopConfig::default(), 1).unwrap();
-    let (summary, [log, truth, causes]) = written(&shop, Size::Events(30_000));
+    one_story(&Shop::new(ShopConfig::default(), 1).unwrap());
+    let causes = one_story(&Shop::new(tiny(), 1).unwrap());
+    assert_eq!(causes, ["accessory", "detour", "route"]);
+}
+
+/// Compares the three files line by line and returns the causes that occur.
+fn one_story(shop: &Shop) -> Vec<String> {
+    let (summary, [log, truth, causes]) = written(shop, Size::Events(30_000));
     let rows = |text: &str| -> Vec<Vec<String>> {
         text.lines().skip(1).map(|row| row.split(',').map(String::from).collect()).collect()
     };
@@ -75,7 +82,8 @@ fn the_three_files_tell_one_story() {
     let causes = rows(&causes);
     let of_causes = causes.iter().map(|row| (row[1].clone(), row[2].clone(), row[3].clone()));
     assert_eq!(of_causes.collect::<Vec<_>>(), purchases);
-    let mut seen = HashMap::new();
+    let mut seen = BTreeSet::new();
+    let mut bought = HashMap::new();
     for row in &causes {
         let [_, session, time, item, _, viewed, carted, _, cause, of] = &row[..] else {
             panic!("{row:?}")
@@ -84,9 +92,37 @@ fn the_three_files_tell_one_story() {
         assert!(of_kind("view").contains(viewed) && of_kind("cart").contains(carted), "{row:?}");
         assert!(viewed < carted && carted < time, "{row:?}");
         assert_eq!(cause == "accessory", !of.is_empty(), "{row:?}");
-        *seen.entry(cause.clone()).or_insert(0) += 1;
+        if let Some(earlier) = bought.insert((session, item), time) {
+            assert!(earlier < viewed, "{row:?}");
+        }
+        seen.insert(cause.clone());
     }
-    assert_eq!(seen.len(), 3, "every cause is met: {seen:?}");
+    seen.into_iter().collect()
+}
+
+/// The last session of a user wants what the first one of a user of that type might have wanted, and
+/// more often than by chance what the session before wanted.
+#[test]
+fn interests_drift_and_keep_their_shares() {
+    let shop = Shop::new(tiny(), 1).unwrap();
+    let missions = shop.config.missions;
+    let mut counts = vec![vec![0.0; missions]; shop.config.types.len()];
+    let (mut same, mut all) = (0.0, 0.0);
+    for user in (0..6_000).map(|number| User::new(&shop, number)) {
+        if let [.., before, last] = &user.sessions[..] {
+            counts[user.of][last.interest.mission] += 1.0;
+            same += f64::from(u8::from(before.interest.mission == last.interest.mission));
+            all += 1.0;
+        }
+    }
+    for (of, counts) in counts.iter().enumerate() {
+        let users: f64 = counts.iter().sum();
+        for (count, share) in counts.iter().zip(&shop.missions[of].shares) {
+            let allowed = 4.0 * (users * share * (1.0 - share)).sqrt();
+            assert!((count - users * share).abs() < allowed, "type {of}: {counts:?}");
+        }
+    }
+    assert!((0.5..0.9).contains(&(same / all)), "{same} of {all}");
 }
 
 /// A fifth of the items has more than twice its share of the events, and the first item ten times
