@@ -32,7 +32,7 @@ pub(crate) enum Verb {
     #[command(after_help = "\
 Examples:
   tidegate demo
-  tidegate demo --out /tmp/shop --seed 7
+  tidegate demo --out another-shop --seed 7
 
 The shop's truth is known, so the report says how close the model comes to the best possible score.
 Running it again replaces the folder of an earlier demo.")]

@@ -191,9 +191,13 @@ fn render(out: &Path, outcome: &Outcome, wall: f64) -> String {
     }
     let early = if outcome.stopped_early { ", stopped early" } else { "" };
     text += &format!(
-        "  {} epochs{early}; kept the weights of epoch {}\n  \
+        "  {}{early}; kept the weights of epoch {}\n  \
          {} events/s, {} in all, {} parameters{}\n\n",
-        outcome.epochs,
+        if outcome.epochs == 1 {
+            "1 epoch".to_owned()
+        } else {
+            format!("{} epochs", outcome.epochs)
+        },
         outcome.best_epoch,
         count(outcome.events_per_s as u64),
         seconds(wall),

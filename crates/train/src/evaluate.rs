@@ -1,8 +1,8 @@
 //! How good a model is on cases, and the baselines beside it.
 //!
-//! The rows of an evaluation are taken in groups of about [`GROUP`] positions, a group's rows sorted
-//! by length and cut into batches; so memory is bounded, and answers come group by group in the
-//! order of the cases. No case sees another: a row is a prefix with its own beginnings.
+//! The rows of an evaluation are taken in groups of some 65,000 positions, a group's rows sorted by
+//! length and cut into batches; so memory is bounded, and answers come group by group in the order
+//! of the cases. No case sees another: a row is a prefix with its own beginnings.
 
 use events::{Baseline, Case, Cases, NONE};
 use model::{Batch, Device, Model, Scorer, Scores, Wanted};

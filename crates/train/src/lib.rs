@@ -18,6 +18,7 @@ mod checkpoint;
 mod error;
 pub mod evaluate;
 pub mod folder;
+mod identity;
 pub mod metrics;
 mod observer;
 pub mod recommend;

@@ -13,13 +13,14 @@ use model::{
     Batch, Device, Model, ModelConfig, NotFinite, OptimizerConfig, Trainer, TrainingError,
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::Error;
 use crate::batches::{Piece, Pieces, places, recency_weights};
-use crate::checkpoint::{Best, Checkpoint, RESULT_FILE, State, difference};
+use crate::checkpoint::{Best, Checkpoint, RESULT_FILE, State};
 use crate::evaluate::{Baselines, evaluate, score_baselines};
 use crate::folder::{Existing, admit};
+use crate::identity::{check_same, identity};
 use crate::metrics::Metrics;
 use crate::observer::{EpochReport, Observer, Plan, StepProgress};
 use crate::schedule::{Decay, progress};
@@ -364,80 +365,5 @@ impl<'a, D: Device> Loop<'a, D> {
             stopped_early: state.stopped && state.epoch < self.run.training.epochs,
             validation,
         }
-    }
-}
-
-/// What must be the same in the two parts of a resumed run.
-fn identity(data: &Data, run: &Run<'_>) -> Value {
-    let mut training = json!(run.training);
-    if let Some(keys) = training.as_object_mut() {
-        // When checkpoints are made changes nothing.
-        keys.remove("checkpoint_seconds");
-    }
-    let mut hash = Fnv::default();
-    data.train.items.iter().for_each(|&item| hash.add(u64::from(item)));
-    data.train.offsets.iter().for_each(|&offset| hash.add(offset as u64));
-    data.train.starts.iter().for_each(|&start| hash.add(start as u64));
-    for name in data.knowledge.vocabulary.names().iter() {
-        name.bytes().for_each(|byte| hash.add(u64::from(byte)));
-        hash.add(256);
-    }
-    for case in data.validation.as_slice() {
-        hash.add(u64::from(case.target));
-        let prefix = data.validation.prefix(case);
-        prefix.iter().for_each(|&item| hash.add(u64::from(item)));
-    }
-    json!({
-        "seed": run.seed,
-        "model": run.model,
-        "optimizer": run.optimizer,
-        "training": training,
-        "sessions": data.knowledge.sessions,
-        "log": format!("{:016x}", hash.0),
-    })
-}
-
-fn check_same(
-    state: &State,
-    identity: &Value,
-    run: &Run<'_>,
-    checkpoint: &Checkpoint,
-    observer: &mut dyn Observer,
-) -> Result<(), Error> {
-    if let Some((key, old, new)) = difference(&state.identity, identity) {
-        let what = match key.as_str() {
-            "log" => "the sessions that it trains on are not the same".to_owned(),
-            _ => format!("{key} is {old} there and {new} here"),
-        };
-        let reason = format!(
-            "this checkpoint is of another run: {what}; give the same settings and log, or start \
-             over with --force"
-        );
-        return Err(Error::Checkpoint { path: checkpoint.folder(), reason });
-    }
-    if state.kernel != run.kernel {
-        observer.warn(&format!(
-            "the checkpoint was made with {} arithmetic and this machine uses {}: the model will \
-             not be the same to the last bit as that of an unbroken run",
-            state.kernel, run.kernel
-        ));
-    }
-    Ok(())
-}
-
-/// Fowler, Noll and Vo's hash with 64 bits, eight bytes at a time: the same on every machine.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn add(&mut self, word: u64) {
-        // The multiplication carries upwards only: fold the high half back down.
-        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-        self.0 ^= self.0 >> 32;
     }
 }
