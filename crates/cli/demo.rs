@@ -156,18 +156,18 @@ fn demo_settings(settings: &Settings, args: &Demo, out: &Path) -> Settings {
     all.data.logs = vec![out.join(LOG)];
     if settings.model == ModelConfig::default() {
         all.model = ModelConfig {
-            embedding: 96,
-            hidden: 96,
+            embedding: 128,
+            hidden: 128,
             temperature: 12.0,
-            dropout: Dropout { input: 0.3, output: 0.2, ..Dropout::default() },
+            dropout: Dropout { input: 0.4, output: 0.5, ..Dropout::default() },
             ..ModelConfig::default()
         };
     }
     if settings.training == Training::default() {
         all.training = Training {
-            epochs: 24,
+            epochs: 20,
             batch_targets: 512,
-            learning_rate: 6e-3,
+            learning_rate: 8e-3,
             // The learning rate falls to zero by plan: the last epochs are the best.
             patience: 0,
             ..Training::default()
