@@ -149,8 +149,10 @@ fn load(settings: &Settings) -> Result<Data> {
     let session_options = split.session_options(rules.options()?, &log);
     let sessions = Sessions::from_log(&log, &session_options)?;
     let parts = split.apply(&sessions, settings.seed())?;
+    // A session of one event teaches no transition, but its item is as popular as any.
+    let (counted, _) = parts.train.keep(data.min_support, 1);
+    let knowledge = Knowledge::of(&counted, &log.items, rules);
     let (train, _) = parts.train.keep(data.min_support, data.min_length);
-    let knowledge = Knowledge::of(&train, &log.items, rules);
     let vocabulary = &knowledge.vocabulary;
     let validation = match &data.validate {
         None => vocabulary.encode(&parts.validation, &log.items),

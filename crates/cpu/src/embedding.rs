@@ -38,11 +38,34 @@ impl Cpu {
     /// Where an id is not below V.
     pub fn embedding_backward(&self, ids: &[u32], dout: &Matrix<f32>, dtable: &mut Matrix<f32>) {
         assert_eq!(dout.shape(), [ids.len(), dtable.columns()], "dout is [N, E]");
-        // A few rows a position, all different places: bound by memory, and its order is its
-        // meaning. One thread does it as fast as several.
-        for (p, &id) in ids.iter().enumerate() {
-            self.path.run(AddRow { x: dout.row(p), y: dtable.row_mut(id as usize) });
+        assert!(ids.iter().all(|&id| (id as usize) < dtable.rows()), "ids are below V");
+        let width = dtable.columns();
+        if ids.is_empty() || width == 0 {
+            return;
         }
+        // Each task owns some rows of the table and looks through all ids for them: the order of a
+        // row's sum is that of the positions, whoever adds it. Frequent items have small ids, so
+        // the shares grow.
+        let mut rest = dtable.as_mut_slice();
+        let (mut first, mut rows) = (0, ROWS_PER_TASK);
+        let mut tasks = Vec::new();
+        while !rest.is_empty() {
+            let (mine, others) = rest.split_at_mut((rows * width).min(rest.len()));
+            tasks.push((first, mine));
+            rest = others;
+            first += rows;
+            rows += rows / 2;
+        }
+        tasks.into_par_iter().with_max_len(1).for_each(|(first, mine)| {
+            let until = first + mine.len() / width;
+            for (p, &id) in ids.iter().enumerate() {
+                let id = id as usize;
+                if (first..until).contains(&id) {
+                    let y = &mut mine[(id - first) * width..][..width];
+                    self.path.run(AddRow { x: dout.row(p), y });
+                }
+            }
+        });
     }
 
     /// `y = x` or `y += x`.
@@ -152,17 +175,41 @@ impl Cpu {
             return;
         }
         const ENTRIES: usize = 4096;
-        let kept = 1.0 / (1.0 - rate);
         x.as_mut_slice().par_chunks_mut(ENTRIES).enumerate().for_each(|(task, x)| {
-            for (k, four) in x.chunks_mut(4).enumerate() {
-                let words = stream.block((task * ENTRIES / 4 + k) as u64);
-                for (x, word) in four.iter_mut().zip(words) {
+            self.path.run(Dropout { rate, stream, first: (task * ENTRIES / 4) as u64, x });
+        });
+    }
+}
+
+struct Dropout<'a> {
+    rate: f32,
+    stream: Stream,
+    /// The block of random words of the first four entries.
+    first: u64,
+    x: &'a mut [f32],
+}
+
+impl Kernel for Dropout<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, _: L) {
+        const LANES: usize = 8;
+        let kept = 1.0 / (1.0 - self.rate);
+        for (k, x) in self.x.chunks_mut(4 * LANES).enumerate() {
+            let words = self.stream.blocks::<LANES>(self.first + (k * LANES) as u64);
+            let mut factor = [0.0; 4 * LANES];
+            for (word, words) in words.iter().enumerate() {
+                for (lane, &bits) in words.iter().enumerate() {
                     // As `Stream::uniform` makes a number of a word.
-                    let uniform = (word >> 8) as f32 * (1.0 / 16_777_216.0);
-                    *x = if uniform < rate { 0.0 } else { *x * kept };
+                    let uniform = (bits >> 8) as f32 * (1.0 / 16_777_216.0);
+                    factor[4 * lane + word] = if uniform < self.rate { 0.0 } else { kept };
                 }
             }
-        });
+            for (x, factor) in x.iter_mut().zip(factor) {
+                // Not a product alone: what is dropped is zero whatever it was.
+                *x = if factor == 0.0 { 0.0 } else { *x * factor };
+            }
+        }
     }
 }
 

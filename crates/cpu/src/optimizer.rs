@@ -5,6 +5,8 @@ use crate::simd::{Kernel, Lanes};
 use layout::{AdamStep, Matrix};
 use rayon::prelude::*;
 
+/// Rows of a table in one task.
+const ROWS_PER_TASK: usize = 256;
 /// Entries in one task, and in one partial sum of squares.
 const ENTRIES: usize = 1 << 14;
 
@@ -30,7 +32,8 @@ impl Cpu {
             .for_each(|(((w, g), m), v)| self.path.run(Adam { step, g, w, m, v }));
     }
 
-    /// The same for some rows only; the other rows and their moments stay as they are.
+    /// The same for some rows only, named in rising order; the other rows and their moments stay as
+    /// they are.
     pub fn adam_rows(
         &self,
         step: &AdamStep,
@@ -40,11 +43,37 @@ impl Cpu {
         m: &mut Matrix<f32>,
         v: &mut Matrix<f32>,
     ) {
-        for &row in rows {
-            let row = row as usize;
-            let (w, m, v) = (parameter.row_mut(row), m.row_mut(row), v.row_mut(row));
-            self.path.run(Adam { step, g: gradient.row(row), w, m, v });
+        let width = gradient.columns();
+        for tensor in [&*parameter, m, v] {
+            assert_eq!(tensor.shape(), gradient.shape(), "all four have one shape");
         }
+        assert!(rows.is_sorted(), "rows in rising order");
+        if width == 0 {
+            return;
+        }
+        // Each task owns some rows, and finds the wanted ones among them.
+        let block = ROWS_PER_TASK * width;
+        parameter
+            .as_mut_slice()
+            .par_chunks_mut(block)
+            .zip(gradient.as_slice().par_chunks(block))
+            .zip(m.as_mut_slice().par_chunks_mut(block))
+            .zip(v.as_mut_slice().par_chunks_mut(block))
+            .enumerate()
+            .for_each(|(task, (((w, g), m), v))| {
+                let first = task * ROWS_PER_TASK;
+                let from = rows.partition_point(|&row| (row as usize) < first);
+                for &row in &rows[from..] {
+                    let at = (row as usize - first) * width;
+                    if at >= w.len() {
+                        break;
+                    }
+                    let at = at..at + width;
+                    let (w, g) = (&mut w[at.clone()], &g[at.clone()]);
+                    let (m, v) = (&mut m[at.clone()], &mut v[at]);
+                    self.path.run(Adam { step, g, w, m, v });
+                }
+            });
     }
 
     /// Sum of the squares of all entries, or of those in `rows`: in f32 within 16,384 entries or a

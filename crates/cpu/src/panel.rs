@@ -71,15 +71,18 @@ impl Kernel for Pack<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, _: L) {
+    fn run<L: Lanes>(self, lanes: L) {
         let Self { panel, depth, columns, first, source } = self;
         let width = panel.len() / depth;
         let used = width.min(columns - first);
         match source {
             Source::Plain(values) => {
                 for (k, row) in panel.chunks_exact_mut(width).enumerate() {
-                    row[..used].copy_from_slice(&values[k * columns + first..][..used]);
-                    row[used..].fill(0.0);
+                    let from = &values[k * columns + first..][..used];
+                    for (v, row) in row.chunks_exact_mut(L::WIDTH).enumerate() {
+                        let from = &from[(v * L::WIDTH).min(used)..];
+                        lanes.store(lanes.load_partial(from), row);
+                    }
                 }
             }
             Source::Transposed(values) => {

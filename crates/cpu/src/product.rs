@@ -11,11 +11,17 @@ use crate::panel::Panels;
 use crate::simd::{Kernel, Lanes, Left, Path, tile};
 use layout::Accumulate;
 use rayon::prelude::*;
+use std::cell::RefCell;
 
 /// Rows that one task computes: their left operand stays in the second-level cache.
 const ROWS_PER_TASK: usize = 48;
 /// k in one pass: a panel of this depth stays in the first-level cache.
 const DEPTH_PER_PASS: usize = 256;
+
+thread_local! {
+    /// Where a task turns its transposed operand; what it holds means nothing to the next.
+    static TURNED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The left operand of a product, `[M, K]`.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +63,10 @@ pub(crate) fn block(path: Path, x: Rows<'_>, b: &Panels, accumulate: Accumulate,
     match x {
         Rows::Plain(_) => path.run(Block { x, b, accumulate, turned: &mut [], y }),
         Rows::Transposed { .. } => {
-            let mut turned = [0.0; ROWS_PER_TASK * DEPTH_PER_PASS];
-            path.run(Block { x, b, accumulate, turned: &mut turned, y });
+            TURNED.with_borrow_mut(|turned| {
+                turned.resize(ROWS_PER_TASK * DEPTH_PER_PASS, 0.0);
+                path.run(Block { x, b, accumulate, turned, y });
+            });
         }
     }
 }

@@ -208,7 +208,8 @@ pub trait Device: Clone + Send + Sync {
         m: &mut Self::Matrix,
         v: &mut Self::Matrix,
     );
-    /// The same for some rows only; the other rows and their moments stay as they are.
+    /// The same for some rows only, named in rising order; the other rows and their moments stay as
+    /// they are.
     fn adam_rows(
         &self,
         step: &AdamStep,
