@@ -50,7 +50,8 @@ impl Cpu {
             let a = tape.a.as_mut_slice();
             product(self.path, Rows::Plain(x.as_slice()), &panels, Accumulate::Replace, a);
         }
-        let mut panels = self.scratch.buffer(0);
+        let units = hidden.next_multiple_of(self.path.width());
+        let mut panels = self.scratch.buffer(units * hidden * GATES);
         self.path.run(PackGates { w_h: params.w_h.as_slice(), hidden, panels: &mut panels });
 
         let height = slice_height(steps.batch());
@@ -154,10 +155,10 @@ fn hidden_units(params: &LstmParams<Matrix<f32>>, with_input: bool) -> usize {
     hidden
 }
 
-/// Rows of the batch that one thread takes through time: about eight slices, a multiple of every
+/// Rows of the batch that one thread takes through time: about sixteen slices, a multiple of every
 /// tile's height, few enough that their states stay in the first caches. Of the shape alone.
 fn slice_height(batch: usize) -> usize {
-    batch.div_ceil(8).next_multiple_of(6).clamp(6, 48)
+    batch.div_ceil(16).next_multiple_of(6).clamp(6, 48)
 }
 
 /// Lays `w_h` out as `[unit group][k][gate][WIDTH]`: a register of the tile holds one gate of
@@ -165,7 +166,7 @@ fn slice_height(batch: usize) -> usize {
 struct PackGates<'a> {
     w_h: &'a [f32],
     hidden: usize,
-    panels: &'a mut Vec<f32>,
+    panels: &'a mut [f32],
 }
 
 impl Kernel for PackGates<'_> {
@@ -174,7 +175,6 @@ impl Kernel for PackGates<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, _: L) {
         let Self { w_h, hidden, panels } = self;
-        panels.resize(hidden.next_multiple_of(L::WIDTH) * hidden * GATES, 0.0);
         let group = hidden * GATES * L::WIDTH;
         for (g, panel) in panels.chunks_exact_mut(group).enumerate() {
             let units = L::WIDTH.min(hidden - g * L::WIDTH);

@@ -13,7 +13,8 @@ use layout::Accumulate;
 use rayon::prelude::*;
 use std::cell::RefCell;
 
-/// Rows that one task computes: their left operand stays in the second-level cache.
+/// Rows that one task computes, at most: their left operand stays in the second-level cache, and whole tiles
+/// of every height (4, 6, 8) fill them.
 const ROWS_PER_TASK: usize = 48;
 /// k in one pass: a panel of this depth stays in the first-level cache.
 const DEPTH_PER_PASS: usize = 256;
@@ -40,8 +41,11 @@ pub(crate) fn product(path: Path, x: Rows<'_>, b: &Panels, accumulate: Accumulat
     if columns == 0 || y.is_empty() {
         return;
     }
-    y.par_chunks_mut(ROWS_PER_TASK * columns).enumerate().for_each(|(task, y)| {
-        let first = task * ROWS_PER_TASK;
+    // A small result, such as the gradient of a weight, is cut finer, so that all threads get work.
+    let height =
+        if y.len() / columns > 16 * ROWS_PER_TASK { ROWS_PER_TASK } else { ROWS_PER_TASK / 2 };
+    y.par_chunks_mut(height * columns).enumerate().for_each(|(task, y)| {
+        let first = task * height;
         let x = match x {
             Rows::Plain(values) => Rows::Plain(&values[first * depth..]),
             Rows::Transposed { values, stride } => {
@@ -100,24 +104,8 @@ impl Kernel for Block<'_> {
                         k_stride: 1,
                     },
                     Rows::Transposed { values, stride } => {
-                        for (r, turned) in
-                            turned.chunks_exact_mut(L::ROWS_OF_TWO * pass).enumerate()
-                        {
-                            let r = r * L::ROWS_OF_TWO;
-                            if r >= rows {
-                                break;
-                            }
-                            let used = L::ROWS_OF_TWO.min(rows - r);
-                            let from = &values[from * stride + top + r..];
-                            for (k, turned) in turned.chunks_exact_mut(L::ROWS_OF_TWO).enumerate() {
-                                let row = &from[k * stride..];
-                                if used == L::ROWS_OF_TWO {
-                                    turned.copy_from_slice(&row[..L::ROWS_OF_TWO]);
-                                } else {
-                                    turned[..used].copy_from_slice(&row[..used]);
-                                }
-                            }
-                        }
+                        let from = &values[from * stride + top..];
+                        turn::<L>(from, stride, rows, pass, turned);
                         Left { values: turned, row_stride: 1, k_stride: L::ROWS_OF_TWO }
                     }
                 };
@@ -143,6 +131,26 @@ impl Kernel for Block<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Columns `0..rows` of `depth` rows that lie `stride` apart, tile after tile, each
+/// `[k][ROWS_OF_TWO]`. Row after row: each is read once, as far as it goes.
+#[inline(always)]
+fn turn<L: Lanes>(from: &[f32], stride: usize, rows: usize, depth: usize, turned: &mut [f32]) {
+    let tile = L::ROWS_OF_TWO * depth;
+    for k in 0..depth {
+        let row = &from[k * stride..][..rows];
+        let whole = row.chunks_exact(L::ROWS_OF_TWO);
+        let rest = whole.remainder();
+        for (r, row) in whole.enumerate() {
+            let to = &mut turned[r * tile + k * L::ROWS_OF_TWO..][..L::ROWS_OF_TWO];
+            to.copy_from_slice(row);
+        }
+        if !rest.is_empty() {
+            let r = rows / L::ROWS_OF_TWO;
+            turned[r * tile + k * L::ROWS_OF_TWO..][..rest.len()].copy_from_slice(rest);
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::panel::Panels;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-/// Buffers whose contents mean nothing between calls. After the first training steps every buffer
-/// has its final size and no memory is taken any more.
+/// Memory whose contents mean nothing between calls. After the first training steps every piece has
+/// its final size and no more is taken.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     buffers: Mutex<Vec<Vec<f32>>>,
@@ -13,51 +13,96 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// A buffer of `len` entries of unspecified value: the largest on the shelf, made to fit.
-    pub(crate) fn buffer(&self, len: usize) -> Lent<'_, Vec<f32>> {
+    /// A buffer of `len` entries of unspecified value: the smallest on the shelf that holds them,
+    /// or else the largest, made to fit.
+    pub(crate) fn buffer(&self, len: usize) -> Buffer<'_> {
         let mut shelf = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        // The smallest that is large enough, or else the largest: calls repeat, so the shelf soon
-        // holds what they need.
         let fit = (0..shelf.len()).min_by_key(|&k| {
-            let capacity = shelf[k].capacity();
-            (capacity < len, if capacity < len { usize::MAX - capacity } else { capacity })
+            let has = shelf[k].len();
+            (has < len, if has < len { usize::MAX - has } else { has })
         });
-        let mut buffer = fit.map(|k| shelf.swap_remove(k)).unwrap_or_default();
-        buffer.resize(len, 0.0);
-        Lent { value: Some(buffer), shelf: &self.buffers }
+        let mut values = fit.map(|k| shelf.swap_remove(k)).unwrap_or_default();
+        // Never made shorter: growing again would write zeros that nobody reads.
+        if values.len() < len {
+            values.resize(len, 0.0);
+        }
+        Buffer { values, len, shelf: &self.buffers }
     }
 
     /// Panels to pack an operand into.
-    pub(crate) fn panels(&self) -> Lent<'_, Panels> {
+    pub(crate) fn panels(&self) -> LentPanels<'_> {
         let mut shelf = self.panels.lock().unwrap_or_else(PoisonError::into_inner);
-        Lent { value: Some(shelf.pop().unwrap_or_default()), shelf: &self.panels }
+        LentPanels { panels: shelf.pop().unwrap_or_default(), shelf: &self.panels }
     }
 }
 
-/// A piece of scratch memory that goes back to its shelf when it is dropped.
+/// Numbers that go back to their shelf when they are dropped.
 #[derive(Debug)]
-pub(crate) struct Lent<'a, T> {
-    value: Option<T>,
-    shelf: &'a Mutex<Vec<T>>,
+pub(crate) struct Buffer<'a> {
+    values: Vec<f32>,
+    len: usize,
+    shelf: &'a Mutex<Vec<Vec<f32>>>,
 }
 
-impl<T> Deref for Lent<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        self.value.as_ref().expect("lent until dropped")
+impl Deref for Buffer<'_> {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.values[..self.len]
     }
 }
 
-impl<T> DerefMut for Lent<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        self.value.as_mut().expect("lent until dropped")
+impl DerefMut for Buffer<'_> {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[..self.len]
     }
 }
 
-impl<T> Drop for Lent<'_, T> {
+impl Drop for Buffer<'_> {
     fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            self.shelf.lock().unwrap_or_else(PoisonError::into_inner).push(value);
-        }
+        let values = std::mem::take(&mut self.values);
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner).push(values);
+    }
+}
+
+/// Panels that go back to their shelf when they are dropped.
+#[derive(Debug)]
+pub(crate) struct LentPanels<'a> {
+    panels: Panels,
+    shelf: &'a Mutex<Vec<Panels>>,
+}
+
+impl Deref for LentPanels<'_> {
+    type Target = Panels;
+    fn deref(&self) -> &Panels {
+        &self.panels
+    }
+}
+
+impl DerefMut for LentPanels<'_> {
+    fn deref_mut(&mut self) -> &mut Panels {
+        &mut self.panels
+    }
+}
+
+impl Drop for LentPanels<'_> {
+    fn drop(&mut self) {
+        let panels = std::mem::take(&mut self.panels);
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner).push(panels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_with_its_memory() {
+        let scratch = Scratch::default();
+        let large = scratch.buffer(1000).as_ptr();
+        let small = scratch.buffer(10);
+        assert_eq!((small.len(), small.as_ptr()), (10, large));
+        assert_ne!(scratch.buffer(1000).as_ptr(), large, "it is out");
+        drop(small);
+        assert_eq!(scratch.buffers.lock().unwrap().len(), 2);
     }
 }
