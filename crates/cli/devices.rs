@@ -1,5 +1,7 @@
 //! `tidegate devices`: which machines and kernels this program can use.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::json;
 
@@ -13,12 +15,14 @@ pub(crate) fn run(common: &Common) -> Result<()> {
     let cpu = device(&settings)?;
     let (kernel, available) = (kernel(&cpu), kernels());
     let threads = threads(&settings);
+    let peak = cpu.machine().peak(Duration::from_millis(500)) / 1e9;
     if settings.json {
         let cpu = json!({
             "name": "cpu",
             "kernel": kernel,
             "kernels": available,
             "threads": threads,
+            "peak_gflops": peak,
             "physical_cores": physical_cores(),
         });
         return print_json(&json!({ "devices": [cpu] }));
@@ -32,5 +36,7 @@ pub(crate) fn run(common: &Common) -> Result<()> {
         1 => "1 thread".to_owned(),
         n => format!("{n} threads"),
     };
-    print(&format!("  cpu   {kernel}, {threads}{others}\n  cuda  not in this version\n"))
+    print(&format!(
+        "  cpu   {kernel}, {threads}, FMA peak {peak:.0} GFLOP/s{others}\n  cuda  not in this version\n"
+    ))
 }

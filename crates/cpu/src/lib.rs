@@ -26,6 +26,7 @@ mod lstm;
 mod math;
 mod optimizer;
 mod panel;
+mod peak;
 mod product;
 mod scratch;
 mod simd;
