@@ -55,19 +55,21 @@ impl Stream {
     #[inline(always)]
     pub fn blocks<const LANES: usize>(&self, first: u64) -> [[u32; LANES]; 4] {
         let mut counter = [[0; LANES], [0; LANES], [self.name; LANES], [self.step; LANES]];
-        for lane in 0..LANES {
-            let block = first + lane as u64;
-            (counter[0][lane], counter[1][lane]) = (block as u32, (block >> 32) as u32);
+        let [c_0, c_1, c_2, c_3] = &mut counter;
+        for (block, (c_0, c_1)) in (first..).zip(c_0.iter_mut().zip(c_1.iter_mut())) {
+            (*c_0, *c_1) = (block as u32, (block >> 32) as u32);
         }
         let mut key = self.key;
         for _ in 0..ROUNDS {
-            for lane in 0..LANES {
-                let product_0 = u64::from(MULTIPLIERS[0]) * u64::from(counter[0][lane]);
-                let product_1 = u64::from(MULTIPLIERS[1]) * u64::from(counter[2][lane]);
-                counter[0][lane] = (product_1 >> 32) as u32 ^ counter[1][lane] ^ key[0];
-                counter[1][lane] = product_1 as u32;
-                counter[2][lane] = (product_0 >> 32) as u32 ^ counter[3][lane] ^ key[1];
-                counter[3][lane] = product_0 as u32;
+            let left = c_0.iter_mut().zip(c_1.iter_mut());
+            let right = c_2.iter_mut().zip(c_3.iter_mut());
+            for ((c_0, c_1), (c_2, c_3)) in left.zip(right) {
+                let product_0 = u64::from(MULTIPLIERS[0]) * u64::from(*c_0);
+                let product_1 = u64::from(MULTIPLIERS[1]) * u64::from(*c_2);
+                *c_0 = (product_1 >> 32) as u32 ^ *c_1 ^ key[0];
+                *c_1 = product_1 as u32;
+                *c_2 = (product_0 >> 32) as u32 ^ *c_3 ^ key[1];
+                *c_3 = product_0 as u32;
             }
             key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
         }
@@ -139,9 +141,8 @@ mod tests {
         let stream = Stream::new(0x1234_5678_9abc_def0, 5, 6);
         for first in [0, 3, u64::from(u32::MAX) - 4] {
             let blocks = stream.blocks::<8>(first);
-            for lane in 0..8 {
-                let block = stream.block(first + lane as u64);
-                assert_eq!([0, 1, 2, 3].map(|word| blocks[word][lane]), block);
+            for (lane, number) in (first..first + 8).enumerate() {
+                assert_eq!(blocks.map(|word| word[lane]), stream.block(number));
             }
         }
     }
