@@ -83,7 +83,8 @@ impl Cpu {
         assert_eq!(x.rows(), steps.positions(), "x is [N, E]");
         let width = x.columns();
         y.resize(x.rows(), width);
-        // The running sum stands in y one step behind and is divided when the next has read it.
+        // First the running sums of all steps, since each step reads the sum of the one before; then
+        // the division.
         let y = y.as_mut_slice();
         y.copy_from_slice(x.as_slice());
         for t in 1..steps.count() {

@@ -155,8 +155,9 @@ fn hidden_units(params: &LstmParams<Matrix<f32>>, with_input: bool) -> usize {
     hidden
 }
 
-/// Rows of the batch that one thread takes through time: about sixteen slices, a multiple of every
-/// tile's height, few enough that their states stay in the first caches. Of the shape alone.
+/// Rows of the batch that one thread takes through time. At most sixteen slices, or slices of 48
+/// rows, so that their states stay in the first caches; always whole forward tiles of every path
+/// (2, 3 or 6 rows). A function of the shape alone.
 fn slice_height(batch: usize) -> usize {
     batch.div_ceil(16).next_multiple_of(6).clamp(6, 48)
 }

@@ -8,7 +8,7 @@ use crate::simd::Lanes;
 /// Beyond ±87 the result would leave the normal range; there the argument is held.
 const EXP_LIMIT: f32 = 87.0;
 
-/// eˣ for `|x| ≤ 87`, and e^±87 beyond.
+/// eˣ for `|x| ≤ 87`, and e^±87 beyond; NaN for NaN.
 ///
 /// ```text
 ///     n = round(x / ln 2),  r = x − n ln 2,  eˣ = 2ⁿ · eʳ,  eʳ by a polynomial of degree 7
@@ -17,7 +17,8 @@ const EXP_LIMIT: f32 = 87.0;
 pub(crate) fn exp<L: Lanes>(lanes: L, x: L::V) -> L::V {
     // Adding 1.5 · 2²³ rounds to a whole number and leaves it in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    let x = lanes.max(lanes.min(x, lanes.splat(EXP_LIMIT)), lanes.splat(-EXP_LIMIT));
+    // x stands second: min and max then let a NaN through, and trouble shows in the loss.
+    let x = lanes.max(lanes.splat(-EXP_LIMIT), lanes.min(lanes.splat(EXP_LIMIT), x));
     let shifted = lanes.mul_add(x, lanes.splat(std::f32::consts::LOG2_E), lanes.splat(ROUND));
     let n = lanes.sub(shifted, lanes.splat(ROUND));
     // ln 2 in two parts, the first with trailing zeros, so that n times it is exact.
@@ -108,6 +109,15 @@ mod tests {
                 worst[0], worst[1], worst[2]
             );
             assert!(worst.iter().all(|&error| error < 4.0), "{path:?}: {worst:?}");
+        }
+    }
+
+    #[test]
+    fn a_nan_stays_one() {
+        for path in Path::available() {
+            let mut y = [[0.0; 3]; 2];
+            path.run(Apply(&[f32::NAN, -f32::NAN], &mut y));
+            assert!(y.iter().flatten().all(|y| y.is_nan()), "{path:?}: {y:?}");
         }
     }
 

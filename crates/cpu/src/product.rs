@@ -13,8 +13,8 @@ use layout::Accumulate;
 use rayon::prelude::*;
 use std::cell::RefCell;
 
-/// Rows that one task computes, at most: their left operand stays in the second-level cache, and whole tiles
-/// of every height (4, 6, 8) fill them.
+/// Rows that one task computes, at most: their left operand stays in the second-level cache, and
+/// whole tiles of every height (4, 6, 8) fill them.
 const ROWS_PER_TASK: usize = 48;
 /// k in one pass: a panel of this depth stays in the first-level cache.
 const DEPTH_PER_PASS: usize = 256;

@@ -7,8 +7,8 @@
 //!         in parallel over items:                 de += dSᵀ·q
 //! ```
 //!
-//! The scores of a block are written once, become their own gradient, and are read twice. Never
-//! more of them exist than one block. No two threads add to the same sum.
+//! The scores of a block become their own gradient in place, and both products read them there.
+//! Never more of them exist than one block. No two threads add to the same sum.
 
 use crate::Cpu;
 use crate::linear::shape_result;
@@ -19,7 +19,7 @@ use crate::simd::{Kernel, Lanes};
 use layout::{Accumulate, Matrix, SoftmaxTask};
 use rayon::prelude::*;
 
-/// Scores in one block: 16 MiB.
+/// Scores in one block, 16 MiB of them, before its positions are rounded up to whole tasks.
 const SCORES_PER_BLOCK: usize = 1 << 22;
 /// Positions in one task.
 const ROWS_PER_TASK: usize = 48;
@@ -128,7 +128,7 @@ impl Cpu {
     }
 }
 
-/// Indices are checked once, so that a wrong one is named here and not deep in a loop.
+/// Lengths and targets are checked once, so that a wrong one is named here and not deep in a loop.
 fn check(task: &SoftmaxTask<'_>, positions: usize, columns: usize) {
     assert_eq!(task.target.len(), positions, "a target for each position");
     assert_eq!(task.weight.len(), positions, "a weight for each position");

@@ -72,7 +72,7 @@ impl<S: Copy + Default> LstmParams<Matrix<S>> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LstmTape<M> {
     /// Activated gates `i f g o`, `[N, 4H]`. Before the recurrence runs, the same rows hold the
-    /// input's share of the pre-activations, `x·w_xᵀ + b`.
+    /// input's share of the pre-activations, `x·w_xᵀ`; the bias joins it on the way.
     pub a: M,
     /// Cell states in slots, `[B + N, H]`; slot 0 is where the rows start.
     pub c: M,

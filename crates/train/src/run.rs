@@ -112,8 +112,8 @@ pub fn tidy_finished(out: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// See [`Error`]; after [`Error::Interrupted`] there is a checkpoint, after any other error of a new
-/// run there is nothing.
+/// See [`Error`]; after [`Error::Interrupted`] there is a checkpoint, after [`Error::NotFinite`]
+/// there is none, since resuming would end in the same way.
 pub fn train<D: Device>(
     device: D,
     data: &Data,

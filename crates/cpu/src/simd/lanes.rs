@@ -24,15 +24,17 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     ///
     /// # Safety
     ///
-    /// `from` is valid for reads of `WIDTH` entries.
+    /// `from` is aligned for f32 and valid for reads of `WIDTH` entries.
     unsafe fn load_ptr(self, from: *const f32) -> Self::V;
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
-    /// `a · b + c`, rounded once.
+    /// `a · b + c`, rounded once where the path has FMA.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// The smaller; `b` where one of the two is NaN.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The larger; `b` where one of the two is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn sqrt(self, a: Self::V) -> Self::V;
     fn abs(self, a: Self::V) -> Self::V;
@@ -105,7 +107,8 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     unsafe fn load_ptr(self, from: *const f32) -> Self::V {
-        // SAFETY: the caller vouches for eight entries; an array of f32 is aligned like f32.
+        // SAFETY: the caller vouches for eight entries and for the alignment of f32, which is that
+        // of an array of f32.
         unsafe { from.cast::<[f32; 8]>().read() }
     }
     #[inline(always)]

@@ -1,9 +1,9 @@
 //! The one module that may be unsafe: vector registers, micro-kernels, disjoint rows.
 //!
-//! A [`Path`] says which instructions this machine offers; only [`Path::detect`] and
-//! [`Path::named`] make one, and both ask the processor first. Work that wants vectors implements
-//! [`Kernel`] and is handed a token of the path, whose type is the proof that its instructions
-//! exist: [`Avx512`], [`Avx2`] or [`Portable`]. The same generic code is compiled once for each.
+//! A [`Path`] says which instructions this machine offers; only [`Path::available`] makes one, and
+//! it asks the processor first. Work that wants vectors implements [`Kernel`] and is handed a token
+//! of the path, whose type is the proof that its instructions exist: [`Avx512`], [`Avx2`] or
+//! [`Portable`]. The same generic code is compiled once for each.
 //!
 //! Reading order: `lanes` (the registers), `tile` (the products), `rows` (a batch shared out among
 //! threads).

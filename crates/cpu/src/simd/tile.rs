@@ -36,8 +36,12 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         return;
     }
     let width = VECTORS * L::WIDTH;
-    let last = (ROWS - 1) * left.row_stride + (depth - 1) * left.k_stride;
-    assert!(last < left.values.len() && depth * width <= panel.len(), "a tile inside its operands");
+    // Saturating, so that no stride however wrong wraps round to a small index.
+    let last = (ROWS - 1)
+        .saturating_mul(left.row_stride)
+        .saturating_add((depth - 1).saturating_mul(left.k_stride));
+    let whole = depth.saturating_mul(width);
+    assert!(last < left.values.len() && whole <= panel.len(), "a tile inside its operands");
     // A copy that never has its address taken stays in registers.
     let mut sum = *acc;
     let mut from = left.values.as_ptr();
