@@ -57,6 +57,11 @@ pub trait Device: Clone + Send + Sync {
 
     /// `out[p] = table[ids[p]]`; table `[V, E]`, out `[N, E]`.
     fn embedding_forward(&self, table: &Self::Matrix, ids: &[u32], out: &mut Self::Matrix);
+    /// `out[k] = x[rows[k]]` of the positions of a batch: the last state of each row, say. The same
+    /// as [`Device::embedding_forward`], under the name that readers expect.
+    fn gather(&self, x: &Self::Matrix, rows: &[u32], out: &mut Self::Matrix) {
+        self.embedding_forward(x, rows, out);
+    }
     /// `dtable[ids[p]] += dout[p]`, for each row in the order of the positions.
     fn embedding_backward(&self, ids: &[u32], dout: &Self::Matrix, dtable: &mut Self::Matrix);
     /// `y_t = (x_0 + … + x_t) / (t + 1)` within each row of the batch; `[N, E]`.
@@ -225,11 +230,9 @@ pub trait Device: Clone + Send + Sync {
     fn clear_rows(&self, rows: &[u32], x: &mut Self::Matrix);
     /// `mean += share · (x − mean)`.
     fn average(&self, share: f32, x: &Self::Matrix, mean: &mut Self::Matrix);
-    /// `out[k] = x[rows[k]]` of the positions of a batch: the last state of each row, say. The same
-    /// as [`Device::embedding_forward`], under the name that readers expect.
-    fn gather(&self, x: &Self::Matrix, rows: &[u32], out: &mut Self::Matrix) {
-        self.embedding_forward(x, rows, out);
-    }
+
+    // --- threads ----------------------------------------------------------------------------
+
     /// Runs `work` where this machine's threads are at hand: a whole training step, say.
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         work()
