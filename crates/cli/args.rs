@@ -94,10 +94,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Seed of everything random [default: 1]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     pub(crate) seed: Option<u64>,
     /// Threads; results do not depend on it [default: physical cores]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// auto, cpu, cuda or cuda:N [default: auto]
     #[arg(long, global = true, value_name = "NAME")]
@@ -137,7 +137,7 @@ pub(crate) struct Reading {
     #[arg(long, value_name = "DATE")]
     pub(crate) until: Option<String>,
     /// The share of bad rows that is put up with [default: 0.01]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub(crate) max_bad: Option<f64>,
 }
 
@@ -150,10 +150,10 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) force: bool,
     /// Size of the shop's log [default: 120000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
     pub(crate) events: Option<u64>,
     /// Passes over the training sessions
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
 }
 
@@ -163,10 +163,10 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Number of events [default: 120000]
-    #[arg(long, value_name = "N", conflicts_with = "users", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "users", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) events: Option<u64>,
     /// Number of users instead
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) users: Option<u64>,
     /// Also write the users' types here, and the causes of purchases beside it
     #[arg(long, value_name = "FILE")]
@@ -210,28 +210,28 @@ pub(crate) struct Train {
     #[arg(long, value_name = "NAME", value_parser = ["lstm"])]
     pub(crate) cell: Option<String>,
     /// Units of each layer
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) hidden: Option<u32>,
     /// Layers
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) layers: Option<u32>,
     /// Width of the embedding [default: as --hidden]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) embedding: Option<u32>,
     /// Passes over the training sessions
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
     /// Learning rate at its peak
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) learning_rate: Option<f64>,
     /// Epochs without a new best before training stops; 0: never
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) patience: Option<usize>,
     /// Leave out items with fewer events than this [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) min_support: Option<u32>,
     /// Leave out sessions with fewer events than this [default: 2]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) min_length: Option<usize>,
     #[command(flatten)]
     pub(crate) reading: Reading,
@@ -273,7 +273,7 @@ pub(crate) struct Recommend {
     #[arg(long, value_name = "ID", requires = "log")]
     pub(crate) user: Option<String>,
     /// How many items [default: 20]
-    #[arg(short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: Option<u32>,
     #[command(flatten)]
     pub(crate) reading: Reading,

@@ -15,6 +15,7 @@ use train::metrics::Ranks;
 use train::{Trained, metrics};
 
 use crate::args::{Common, Evaluate};
+use crate::failure::usage;
 use crate::figures;
 use crate::machine::{device, peak_rss};
 use crate::output::{Style, count, print, print_json, seconds};
@@ -129,6 +130,11 @@ struct Predictions<'a> {
 
 impl<'a> Predictions<'a> {
     fn create(path: &'a Path) -> Result<Self> {
+        // Said before the work, not after it.
+        if path.is_dir() {
+            let message = format!("--predictions {}: it is a folder; name a file", path.display());
+            return Err(usage(message));
+        }
         let file = File::create(partial(path)).map_err(|error| refuse(path, &error))?;
         let mut file = BufWriter::new(file);
         let items: Vec<String> = (1..=TOP).map(|k| format!("item_{k}")).collect();

@@ -2,14 +2,16 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 /// Writes to stdout. A reader that has gone away (`| head`) is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow!("stdout: cannot be written: {error}; check where it goes to"))
+        }
         _ => Ok(()),
     }
 }
@@ -76,12 +78,12 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        self.rows.push((false, cells.into_iter().map(Into::into).collect()));
+        self.rows.push((false, cells.into_iter().map(|cell| shown(cell.into())).collect()));
     }
 
     /// Adds a row that stands out.
     pub(crate) fn bold_row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        self.rows.push((true, cells.into_iter().map(Into::into).collect()));
+        self.rows.push((true, cells.into_iter().map(|cell| shown(cell.into())).collect()));
     }
 
     /// The table as lines for a terminal, indented by two.
@@ -139,6 +141,20 @@ pub(crate) fn wrapped(text: &str, indent: &str) -> String {
         line += word;
     }
     lines + &format!("{indent}{line}\n")
+}
+
+/// A cell without line breaks and other control characters, which ids may hold.
+fn shown(cell: String) -> String {
+    let control = |c: char| c.is_control();
+    if !cell.contains(control) {
+        return cell;
+    }
+    cell.chars()
+        .flat_map(|c| match control(c) {
+            true => c.escape_default().collect::<Vec<_>>(),
+            false => vec![c],
+        })
+        .collect()
 }
 
 fn chars(text: &str) -> usize {
@@ -208,6 +224,14 @@ mod tests {
         assert_eq!(wrapped("a b", "  "), "  a b\n");
         let text = wrapped(&"word ".repeat(40), "  ");
         assert!(text.lines().count() == 3 && text.lines().all(|line| line.len() <= 78), "{text}");
+    }
+
+    #[test]
+    fn an_id_cannot_break_a_table() {
+        let mut table = Table::new(["item", "probability"]);
+        table.row(["a\nb\u{1b}[1m", "1 %"]);
+        let text = table.render(Style::plain());
+        assert!(text.contains("a\\nb\\u{1b}[1m") && text.lines().count() == 2, "{text}");
     }
 
     #[test]

@@ -84,8 +84,12 @@ fn read_ids(path: &Path) -> Result<Vec<String>> {
         false => std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
     };
     read.map_err(|error| {
-        anyhow!("--events-file {}: cannot be read: {error}; check the path", path.display())
+        anyhow!(
+            "--events-file {}: cannot be read: {error}; it must be UTF-8 text with an id a line",
+            path.display()
+        )
     })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = text.lines().map(|line| line.trim_end_matches('\r'));
     Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

@@ -140,7 +140,8 @@ impl Settings {
         Ok(settings)
     }
 
-    fn read(path: &Path) -> Result<Self> {
+    /// Reads a settings file.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             usage(format!("--config {}: cannot be read: {error}; check the path", path.display()))
         })?;

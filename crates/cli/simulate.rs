@@ -72,6 +72,12 @@ pub(crate) fn write(shop: &Shop, size: Size, out: &Path, truth: Option<&Path>) -
     if files.iter().any(|file| files.iter().filter(|other| *other == file).count() > 1) {
         return Err(usage("--truth and --out name the same file"));
     }
+    if let Some(path) = files.iter().find(|path| path.is_dir()) {
+        return Err(usage(format!("{}: it is a folder; name a file", path.display())));
+    }
+    if files.iter().any(|path| path.as_os_str() == "-") {
+        return Err(usage("-: the log is written to a file, not to stdout; name one"));
+    }
     let written = (|| {
         let mut open: Vec<_> = files.iter().map(|path| create(path)).collect::<Result<_>>()?;
         let summary = match &mut open[..] {

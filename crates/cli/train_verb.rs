@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use events::{Cases, Sessions, Split};
+use model::ModelConfig;
 use serde_json::{Value, json};
 use train::folder::{Existing, admit};
 use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run};
@@ -12,9 +13,9 @@ use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run};
 use crate::args::{Common, Train};
 use crate::failure::usage;
 use crate::figures;
-use crate::machine::{check_device, device, kernel, peak_rss, threads};
+use crate::machine::{check_device, device, kernel, memory, peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
-use crate::progress::{TrainingProgress, catch_interrupts};
+use crate::progress::{TrainingProgress, catch_interrupts, warn};
 use crate::reading::read_log;
 use crate::settings::Settings;
 
@@ -37,6 +38,13 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     admit(&out, existing, "use --force to replace the model in it, or --resume to go on")?;
     let device = device(&settings)?;
     let data = load(&settings)?;
+    check_memory(&settings, data.knowledge.vocabulary.len())?;
+    if data.validation.is_empty() && data_split(&settings) {
+        warn(
+            "no event is left for validation: the last epoch is kept, whatever it is worth; give \
+             a longer log, --validate LOG, or another --split",
+        );
+    }
     if !settings.quiet {
         eprintln!(
             "  {} sessions with {} items to learn from, {} predictions to validate on",
@@ -72,12 +80,17 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     print(&render(&out, &outcome, begin.elapsed().as_secs_f64()))
 }
 
+/// The settings of the run in a folder, be it under way or finished.
+fn run_file(out: &Path) -> Option<PathBuf> {
+    let files = [out.join(CHECKPOINT_FOLDER).join(RUN_FILE), out.join(RUN_FILE)];
+    files.into_iter().find(|path| path.is_file())
+}
+
 /// Settings with every choice made.
 fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     // A run that is taken up again brings its settings along.
-    let before = args.out.as_ref().filter(|_| args.resume);
-    let before = before.map(|out| out.join(CHECKPOINT_FOLDER).join(RUN_FILE));
-    let mut settings = Settings::load(common, before.as_deref().filter(|path| path.is_file()))?;
+    let before = args.out.as_ref().filter(|_| args.resume).and_then(|out| run_file(out));
+    let mut settings = Settings::load(common, before.as_deref())?;
     settings.overlay(&args.logs, &args.reading);
     settings.out = args.out.clone().or(settings.out);
     if settings.out.is_none() {
@@ -133,6 +146,39 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     settings.threads = Some(threads(&settings) as u16);
     settings.device = Some(settings.device.take().unwrap_or_else(|| "auto".to_owned()));
     Ok(settings)
+}
+
+/// Whether a part for validation was to be kept.
+fn data_split(settings: &Settings) -> bool {
+    settings.data.validate.is_some() || settings.data.split.as_deref() != Some("none")
+}
+
+/// Refuses a model that the machine cannot hold, before the system ends the run.
+fn check_memory(settings: &Settings, items: usize) -> Result<()> {
+    // 32-bit numbers: weights, gradient and the two moments.
+    let needed = 16 * numbers(&settings.model, items);
+    match memory() {
+        Some(memory) if needed > memory => Err(usage(format!(
+            "training this model takes at least {} of memory and the machine has {}; set --hidden, \
+             --embedding or --layers lower",
+            bytes(needed),
+            bytes(memory)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// How many numbers a model learns.
+fn numbers(config: &ModelConfig, items: usize) -> u64 {
+    // The layers are alike: two tell what all take.
+    let few = |layers| {
+        model::catalogue(&ModelConfig { layers, ..config.clone() }, items)
+            .iter()
+            .map(|spec| spec.shape[0] as u64 * spec.shape[1] as u64)
+            .sum::<u64>()
+    };
+    let (one, two) = (few(1), few(2));
+    one.saturating_add((two - one).saturating_mul(config.layers as u64 - 1)).min(u64::MAX / 16)
 }
 
 /// Reads the logs and parts them.
@@ -215,6 +261,12 @@ fn render(out: &Path, outcome: &Outcome, wall: f64) -> String {
 
 /// A finished run that is resumed has nothing to do.
 fn show_finished(settings: &Settings, out: &PathBuf, result: &Value) -> Result<()> {
+    if let Some(of_run) = run_file(out).and_then(|path| Settings::read(&path).ok())
+        && (of_run.seed, &of_run.model, &of_run.optimizer, &of_run.training)
+            != (settings.seed, &settings.model, &settings.optimizer, &settings.training)
+    {
+        warn("the finished model has other settings, see run.toml; --force trains it anew");
+    }
     if settings.json {
         let result = if result.is_null() { json!({ "model": out }) } else { result.clone() };
         return print_json(&result);

@@ -46,7 +46,7 @@ pub enum Error {
     /// A loss that is not a finite number.
     #[error(
         "step {step} of epoch {epoch}: {tensor} is not finite; lower training.learning_rate, or \
-         clip gradients with training.clip"
+         clip gradients with optimizer.clip_norm"
     )]
     NotFinite {
         /// The step, counted from 1 over the whole run.

@@ -112,11 +112,16 @@ impl<D: Device> Trained<D> {
         let (offsets, successors, counts) =
             (numbers(OFFSETS)?, numbers(SUCCESSORS)?, numbers(COUNTS)?);
         let baselines = Baselines::from_parts(vocabulary.len(), offsets, successors, counts)?;
-        let sessions = match file.extra().get(SESSIONS).map(|tensor| &tensor.values) {
+        let sessions: SessionRules = match file.extra().get(SESSIONS).map(|tensor| &tensor.values) {
             Some(Values::U8(text)) => serde_json::from_slice(text)
                 .map_err(|error| damaged(format!("{SESSIONS}: {error}; train the model again")))?,
             _ => return Err(damaged(format!("it has no {SESSIONS}; train the model again"))),
         };
+        if sessions.options().is_err() {
+            let reason =
+                format!("{SESSIONS}: no such rule: {:?}; train the model again", sessions.rule);
+            return Err(damaged(reason));
+        }
         let model = file.model(device);
         Ok(Self { model, knowledge: Knowledge { vocabulary, baselines, sessions } })
     }

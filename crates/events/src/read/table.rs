@@ -109,7 +109,13 @@ impl Schema {
             let place = named.or_else(|| column.parse::<usize>().ok()?.checked_sub(1));
             match place.filter(|&place| place < schema.width) {
                 Some(place) => schema.roles[role as usize] = Some(place),
-                None => return Err(missing(role.name())),
+                None => {
+                    return Err(Error::NoColumn {
+                        path: file.to_owned(),
+                        role: role.name().to_owned(),
+                        header: format!("{}, where --columns names {column:?}", first.join(", ")),
+                    });
+                }
             }
         }
         if schema.column(Role::Item).is_none() {
