@@ -177,8 +177,9 @@ impl ModelConfig {
         let embeds = self.input == Input::Embedding;
         let attends = self.readout == Readout::Attention;
         let sizes = [
-            ("embedding", self.embedding, embeds),
+            // First, since an embedding of the same width may only have followed it.
             ("hidden", self.hidden, true),
+            ("embedding", self.embedding, embeds),
             ("layers", self.layers, true),
             ("attention_key", self.attention_key, attends),
             ("attention_lags", self.attention_lags, attends),
