@@ -6,6 +6,8 @@ use layout::random::Stream;
 use layout::{Accumulate, Matrix, Steps};
 use rayon::prelude::*;
 
+/// Entries in one task of a plain sum or copy.
+const ENTRIES_PER_TASK: usize = 1 << 14;
 /// Positions in one task of the elementwise operations.
 const ROWS_PER_TASK: usize = 64;
 
@@ -73,8 +75,14 @@ impl Cpu {
         crate::linear::shape_result(accumulate, y, x.rows(), x.columns());
         let (x, y) = (x.as_slice(), y.as_mut_slice());
         match accumulate {
-            Accumulate::Replace => y.copy_from_slice(x),
-            Accumulate::Add => self.path.run(AddRow { x, y }),
+            Accumulate::Replace => y
+                .par_chunks_mut(ENTRIES_PER_TASK)
+                .zip(x.par_chunks(ENTRIES_PER_TASK))
+                .for_each(|(y, x)| y.copy_from_slice(x)),
+            Accumulate::Add => y
+                .par_chunks_mut(ENTRIES_PER_TASK)
+                .zip(x.par_chunks(ENTRIES_PER_TASK))
+                .for_each(|(y, x)| self.path.run(AddRow { x, y })),
         }
     }
 

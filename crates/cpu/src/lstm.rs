@@ -129,12 +129,15 @@ impl Cpu {
         });
 
         let mut h_prev = self.scratch.buffer(steps.positions() * hidden);
+        let mut rest = &mut h_prev[..];
+        let mut blocks = Vec::with_capacity(steps.count());
         for t in 0..steps.count() {
-            let to = steps.range(t);
-            let from = steps.slot(t).start * hidden..;
-            let rows = to.len() * hidden;
-            h_prev[to.start * hidden..][..rows].copy_from_slice(&tape.h.as_slice()[from][..rows]);
+            let (to, later) = rest.split_at_mut(steps.active(t) * hidden);
+            let from = &tape.h.as_slice()[steps.slot(t).start * hidden..][..to.len()];
+            blocks.push((to, from));
+            rest = later;
         }
+        blocks.into_par_iter().for_each(|(to, from)| to.copy_from_slice(from));
         self.add_weight_gradient(&h_prev, dz.as_slice(), &mut grads.w_h);
         self.bias_backward(dz.as_slice(), &mut grads.b);
         if let Some(x) = x {
