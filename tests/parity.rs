@@ -268,9 +268,15 @@ fn attention() {
 
 #[test]
 fn softmax_loss_and_scores() {
-    for (positions, columns, width, private) in
-        [(1, 2, 1, 0), (2, 31, 3, 1), (49, 33, 31, 5), (100, 127, 33, 0), (7, 129, 64, 20)]
-    {
+    // The last is more than one block of positions.
+    for (positions, columns, width, private) in [
+        (1, 2, 1, 0),
+        (2, 31, 3, 1),
+        (49, 33, 31, 5),
+        (100, 127, 33, 0),
+        (7, 129, 64, 20),
+        (700, 1500, 9, 20),
+    ] {
         for smoothing in [0.0, 0.1] {
             let shared = columns - private;
             let target: Vec<u32> = (0..positions).map(|p| (p * 11 % columns) as u32).collect();
@@ -397,7 +403,7 @@ fn one_two_and_seven_threads_give_the_same_bits() {
                     target: &target,
                     weight: &weight,
                     shift: &[],
-                    shared: 900,
+                    shared: 880,
                     smoothing: 0.1,
                     column_share: &[],
                     repeat_offsets: &[],

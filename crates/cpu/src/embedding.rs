@@ -238,6 +238,25 @@ impl Kernel for AddRow<'_> {
     }
 }
 
+/// `y += factor · x`.
+pub(crate) struct AddScaled<'a> {
+    pub(crate) factor: f32,
+    pub(crate) x: &'a [f32],
+    pub(crate) y: &'a mut [f32],
+}
+
+impl Kernel for AddScaled<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let factor = lanes.splat(self.factor);
+        for (y, x) in self.y.chunks_mut(L::WIDTH).zip(self.x.chunks(L::WIDTH)) {
+            let sum = lanes.mul_add(factor, lanes.load_partial(x), lanes.load_partial(y));
+            lanes.store_partial(sum, y);
+        }
+    }
+}
+
 /// `Σ x y`, lane by lane with k rising, then across the lanes.
 #[inline(always)]
 pub(crate) fn dot<L: Lanes>(lanes: L, x: &[f32], y: &[f32]) -> f32 {

@@ -2,7 +2,7 @@
 
 use crate::Cpu;
 use crate::panel::Source;
-use crate::product::{Rows, product};
+use crate::product::{product, transposed_product};
 use crate::simd::{Kernel, Lanes};
 use layout::{Accumulate, Matrix};
 use rayon::prelude::*;
@@ -25,7 +25,7 @@ impl Cpu {
         shape_result(accumulate, y, x.rows(), outputs);
         let mut panels = self.scratch.panels();
         panels.pack(self.path, inputs, outputs, Source::Transposed(w.as_slice()));
-        product(self.path, Rows::Plain(x.as_slice()), &panels, accumulate, y.as_mut_slice());
+        product(self.path, x.as_slice(), &panels, accumulate, y.as_mut_slice());
     }
 
     /// `dx = dy·w`, replaced or added to; dy `[N, O]`, dx `[N, I]`.
@@ -41,7 +41,7 @@ impl Cpu {
         shape_result(accumulate, dx, dy.rows(), inputs);
         let mut panels = self.scratch.panels();
         panels.pack(self.path, outputs, inputs, Source::Plain(w.as_slice()));
-        product(self.path, Rows::Plain(dy.as_slice()), &panels, accumulate, dx.as_mut_slice());
+        product(self.path, dy.as_slice(), &panels, accumulate, dx.as_mut_slice());
     }
 
     /// `dw += dyᵀ·x`; x `[N, I]`, dy `[N, O]`, dw `[O, I]`.
@@ -56,10 +56,12 @@ impl Cpu {
         if x.is_empty() || dy.is_empty() {
             return;
         }
-        let mut panels = self.scratch.panels();
-        panels.pack(self.path, x.len() / inputs, inputs, Source::Plain(x));
-        let left = Rows::Transposed { values: dy, stride: outputs };
-        product(self.path, left, &panels, Accumulate::Add, dw.as_mut_slice());
+        let positions = x.len() / inputs;
+        let (mut x_panels, mut dy_panels) = (self.scratch.panels(), self.scratch.panels());
+        x_panels.pack(self.path, positions, inputs, Source::Plain(x));
+        dy_panels.pack(self.path, positions, outputs, Source::Plain(dy));
+        let dw = dw.as_mut_slice();
+        transposed_product(self.path, &dy_panels, &x_panels, Accumulate::Add, dw);
     }
 
     /// `y_p += b` for every row; b has O numbers.

@@ -17,7 +17,7 @@
 use crate::Cpu;
 use crate::math::{sigmoid, tanh};
 use crate::panel::{Source, interleave};
-use crate::product::{Rows, block, product};
+use crate::product::{block, product};
 use crate::simd::{BatchSlice, Kernel, Lanes, Left, split_batch, tile};
 use layout::{Accumulate, GATES, LstmParams, LstmTape, Matrix, Steps};
 use rayon::prelude::*;
@@ -48,7 +48,7 @@ impl Cpu {
             let source = Source::Transposed(params.w_x.as_slice());
             panels.pack(self.path, params.w_x.columns(), GATES * hidden, source);
             let a = tape.a.as_mut_slice();
-            product(self.path, Rows::Plain(x.as_slice()), &panels, Accumulate::Replace, a);
+            product(self.path, x.as_slice(), &panels, Accumulate::Replace, a);
         }
         let units = hidden.next_multiple_of(self.path.width());
         let mut panels = self.scratch.buffer(units * hidden * GATES);
@@ -124,7 +124,8 @@ impl Cpu {
                 let dh_carry = &mut dh_carry[..n * hidden];
                 let dc_carry = &mut dc_carry[..n * hidden];
                 self.path.run(CellsBackward { cells, dh_carry, dc_carry, dz: dz_t });
-                block(self.path, Rows::Plain(dz_t), &w_h, Accumulate::Replace, dh_carry);
+                let left = Left::plain(dz_t, GATES * hidden);
+                block(self.path, left, &w_h, Accumulate::Replace, dh_carry);
             }
         });
 
@@ -278,7 +279,7 @@ fn step_tile<L: Lanes, const ROWS: usize>(lanes: L, panel: &[f32], b: &[f32], s:
             *z = lanes.add(input, lanes.load_partial(&b[at..][..s.units]));
         }
     }
-    let left = Left { values: s.h_prev, row_stride: s.hidden, k_stride: 1 };
+    let left = Left::plain(s.h_prev, s.hidden);
     tile::<L, ROWS, GATES>(lanes, s.hidden, left, panel, &mut z);
     for (row, z) in z.iter().enumerate() {
         let (i, f, o) = (sigmoid(lanes, z[0]), sigmoid(lanes, z[1]), sigmoid(lanes, z[3]));

@@ -13,6 +13,9 @@ pub(crate) struct Panels {
     columns: usize,
 }
 
+/// Panels that one task packs.
+const PANELS_PER_TASK: usize = 4;
+
 /// How the matrix that is packed lies in memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source<'a> {
@@ -36,12 +39,11 @@ impl Panels {
         if self.values.len() < len {
             self.values.resize(len, 0.0);
         }
-        self.values[..len].par_chunks_mut(2 * width * depth).enumerate().with_min_len(8).for_each(
-            |(k, panel)| {
-                let first = 2 * width * k;
-                path.run(Pack { panel, depth, columns, first, source });
-            },
-        );
+        // Some panels side by side: a row is read as far as they go, and not one line at a time.
+        let group = PANELS_PER_TASK * 2 * width;
+        self.values[..len].par_chunks_mut(group * depth).enumerate().for_each(|(k, panels)| {
+            path.run(Pack { panels, depth, columns, first: group * k, source });
+        });
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -64,9 +66,11 @@ impl Panels {
 }
 
 struct Pack<'a> {
-    panel: &'a mut [f32],
+    /// Some panels, one after the other.
+    panels: &'a mut [f32],
     depth: usize,
     columns: usize,
+    /// The first column of the first panel.
     first: usize,
     source: Source<'a>,
 }
@@ -76,25 +80,41 @@ impl Kernel for Pack<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { panel, depth, columns, first, source } = self;
-        let width = panel.len() / depth;
-        let used = width.min(columns - first);
+        let Self { panels, depth, columns, first, source } = self;
+        let panel = 2 * L::WIDTH * depth;
         match source {
             Source::Plain(values) => {
-                for (k, row) in panel.chunks_exact_mut(width).enumerate() {
-                    let from = &values[k * columns + first..][..used];
-                    for (v, row) in row.chunks_exact_mut(L::WIDTH).enumerate() {
-                        let from = &from[(v * L::WIDTH).min(used)..];
-                        lanes.store(lanes.load_partial(from), row);
+                let whole = (panels.len() / panel).min((columns - first) / (2 * L::WIDTH));
+                let (panels, last) = panels.split_at_mut(whole * panel);
+                for k in 0..depth {
+                    let row = &values[k * columns + first..];
+                    for (p, row) in row.chunks_exact(2 * L::WIDTH).take(whole).enumerate() {
+                        let to = &mut panels[p * panel + k * 2 * L::WIDTH..][..2 * L::WIDTH];
+                        lanes.store(lanes.load(row), to);
+                        lanes.store(lanes.load(&row[L::WIDTH..]), &mut to[L::WIDTH..]);
+                    }
+                }
+                if !last.is_empty() {
+                    let (first, width) = (first + whole * 2 * L::WIDTH, last.len() / depth);
+                    for (k, to) in last.chunks_exact_mut(width).enumerate() {
+                        let row = &values[k * columns + first..(k + 1) * columns];
+                        for (v, to) in to.chunks_exact_mut(L::WIDTH).enumerate() {
+                            lanes.store(lanes.load_partial(&row[v * L::WIDTH..]), to);
+                        }
                     }
                 }
             }
             Source::Transposed(values) => {
-                if used < width {
-                    panel.fill(0.0);
+                for (k, panel) in panels.chunks_mut(panel).enumerate() {
+                    let first = first + k * 2 * L::WIDTH;
+                    let width = panel.len() / depth;
+                    let used = width.min(columns - first);
+                    if used < width {
+                        panel.fill(0.0);
+                    }
+                    let rows = &values[first * depth..(first + used) * depth];
+                    interleave::<L>(rows, depth, panel, width);
                 }
-                let rows = &values[first * depth..(first + used) * depth];
-                interleave::<L>(rows, depth, panel, width);
             }
         }
     }

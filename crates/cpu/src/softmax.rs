@@ -2,27 +2,75 @@
 //! Equations: `layout::SoftmaxTask` and `reference::softmax_loss`.
 //!
 //! ```text
-//!     for each block of positions (as many as keep the scores S in the last cache)
+//!     for each block of positions (few enough that the scores S stay in the caches)
 //!         in parallel over rows of the block:     S = q·eᵀ, loss, dS in place of S, dq = dS·e
 //!         in parallel over items:                 de += dSᵀ·q
 //! ```
 //!
-//! The scores of a block become their own gradient in place, and both products read them there.
-//! Never more of them exist than one block. No two threads add to the same sum.
+//! The scores of a block become their own gradient in place, laid out so that both products read
+//! them where they are. Only the shared columns are in the products: a private one is seen by few
+//! positions, and for them it is one dot product each way. No two threads add to the same sum.
+
+mod slopes;
 
 use crate::Cpu;
+use crate::embedding::AddScaled;
 use crate::linear::shape_result;
-use crate::math::exp;
 use crate::panel::Source;
-use crate::product::{Rows, block, product};
-use crate::simd::{Kernel, Lanes};
+use crate::product::block;
+use crate::simd::{Kernel, Lanes, Left};
 use layout::{Accumulate, Matrix, SoftmaxTask};
 use rayon::prelude::*;
+use slopes::{Slopes, Terms};
+use std::ops::Range;
 
-/// Scores in one block, 16 MiB of them, before its positions are rounded up to whole tasks.
-const SCORES_PER_BLOCK: usize = 1 << 22;
+/// Scores in one block, 2 MiB of them, before its positions are rounded up to whole tasks for all
+/// threads. Where a block ends changes no sum.
+const SCORES_PER_BLOCK: usize = 1 << 19;
 /// Positions in one task.
-const ROWS_PER_TASK: usize = 48;
+const ROWS_PER_TASK: usize = 32;
+
+/// How the scores of the shared columns lie: task after task, each `[panel][row][width of a panel]`.
+/// The last panel is padded to its width, the last task to its rows.
+#[derive(Debug, Clone, Copy)]
+struct Layout {
+    /// Columns in a panel, two registers of them.
+    width: usize,
+    panels: usize,
+}
+
+impl Layout {
+    /// Entries of a panel of one task.
+    fn panel(self) -> usize {
+        ROWS_PER_TASK * self.width
+    }
+
+    /// Entries of one task.
+    fn task(self) -> usize {
+        self.panels * self.panel()
+    }
+
+    /// Where the score of a column lies; rows count from the first of the task or block.
+    fn at(self, row: usize, column: usize) -> usize {
+        row / ROWS_PER_TASK * self.task()
+            + column / self.width * self.panel()
+            + row % ROWS_PER_TASK * self.width
+            + column % self.width
+    }
+
+    /// The scores of a task as left operand, a row a position.
+    fn positions(self, scores: &[f32]) -> Left<'_> {
+        let (width, hop) = (self.width, self.panel());
+        Left { values: scores, row_stride: width, k_stride: 1, run: width, hop }
+    }
+
+    /// The columns of one panel as left operand, a row a column, over the positions of a block.
+    fn columns(self, scores: &[f32], panel: usize) -> Left<'_> {
+        let values = &scores[panel * self.panel()..];
+        let (run, hop) = (ROWS_PER_TASK, self.task());
+        Left { values, row_stride: 1, k_stride: self.width, run, hop }
+    }
+}
 
 impl Cpu {
     /// The loss L of a [`SoftmaxTask`] and its gradients. q `[N, E]`, table `[C, E]`, column_bias
@@ -47,72 +95,133 @@ impl Cpu {
     ) -> f64 {
         let ([positions, width], [columns, _]) = (q.shape(), table.shape());
         check(task, positions, columns);
-        assert_eq!(table.columns(), width, "table is [C, E]");
+        assert!(width > 0 && table.columns() == width, "q is [N, E], table is [C, E]");
         assert_eq!(column_bias.as_slice().len(), columns, "column_bias is [C, 1]");
         shape_result(Accumulate::Replace, dq, positions, width);
         shape_result(Accumulate::Replace, dtable, columns, width);
+        let (shared, private) = dtable.as_mut_slice().split_at_mut(task.shared * width);
+        private.fill(0.0);
         if let Some(dcolumn_bias) = dcolumn_bias.as_deref_mut() {
             shape_result(Accumulate::Replace, dcolumn_bias, columns, 1);
             dcolumn_bias.fill(0.0);
         }
         if positions == 0 {
-            dtable.fill(0.0);
+            shared.fill(0.0);
             return 0.0;
         }
-        let total: f64 = task.weight.iter().map(|&w| f64::from(w)).sum();
 
-        let mut items_of_k = self.scratch.panels();
-        items_of_k.pack(self.path, width, columns, Source::Transposed(table.as_slice()));
-        let mut k_of_items = self.scratch.panels();
-        k_of_items.pack(self.path, columns, width, Source::Plain(table.as_slice()));
+        let rows = &table.as_slice()[..task.shared * width];
+        let (mut items_of_k, mut k_of_items) = (self.scratch.panels(), self.scratch.panels());
+        items_of_k.pack(self.path, width, task.shared, Source::Transposed(rows));
+        k_of_items.pack(self.path, task.shared, width, Source::Plain(rows));
+        let panel_width = 2 * self.path.width();
+        let layout = Layout { width: panel_width, panels: task.shared.div_ceil(panel_width) };
+        let mut shared_terms = self.scratch.buffer(2 * layout.panels * panel_width);
+        let terms = Terms::new(task, table, column_bias, repeat_bias, &mut shared_terms);
 
-        let rows_per_block =
-            (SCORES_PER_BLOCK / columns.max(1)).max(1).next_multiple_of(ROWS_PER_TASK);
-        let mut scores = self.scratch.buffer(rows_per_block.min(positions) * columns);
+        let tasks_per_block = (SCORES_PER_BLOCK / layout.task().max(1))
+            .max(1)
+            .next_multiple_of(rayon::current_num_threads());
+        let rows_per_block = tasks_per_block * ROWS_PER_TASK;
+        // One entry at least a task, so that there are tasks even without shared columns.
+        let per_task = layout.task().max(1);
+        let tasks = positions.min(rows_per_block).div_ceil(ROWS_PER_TASK);
+        let mut scores = self.scratch.buffer(tasks * per_task);
         let mut losses = self.scratch.buffer(positions);
+        let mut private_slopes = self.scratch.buffer(positions);
         for first in (0..positions).step_by(rows_per_block) {
-            let rows = rows_per_block.min(positions - first);
-            let scores = &mut scores[..rows * columns];
-            let q = &q.as_slice()[first * width..(first + rows) * width];
+            let range = first..positions.min(first + rows_per_block);
+            let entries = range.start * width..range.end * width;
             scores
-                .par_chunks_mut(ROWS_PER_TASK * columns)
-                .zip(q.par_chunks(ROWS_PER_TASK * width))
-                .zip(dq.as_mut_slice()[first * width..].par_chunks_mut(ROWS_PER_TASK * width))
-                .zip(losses[first..first + rows].par_chunks_mut(ROWS_PER_TASK))
+                .par_chunks_mut(per_task)
+                .zip(q.as_slice()[entries.clone()].par_chunks(ROWS_PER_TASK * width))
+                .zip(dq.as_mut_slice()[entries.clone()].par_chunks_mut(ROWS_PER_TASK * width))
+                .zip(losses[range.clone()].par_chunks_mut(ROWS_PER_TASK))
+                .zip(private_slopes[range.clone()].par_chunks_mut(ROWS_PER_TASK))
                 .enumerate()
-                .for_each(|(k, (((scores, q), dq), losses))| {
+                .for_each(|(k, ((((scores, q), dq), losses), private_slopes))| {
                     let first = first + k * ROWS_PER_TASK;
-                    block(self.path, Rows::Plain(q), &items_of_k, Accumulate::Replace, scores);
-                    let inputs = Inputs { task, total, column_bias, repeat_bias };
-                    self.path.run(Slopes { inputs, first, columns, scores, losses });
-                    let dq = &mut dq[..q.len()];
-                    block(self.path, Rows::Plain(scores), &k_of_items, Accumulate::Replace, dq);
+                    let items = &items_of_k;
+                    self.path.run(Slopes {
+                        terms,
+                        layout,
+                        first,
+                        items,
+                        q,
+                        scores,
+                        losses,
+                        private_slopes,
+                    });
+                    let left = layout.positions(scores);
+                    block(self.path, left, &k_of_items, Accumulate::Replace, dq);
+                    for (row, (dq, &factor)) in
+                        dq.chunks_exact_mut(width).zip(&*private_slopes).enumerate()
+                    {
+                        if let Some(c) = private_target(task, first + row) {
+                            self.path.run(AddScaled { factor, x: table.row(c), y: dq });
+                        }
+                    }
                 });
-            let accumulate = if first == 0 { Accumulate::Replace } else { Accumulate::Add };
-            self.item_gradients(scores, q, columns, accumulate, dtable);
+
+            let slopes = SlopesOfBlock { layout, range, scores: &scores, private: &private_slopes };
+            self.add_item_gradients(&slopes, task, q, dtable);
             if let Some(dcolumn_bias) = dcolumn_bias.as_deref_mut() {
-                self.bias_backward(scores, dcolumn_bias);
+                self.add_column_gradients(&slopes, task, dcolumn_bias);
             }
-            add_repeat_gradients(task, first..first + rows, scores, columns, drepeat_bias);
+            add_repeat_gradients(&slopes, task, drepeat_bias);
         }
         let weighted = losses.iter().zip(task.weight).map(|(&l, &w)| f64::from(l) * f64::from(w));
-        weighted.sum::<f64>() / total
+        weighted.sum::<f64>() / terms.total
     }
 
-    /// `dtable = dSᵀ·q` for a first block of positions, added to for the next.
-    fn item_gradients(
+    /// `de_c = Σ_p dS[p, c] · q_p` over a first block of positions, added to for the next.
+    fn add_item_gradients(
         &self,
-        ds: &[f32],
-        q: &[f32],
-        columns: usize,
-        accumulate: Accumulate,
+        slopes: &SlopesOfBlock<'_>,
+        task: &SoftmaxTask<'_>,
+        q: &Matrix<f32>,
         dtable: &mut Matrix<f32>,
     ) {
-        let width = dtable.columns();
+        let SlopesOfBlock { layout, ref range, scores, private } = *slopes;
+        let width = q.columns();
         let mut panels = self.scratch.panels();
-        panels.pack(self.path, q.len() / width, width, Source::Plain(q));
-        let left = Rows::Transposed { values: ds, stride: columns };
-        product(self.path, left, &panels, accumulate, dtable.as_mut_slice());
+        let rows = &q.as_slice()[range.start * width..range.end * width];
+        panels.pack(self.path, range.len(), width, Source::Plain(rows));
+        let accumulate = if range.start == 0 { Accumulate::Replace } else { Accumulate::Add };
+        dtable.as_mut_slice()[..task.shared * width]
+            .par_chunks_mut(layout.width * width)
+            .enumerate()
+            .for_each(|(panel, dtable)| {
+                block(self.path, layout.columns(scores, panel), &panels, accumulate, dtable);
+            });
+        for p in range.clone() {
+            if let Some(c) = private_target(task, p) {
+                let (factor, x) = (private[p], q.row(p));
+                self.path.run(AddScaled { factor, x, y: dtable.row_mut(c) });
+            }
+        }
+    }
+
+    /// `dcolumn_bias[c] += Σ_p dS[p, c]`.
+    fn add_column_gradients(
+        &self,
+        slopes: &SlopesOfBlock<'_>,
+        task: &SoftmaxTask<'_>,
+        dcolumn_bias: &mut Matrix<f32>,
+    ) {
+        let SlopesOfBlock { layout, ref range, scores, private } = *slopes;
+        dcolumn_bias.as_mut_slice()[..task.shared]
+            .par_chunks_mut(layout.width)
+            .enumerate()
+            .for_each(|(panel, sums)| {
+                let columns = layout.columns(scores, panel);
+                self.path.run(ColumnSums { columns, positions: range.len(), sums });
+            });
+        for p in range.clone() {
+            if let Some(c) = private_target(task, p) {
+                dcolumn_bias.as_mut_slice()[c] += private[p];
+            }
+        }
     }
 
     /// `scores[p, c] = q_p · table_c + column_bias[c]`, for answers; `[N, C]`.
@@ -154,132 +263,62 @@ fn repeats<'a>(task: &SoftmaxTask<'a>, p: usize) -> impl Iterator<Item = (usize,
     columns.iter().zip(lags).map(|(&c, &lag)| (c as usize, usize::from(lag)))
 }
 
+/// The target of a position where it is a private column.
+fn private_target(task: &SoftmaxTask<'_>, position: usize) -> Option<usize> {
+    let target = task.target[position] as usize;
+    (target >= task.shared).then_some(target)
+}
+
+/// dS of some positions.
+struct SlopesOfBlock<'a> {
+    layout: Layout,
+    /// The positions.
+    range: Range<usize>,
+    /// Their slopes by the scores of the shared columns.
+    scores: &'a [f32],
+    /// Slopes by the score of the private target, of all positions up to the last one.
+    private: &'a [f32],
+}
+
 /// `drepeat_bias[lag] += dS[p, c]` over all entries, positions rising.
 fn add_repeat_gradients(
+    slopes: &SlopesOfBlock<'_>,
     task: &SoftmaxTask<'_>,
-    positions: std::ops::Range<usize>,
-    ds: &[f32],
-    columns: usize,
     drepeat_bias: &mut Matrix<f32>,
 ) {
-    for (row, p) in positions.enumerate() {
+    let SlopesOfBlock { layout, ref range, scores, private } = *slopes;
+    for (row, p) in range.clone().enumerate() {
         for (c, lag) in repeats(task, p) {
-            drepeat_bias.as_mut_slice()[lag] += ds[row * columns + c];
+            let slope = if c < task.shared { scores[layout.at(row, c)] } else { private[p] };
+            drepeat_bias.as_mut_slice()[lag] += slope;
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Inputs<'a> {
-    task: &'a SoftmaxTask<'a>,
-    total: f64,
-    column_bias: &'a Matrix<f32>,
-    repeat_bias: &'a Matrix<f32>,
+/// `sums[c] += Σ_p columns[c, p]` for the columns of one panel, positions rising.
+struct ColumnSums<'a> {
+    columns: Left<'a>,
+    positions: usize,
+    sums: &'a mut [f32],
 }
 
-/// Scores of some positions become the gradient of the loss by them.
-///
-/// ```text
-///     S[p, c] = q_p · e_c + biases                  on entry: q_p · e_c
-///     p[p, c] = exp(S[p, c] − top) / Σ_c' exp(…)    over the candidates of p
-///     dS      = weight_p / Σ weight · (p − t)       on return; 0 where c is no candidate
-/// ```
-struct Slopes<'a> {
-    inputs: Inputs<'a>,
-    first: usize,
-    columns: usize,
-    scores: &'a mut [f32],
-    losses: &'a mut [f32],
-}
-
-impl Kernel for Slopes<'_> {
+impl Kernel for ColumnSums<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { inputs, first, columns, scores, losses } = self;
-        let Inputs { task, total, column_bias, repeat_bias } = inputs;
-        let (shared, smoothing) = (task.shared, task.smoothing);
-        let bias = &column_bias.as_slice()[..shared];
-        let even = 1.0 / shared.max(1) as f32;
-        for (row, (scores, loss)) in scores.chunks_exact_mut(columns).zip(losses).enumerate() {
-            let p = first + row;
-            let target = task.target[p] as usize;
-            let private = target >= shared;
-
-            // What is sparse comes first, so that the long loops below are plain.
-            for (c, lag) in repeats(task, p) {
-                scores[c] += repeat_bias.as_slice()[lag];
-            }
-            if let Some(shift) = task.shift.get(p) {
-                scores[target] += shift;
-            }
-            if private {
-                scores[target] += column_bias.as_slice()[target];
-            }
-            let own = scores[target];
-            scores[shared..].fill(0.0);
-            let scores_shared = &mut scores[..shared];
-
-            let mut top = lanes.splat(f32::NEG_INFINITY);
-            let mut spread = lanes.splat(0.0);
-            for (k, chunk) in scores_shared.chunks_mut(L::WIDTH).enumerate() {
-                let at = k * L::WIDTH..k * L::WIDTH + chunk.len();
-                let s = lanes.add(lanes.load_partial(chunk), lanes.load_partial(&bias[at.clone()]));
-                lanes.store_partial(s, chunk);
-                // A short load reads zeros: the largest is looked for among real scores only.
-                let real = if chunk.len() == L::WIDTH { s } else { lanes.splat(f32::NEG_INFINITY) };
-                top = lanes.max(real, top);
-                if smoothing > 0.0 {
-                    let share = match task.column_share {
-                        [] => lanes.splat(even),
-                        shares => lanes.load_partial(&shares[at]),
-                    };
-                    spread = lanes.mul_add(share, s, spread);
+        let Self { columns, positions, sums } = self;
+        for (v, sums) in sums.chunks_mut(L::WIDTH).enumerate() {
+            let mut sum = lanes.load_partial(sums);
+            for first in (0..positions).step_by(columns.run) {
+                let task = columns.from(0, first).values;
+                for row in
+                    task.chunks_exact(columns.k_stride).take(columns.run.min(positions - first))
+                {
+                    sum = lanes.add(sum, lanes.load(&row[v * L::WIDTH..]));
                 }
             }
-            let tail = shared - shared % L::WIDTH;
-            let mut top = scores_shared[tail..]
-                .iter()
-                .fold(lanes.max_across(top), |m, &s| if s > m { s } else { m });
-            let own = if private { own } else { scores_shared[target] };
-            top = if own > top { own } else { top };
-
-            let mut sum = lanes.splat(0.0);
-            for chunk in scores_shared.chunks_mut(L::WIDTH) {
-                let e = exp(lanes, lanes.sub(lanes.load_partial(chunk), lanes.splat(top)));
-                lanes.store_partial(e, chunk);
-                // Beyond a short chunk there is e⁰, which must not be summed.
-                let e = if chunk.len() == L::WIDTH { e } else { lanes.load_partial(chunk) };
-                sum = lanes.add(e, sum);
-            }
-            let mut sum = lanes.sum(sum);
-            let own_exp = lanes.to_array(exp(lanes, lanes.splat(own - top)))[0];
-            if private {
-                sum += own_exp;
-            }
-
-            let spread = if smoothing > 0.0 { lanes.sum(spread) } else { 0.0 };
-            *loss = sum.ln() + top - (1.0 - smoothing) * own - smoothing * spread;
-
-            let share_of_loss = (f64::from(task.weight[p]) / total) as f32;
-            let factor = lanes.splat(share_of_loss / sum);
-            let smooth = share_of_loss * smoothing;
-            for (k, chunk) in scores_shared.chunks_mut(L::WIDTH).enumerate() {
-                let mut slope = lanes.mul(lanes.load_partial(chunk), factor);
-                if smoothing > 0.0 {
-                    let share = match task.column_share {
-                        [] => lanes.splat(even),
-                        shares => lanes.load_partial(&shares[k * L::WIDTH..][..chunk.len()]),
-                    };
-                    slope = lanes.mul_add(lanes.splat(-smooth), share, slope);
-                }
-                lanes.store_partial(slope, chunk);
-            }
-            if private {
-                scores[target] = share_of_loss * (own_exp / sum);
-            }
-            scores[target] -= share_of_loss * (1.0 - smoothing);
+            lanes.store_partial(sum, sums);
         }
     }
 }

@@ -54,26 +54,30 @@ impl Stream {
     /// same numbers as [`Stream::block`], in the order in which vector instructions make them.
     #[inline(always)]
     pub fn blocks<const LANES: usize>(&self, first: u64) -> [[u32; LANES]; 4] {
-        let mut counter = [[0; LANES], [0; LANES], [self.name; LANES], [self.step; LANES]];
-        let [c_0, c_1, c_2, c_3] = &mut counter;
-        for (block, (c_0, c_1)) in (first..).zip(c_0.iter_mut().zip(c_1.iter_mut())) {
-            (*c_0, *c_1) = (block as u32, (block >> 32) as u32);
-        }
-        let mut key = self.key;
-        for _ in 0..ROUNDS {
-            let left = c_0.iter_mut().zip(c_1.iter_mut());
-            let right = c_2.iter_mut().zip(c_3.iter_mut());
-            for ((c_0, c_1), (c_2, c_3)) in left.zip(right) {
-                let product_0 = u64::from(MULTIPLIERS[0]) * u64::from(*c_0);
-                let product_1 = u64::from(MULTIPLIERS[1]) * u64::from(*c_2);
-                *c_0 = (product_1 >> 32) as u32 ^ *c_1 ^ key[0];
-                *c_1 = product_1 as u32;
-                *c_2 = (product_0 >> 32) as u32 ^ *c_3 ^ key[1];
-                *c_3 = product_0 as u32;
+        // A word lies in the lower half of 64 bits, and what stands above it is nobody's business:
+        // so a product of two words is one instruction. A lane goes through all its rounds in
+        // straight lines, which the compiler does for several lanes at once.
+        const WORD: u64 = u32::MAX as u64;
+        let mut words = [[0; LANES]; 4];
+        let [w_0, w_1, w_2, w_3] = &mut words;
+        for lane in 0..LANES {
+            let block = first.wrapping_add(lane as u64);
+            let (mut c_0, mut c_1) = (block, block >> 32);
+            let (mut c_2, mut c_3) = (u64::from(self.name), u64::from(self.step));
+            let mut key = self.key;
+            for _ in 0..ROUNDS {
+                let product_0 = u64::from(MULTIPLIERS[0]) * (c_0 & WORD);
+                let product_1 = u64::from(MULTIPLIERS[1]) * (c_2 & WORD);
+                c_0 = (product_1 >> 32) ^ c_1 ^ u64::from(key[0]);
+                c_1 = product_1;
+                c_2 = (product_0 >> 32) ^ c_3 ^ u64::from(key[1]);
+                c_3 = product_0;
+                key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
             }
-            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+            (w_0[lane], w_1[lane]) = (c_0 as u32, c_1 as u32);
+            (w_2[lane], w_3[lane]) = (c_2 as u32, c_3 as u32);
         }
-        counter
+        words
     }
 
     /// Word number `index`.

@@ -10,6 +10,8 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     type V: Copy;
     /// Entries in a register.
     const WIDTH: usize;
+    /// Rows of the tile with one register a row: as many sums as the next.
+    const ROWS_OF_ONE: usize;
     /// Rows of the tile with two registers a row that fills the register file.
     const ROWS_OF_TWO: usize;
     /// Rows of the tile with four registers a row, one a gate.
@@ -78,6 +80,7 @@ fn map2(a: [f32; 8], b: [f32; 8], f: impl Fn(f32, f32) -> f32) -> [f32; 8] {
 impl Lanes for Portable {
     type V = [f32; 8];
     const WIDTH: usize = 8;
+    const ROWS_OF_ONE: usize = 8;
     const ROWS_OF_TWO: usize = 4;
     const ROWS_OF_FOUR: usize = 2;
 
@@ -196,6 +199,7 @@ mod x86 {
     impl Lanes for Avx2 {
         type V = __m256;
         const WIDTH: usize = 8;
+        const ROWS_OF_ONE: usize = 12;
         const ROWS_OF_TWO: usize = 6;
         const ROWS_OF_FOUR: usize = 3;
 
@@ -325,6 +329,7 @@ mod x86 {
     impl Lanes for Avx512 {
         type V = __m512;
         const WIDTH: usize = 16;
+        const ROWS_OF_ONE: usize = 12;
         const ROWS_OF_TWO: usize = 8;
         const ROWS_OF_FOUR: usize = 6;
 

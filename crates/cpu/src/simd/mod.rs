@@ -16,7 +16,7 @@ mod tile;
 
 pub(crate) use lanes::{Avx2, Avx512, Lanes, Portable};
 pub(crate) use rows::{BatchSlice, split_batch};
-pub(crate) use tile::{Left, tile};
+pub(crate) use tile::{Left, Tiles, for_tiles, tile};
 
 use std::fmt;
 

@@ -2,12 +2,34 @@
 
 use super::Lanes;
 
-/// Where the left operand of a tile lies: entry (row, k) is `values[row · row_stride + k · k_stride]`.
-#[derive(Clone, Copy)]
+/// Where the left operand of a tile lies. k goes in runs: within one, entries are `k_stride` apart;
+/// the runs themselves begin `hop` apart.
+///
+/// ```text
+///     (row, k)  ↦  values[row · row_stride + (k / run) · hop + (k % run) · k_stride]
+/// ```
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Left<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) row_stride: usize,
     pub(crate) k_stride: usize,
+    pub(crate) run: usize,
+    pub(crate) hop: usize,
+}
+
+impl<'a> Left<'a> {
+    /// Rows of `depth` entries without a gap.
+    pub(crate) fn plain(values: &'a [f32], depth: usize) -> Self {
+        Self { values, row_stride: depth, k_stride: 1, run: usize::MAX, hop: 0 }
+    }
+
+    /// The same operand from this row and this k on; in runs, k is the first of one.
+    #[inline(always)]
+    pub(crate) fn from(self, row: usize, k: usize) -> Self {
+        debug_assert!(self.run == usize::MAX || k.is_multiple_of(self.run), "k begins a run");
+        let start = row * self.row_stride + k / self.run * self.hop + k % self.run * self.k_stride;
+        Self { values: &self.values[start.min(self.values.len())..], ..self }
+    }
 }
 
 /// `acc[row][v] += Σ_k left[row, k] · panel[k, v]`, with k rising; ROWS rows, VECTORS registers.
@@ -36,49 +58,96 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         return;
     }
     let width = VECTORS * L::WIDTH;
-    // Saturating, so that no stride however wrong wraps round to a small index.
+    let Left { values, row_stride, k_stride, run, hop } = left;
+    // The farthest entry of any run, were the last one whole. Saturating, so that no stride however
+    // wrong wraps round to a small index.
     let last = (ROWS - 1)
-        .saturating_mul(left.row_stride)
-        .saturating_add((depth - 1).saturating_mul(left.k_stride));
+        .saturating_mul(row_stride)
+        .saturating_add((run.min(depth) - 1).saturating_mul(k_stride))
+        .saturating_add(((depth - 1) / run).saturating_mul(hop));
     let whole = depth.saturating_mul(width);
-    assert!(last < left.values.len() && whole <= panel.len(), "a tile inside its operands");
+    assert!(last < values.len() && whole <= panel.len(), "a tile inside its operands");
     // A copy that never has its address taken stays in registers.
     let mut sum = *acc;
-    let mut from = left.values.as_ptr();
+    let mut start = values.as_ptr();
     let mut column = panel.as_ptr();
-    for _ in 0..depth {
-        // SAFETY: `from` has moved k < depth strides, so from + row · row_stride is at most `last`,
-        // which lies inside `left.values`; `column` has moved k panels' widths, and a whole one is
-        // left, as the assertion shows. The final moves may point past the end but are not read.
-        unsafe {
-            // The shorter side is held, the longer one passes by: three rows of four registers
-            // are 12 sums, 3 held and 1 passing, all sixteen registers of AVX2.
-            if ROWS < VECTORS {
-                let mut held = [lanes.splat(0.0); ROWS];
-                for (row, held) in held.iter_mut().enumerate() {
-                    *held = lanes.splat(*from.add(row * left.row_stride));
-                }
-                for v in 0..VECTORS {
-                    let right = lanes.load_ptr(column.add(v * L::WIDTH));
-                    for (sum, &held) in sum.iter_mut().zip(&held) {
-                        sum[v] = lanes.mul_add(held, right, sum[v]);
+    let mut left_over = depth;
+    while left_over > 0 {
+        let steps = run.min(left_over);
+        let mut from = start;
+        for _ in 0..steps {
+            // SAFETY: `from` is k < depth entries into the operand, so from + row · row_stride is at
+            // most `last`, which lies inside `values`; `column` has moved k panels' widths, and a
+            // whole one is left, as the assertion shows. The final moves may point past the end but
+            // are not read.
+            unsafe {
+                // The shorter side is held, the longer one passes by: three rows of four registers
+                // are 12 sums, 3 held and 1 passing, all sixteen registers of AVX2.
+                if ROWS < VECTORS {
+                    let mut held = [lanes.splat(0.0); ROWS];
+                    for (row, held) in held.iter_mut().enumerate() {
+                        *held = lanes.splat(*from.add(row * row_stride));
                     }
-                }
-            } else {
-                let mut held = [lanes.splat(0.0); VECTORS];
-                for (v, held) in held.iter_mut().enumerate() {
-                    *held = lanes.load_ptr(column.add(v * L::WIDTH));
-                }
-                for (row, sum) in sum.iter_mut().enumerate() {
-                    let x = lanes.splat(*from.add(row * left.row_stride));
-                    for (sum, &held) in sum.iter_mut().zip(&held) {
-                        *sum = lanes.mul_add(x, held, *sum);
+                    for v in 0..VECTORS {
+                        let right = lanes.load_ptr(column.add(v * L::WIDTH));
+                        for (sum, &held) in sum.iter_mut().zip(&held) {
+                            sum[v] = lanes.mul_add(held, right, sum[v]);
+                        }
+                    }
+                } else {
+                    let mut held = [lanes.splat(0.0); VECTORS];
+                    for (v, held) in held.iter_mut().enumerate() {
+                        *held = lanes.load_ptr(column.add(v * L::WIDTH));
+                    }
+                    for (row, sum) in sum.iter_mut().enumerate() {
+                        let x = lanes.splat(*from.add(row * row_stride));
+                        for (sum, &held) in sum.iter_mut().zip(&held) {
+                            *sum = lanes.mul_add(x, held, *sum);
+                        }
                     }
                 }
             }
+            from = from.wrapping_add(k_stride);
+            column = column.wrapping_add(width);
         }
-        from = from.wrapping_add(left.k_stride);
-        column = column.wrapping_add(width);
+        start = start.wrapping_add(hop);
+        left_over -= steps;
     }
     *acc = sum;
+}
+
+/// A result that is made tile by tile.
+pub(crate) trait Tiles<L: Lanes> {
+    /// Makes the tile of ROWS rows from `row` on. Inline always, as everything in a kernel.
+    fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize);
+}
+
+/// Cuts `rows` rows against a panel of one or two registers into tiles of about the same height: six
+/// and one would leave the second waiting for its own sums, four and three do not.
+#[inline(always)]
+pub(crate) fn for_tiles<L: Lanes>(
+    lanes: L,
+    rows: usize,
+    vectors: usize,
+    tiles: &mut impl Tiles<L>,
+) {
+    let most = if vectors == 2 { L::ROWS_OF_TWO } else { L::ROWS_OF_ONE };
+    macro_rules! tile {
+        ($row:expr, $height:expr, $($rows:literal)*) => {
+            match ($height, vectors) {
+                $(
+                    ($rows, 2) if $rows <= L::ROWS_OF_TWO => tiles.tile::<$rows, 2>(lanes, $row),
+                    ($rows, 1) if $rows <= L::ROWS_OF_ONE => tiles.tile::<$rows, 1>(lanes, $row),
+                )*
+                _ => unreachable!("a tile that fits the registers"),
+            }
+        };
+    }
+    let mut row = 0;
+    while row < rows {
+        let rest = rows - row;
+        let height = rest.div_ceil(rest.div_ceil(most));
+        tile!(row, height, 1 2 3 4 5 6 7 8 9 10 11 12);
+        row += height;
+    }
 }
