@@ -40,8 +40,7 @@ fn sequence(criterion: &mut Criterion) {
         let dh = wave(steps.positions(), hidden, 0.5);
         let mut tape = LstmTape::default();
         tape.start(&steps, hidden);
-        let [mut dz, mut dx, mut dh0, mut dc0] =
-            [const { None }; 4].map(|_: Option<()>| Matrix::default());
+        let (mut dz, mut dx) = (Matrix::default(), Matrix::default());
 
         let mut group = criterion.benchmark_group("sequence_forward");
         group.throughput(Throughput::Elements(flop));
@@ -68,8 +67,7 @@ fn sequence(criterion: &mut Criterion) {
                         &mut grads,
                         &mut dz,
                         dx,
-                        &mut dh0,
-                        &mut dc0,
+                        None,
                     );
                 });
             });

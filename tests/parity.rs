@@ -7,8 +7,8 @@
 //! softmax has two columns at least: of one, the gradient is zero but for what rounding leaves.
 
 use layout::random::Stream;
-use layout::{Accumulate, AdamStep, LstmParams, LstmTape, SoftmaxTask, Steps};
-use model::{Cpu, Device, LstmStart, Reference};
+use layout::{Accumulate, AdamStep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps};
+use model::{Cpu, Device, Reference};
 use testkit::{assert_parity, wave};
 
 /// Tensors by name, as a body returns them.
@@ -112,21 +112,24 @@ fn lstm() {
         (13, 2, 16, 129),
     ] {
         let steps = &lengths(batch, longest);
-        for one_hot in [false, true] {
-            let case = format!("T{longest} B{batch} I{inputs} H{hidden} one-hot {one_hot}");
-            parity!(case, |device| lstm_on(&device, steps, inputs, hidden, one_hot));
+        for (one_hot, from_zero) in [(false, false), (true, false), (false, true), (true, true)] {
+            let case = format!(
+                "T{longest} B{batch} I{inputs} H{hidden} one-hot {one_hot}, from zero {from_zero}"
+            );
+            parity!(case, |device| lstm_on(&device, steps, inputs, hidden, one_hot, from_zero));
         }
     }
 }
 
-/// A layer forward and backward from a start that is not zero. With `one_hot`, the input's share of
-/// the gates is handed over ready made.
+/// A layer forward and backward. With `one_hot`, the input's share of the gates is handed over ready
+/// made; with `from_zero`, rows start from zero, and nobody asks for the gradient of the start.
 fn lstm_on<D: Device>(
     device: &D,
     steps: &Steps,
     inputs: usize,
     hidden: usize,
     one_hot: bool,
+    from_zero: bool,
 ) -> Results<D::Matrix> {
     let (positions, gates) = (steps.positions(), 4 * hidden);
     let params = LstmParams {
@@ -146,6 +149,11 @@ fn lstm_on<D: Device>(
         c: input(device, steps.slots(), hidden, 0.5),
         h: input(device, steps.slots(), hidden, 0.6),
     };
+    if from_zero {
+        let mut zero = LstmTape::default();
+        device.start(&mut zero, steps, hidden);
+        (tape.c, tape.h) = (zero.c, zero.h);
+    }
     device.lstm_forward(&params, x, steps, &mut tape);
 
     let dh = input(device, positions, hidden, 0.9);
@@ -154,10 +162,21 @@ fn lstm_on<D: Device>(
         w_h: input(device, gates, hidden, 1.2),
         b: input(device, 1, gates, 1.3),
     };
-    let mut start = LstmStart { dh: unset(device), dc: unset(device) };
+    let mut start = LstmStart { dh_0: unset(device), dc_0: unset(device) };
     let (mut dz, mut dx) = (unset(device), unset(device));
-    let wanted = (!one_hot).then_some(&mut dx);
-    device.lstm_backward(&params, x, steps, &tape, &dh, &mut grads, &mut dz, wanted, &mut start);
+    let wanted_dx = (!one_hot).then_some(&mut dx);
+    let wanted_start = (!from_zero).then_some(&mut start);
+    device.lstm_backward(
+        &params,
+        x,
+        steps,
+        &tape,
+        &dh,
+        &mut grads,
+        &mut dz,
+        wanted_dx,
+        wanted_start,
+    );
     let mut results = vec![
         ("a", tape.a),
         ("c", tape.c),
@@ -166,9 +185,10 @@ fn lstm_on<D: Device>(
         ("dw_x", grads.w_x),
         ("dw_h", grads.w_h),
         ("db", grads.b),
-        ("dh_start", start.dh),
-        ("dc_start", start.dc),
     ];
+    if !from_zero {
+        results.extend([("dh_0", start.dh_0), ("dc_0", start.dc_0)]);
+    }
     if !one_hot {
         results.push(("dx", dx));
     }
@@ -398,7 +418,7 @@ fn one_two_and_seven_threads_give_the_same_bits() {
         let run = |threads: usize| {
             let device = Cpu::from(cpu::Cpu::with_path(threads, path).expect("threads"));
             device.run(|| {
-                let mut results = lstm_on(&device, steps, 40, 72, false);
+                let mut results = lstm_on(&device, steps, 40, 72, false, true);
                 let task = SoftmaxTask {
                     target: &target,
                     weight: &weight,

@@ -1,7 +1,7 @@
 //! Items to rows and back, and what is done to those rows before the LSTM sees them.
 
 use crate::Cpu;
-use crate::simd::{Kernel, Lanes};
+use crate::simd::{Kernel, Lanes, ROWS_AHEAD, prefetch};
 use layout::random::Stream;
 use layout::{Accumulate, Matrix, Steps};
 use rayon::prelude::*;
@@ -27,8 +27,11 @@ impl Cpu {
             .par_chunks_mut(ROWS_PER_TASK * width)
             .zip(ids.par_chunks(ROWS_PER_TASK))
             .for_each(|(rows, ids)| {
-                for (row, &id) in rows.chunks_exact_mut(width).zip(ids) {
-                    row.copy_from_slice(table.row(id as usize));
+                for (k, row) in rows.chunks_exact_mut(width).enumerate() {
+                    if let Some(&id) = ids.get(k + ROWS_AHEAD) {
+                        prefetch(table.row(id as usize));
+                    }
+                    row.copy_from_slice(table.row(ids[k] as usize));
                 }
             });
     }

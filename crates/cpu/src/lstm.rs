@@ -19,7 +19,7 @@ use crate::math::{sigmoid, tanh};
 use crate::panel::{Source, interleave};
 use crate::product::{block, product};
 use crate::simd::{BatchSlice, Kernel, Lanes, Left, split_batch, tile};
-use layout::{Accumulate, GATES, LstmParams, LstmTape, Matrix, Steps};
+use layout::{Accumulate, GATES, LstmParams, LstmStart, LstmTape, Matrix, Steps};
 use rayon::prelude::*;
 
 impl Cpu {
@@ -74,7 +74,7 @@ impl Cpu {
     /// | `grads` | as `params` | gradients so far | added to (`w_x` only with `x`) |
     /// | `dz` | `[N, 4H]` | anything | gradient of the pre-activations |
     /// | `dx` | `[N, I]` | anything | gradient of the input |
-    /// | `dh_start`, `dc_start` | `[B, H]` | anything | gradient of the start |
+    /// | `start` | `[B, H]` each | anything | gradient of the start, where it is wanted |
     ///
     /// # Panics
     ///
@@ -90,16 +90,24 @@ impl Cpu {
         grads: &mut LstmParams<Matrix<f32>>,
         dz: &mut Matrix<f32>,
         dx: Option<&mut Matrix<f32>>,
-        dh_start: &mut Matrix<f32>,
-        dc_start: &mut Matrix<f32>,
+        start: Option<&mut LstmStart<Matrix<f32>>>,
     ) {
         let hidden = hidden_units(params, x.is_some());
         assert_eq!(dh_above.shape(), [steps.positions(), hidden], "dh_above is [N, H]");
         dz.resize(steps.positions(), GATES * hidden);
-        for carry in [&mut *dh_start, &mut *dc_start] {
-            carry.resize(steps.batch(), hidden);
-            carry.fill(0.0);
-        }
+        let states = steps.batch() * hidden;
+        let start_is_wanted = start.is_some();
+        let mut unwanted = self.scratch.buffer(if start_is_wanted { 0 } else { 2 * states });
+        let (dh_carry, dc_carry) = match start {
+            Some(LstmStart { dh_0, dc_0 }) => {
+                dh_0.resize(steps.batch(), hidden);
+                dc_0.resize(steps.batch(), hidden);
+                (dh_0.as_mut_slice(), dc_0.as_mut_slice())
+            }
+            None => unwanted.split_at_mut(states),
+        };
+        dh_carry.fill(0.0);
+        dc_carry.fill(0.0);
         if steps.positions() == 0 {
             return;
         }
@@ -108,8 +116,8 @@ impl Cpu {
 
         let height = slice_height(steps.batch());
         let slices: Vec<_> = split_batch(steps, height, false, GATES * hidden, dz.as_mut_slice())
-            .zip(dh_start.as_mut_slice().chunks_mut(height * hidden))
-            .zip(dc_start.as_mut_slice().chunks_mut(height * hidden))
+            .zip(dh_carry.chunks_mut(height * hidden))
+            .zip(dc_carry.chunks_mut(height * hidden))
             .enumerate()
             .collect();
         slices.into_par_iter().with_max_len(1).for_each(|(k, ((mut dz, dh_carry), dc_carry))| {
@@ -124,8 +132,10 @@ impl Cpu {
                 let dh_carry = &mut dh_carry[..n * hidden];
                 let dc_carry = &mut dc_carry[..n * hidden];
                 self.path.run(CellsBackward { cells, dh_carry, dc_carry, dz: dz_t });
-                let left = Left::plain(dz_t, GATES * hidden);
-                block(self.path, left, &w_h, Accumulate::Replace, dh_carry);
+                if t > 0 || start_is_wanted {
+                    let left = Left::plain(dz_t, GATES * hidden);
+                    block(self.path, left, &w_h, Accumulate::Replace, dh_carry);
+                }
             }
         });
 
@@ -139,14 +149,32 @@ impl Cpu {
             rest = later;
         }
         blocks.into_par_iter().for_each(|(to, from)| to.copy_from_slice(from));
-        self.add_weight_gradient(&h_prev, dz.as_slice(), &mut grads.w_h);
-        self.bias_backward(dz.as_slice(), &mut grads.b);
-        if let Some(x) = x {
-            self.add_weight_gradient(x.as_slice(), dz.as_slice(), &mut grads.w_x);
-        }
-        if let Some(dx) = dx {
-            self.linear_backward_input(&params.w_x, dz, Accumulate::Replace, dx);
-        }
+        // Rows that start from zero add nothing to w_h at their first step.
+        let rows = steps.active(0);
+        let first = if starts_from_zero(&h_prev[..rows * hidden]) { rows } else { 0 };
+        let (h_prev, dz_after) =
+            (&h_prev[first * hidden..], &dz.as_slice()[first * GATES * hidden..]);
+        let dz = &*dz;
+        let LstmParams { w_x: dw_x, w_h: dw_h, b: db } = grads;
+        // None of these needs another: threads go from one to the next without waiting.
+        rayon::join(
+            || {
+                rayon::join(
+                    || self.add_weight_gradient(h_prev, dz_after, dw_h),
+                    || x.map(|x| self.add_weight_gradient(x.as_slice(), dz.as_slice(), dw_x)),
+                )
+            },
+            || {
+                rayon::join(
+                    || {
+                        dx.map(|dx| {
+                            self.linear_backward_input(&params.w_x, dz, Accumulate::Replace, dx);
+                        })
+                    },
+                    || self.bias_backward(dz.as_slice(), db),
+                )
+            },
+        );
     }
 }
 
@@ -157,6 +185,12 @@ fn hidden_units(params: &LstmParams<Matrix<f32>>, with_input: bool) -> usize {
     assert_eq!(params.b.as_slice().len(), GATES * hidden, "b is [1, 4H]");
     assert!(!with_input || params.w_x.rows() == GATES * hidden, "w_x is [4H, I]");
     hidden
+}
+
+/// Whether all of these states are zero, as where sessions begin: then their recurrent products
+/// need not be made. Products of zero and finite weights would give the same bits.
+fn starts_from_zero(states: &[f32]) -> bool {
+    states.iter().all(|&h| h == 0.0)
 }
 
 /// Rows of the batch that one thread takes through time. At most sixteen slices, or slices of 48
@@ -220,11 +254,13 @@ impl Kernel for SliceForward<'_> {
             let a = a.step(t);
             let (c_prev, c) = c.before_and_after(t);
             let (h_prev, h) = h.before_and_after(t);
+            let depth = if t == 0 && starts_from_zero(h_prev) { 0 } else { hidden };
             for (g, panel) in panels.chunks_exact(group).enumerate() {
                 let units = g * L::WIDTH..hidden.min((g + 1) * L::WIDTH);
                 for r in (0..n).step_by(L::ROWS_OF_FOUR) {
                     let states = States {
                         hidden,
+                        depth,
                         first: units.start,
                         units: units.len(),
                         a: &mut a[r * GATES * hidden..],
@@ -251,6 +287,8 @@ impl Kernel for SliceForward<'_> {
 /// Rows of one step, from the first row of a tile on; all row-major.
 struct States<'a> {
     hidden: usize,
+    /// How far the recurrent product runs: over all units, or none where they are all zero.
+    depth: usize,
     /// First unit of the group, and how many of its lanes are real.
     first: usize,
     units: usize,
@@ -280,7 +318,7 @@ fn step_tile<L: Lanes, const ROWS: usize>(lanes: L, panel: &[f32], b: &[f32], s:
         }
     }
     let left = Left::plain(s.h_prev, s.hidden);
-    tile::<L, ROWS, GATES>(lanes, s.hidden, left, panel, &mut z);
+    tile::<L, ROWS, GATES>(lanes, s.depth, left, panel, &mut z);
     for (row, z) in z.iter().enumerate() {
         let (i, f, o) = (sigmoid(lanes, z[0]), sigmoid(lanes, z[1]), sigmoid(lanes, z[3]));
         let g = tanh(lanes, z[2]);

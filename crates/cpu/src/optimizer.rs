@@ -1,7 +1,7 @@
 //! The update of the parameters. Equations: `layout::AdamStep` and `reference`.
 
 use crate::Cpu;
-use crate::simd::{Kernel, Lanes};
+use crate::simd::{Kernel, Lanes, ROWS_AHEAD, prefetch};
 use layout::{AdamStep, Matrix};
 use rayon::prelude::*;
 
@@ -86,7 +86,15 @@ impl Cpu {
         let partial: Vec<f64> = match rows {
             Some(rows) => rows
                 .par_chunks(ROWS_PER_TASK)
-                .map(|rows| rows.iter().map(|&row| square(x.row(row as usize))).sum())
+                .map(|rows| {
+                    let squares = rows.iter().enumerate().map(|(k, &row)| {
+                        if let Some(&next) = rows.get(k + ROWS_AHEAD) {
+                            prefetch(x.row(next as usize));
+                        }
+                        square(x.row(row as usize))
+                    });
+                    squares.sum()
+                })
                 .collect(),
             None => x.as_slice().par_chunks(ENTRIES).map(square).collect(),
         };

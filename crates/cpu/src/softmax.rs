@@ -24,9 +24,9 @@ use rayon::prelude::*;
 use slopes::{Slopes, Terms};
 use std::ops::Range;
 
-/// Scores in one block, 2 MiB of them, before its positions are rounded up to whole tasks for all
+/// Scores in one block, 4 MiB of them, before its positions are rounded up to whole tasks for all
 /// threads. Where a block ends changes no sum.
-const SCORES_PER_BLOCK: usize = 1 << 19;
+const SCORES_PER_BLOCK: usize = 1 << 20;
 /// Positions in one task.
 const ROWS_PER_TASK: usize = 32;
 
@@ -112,8 +112,10 @@ impl Cpu {
 
         let rows = &table.as_slice()[..task.shared * width];
         let (mut items_of_k, mut k_of_items) = (self.scratch.panels(), self.scratch.panels());
-        items_of_k.pack(self.path, width, task.shared, Source::Transposed(rows));
-        k_of_items.pack(self.path, task.shared, width, Source::Plain(rows));
+        rayon::join(
+            || items_of_k.pack(self.path, width, task.shared, Source::Transposed(rows)),
+            || k_of_items.pack(self.path, task.shared, width, Source::Plain(rows)),
+        );
         let panel_width = 2 * self.path.width();
         let layout = Layout { width: panel_width, panels: task.shared.div_ceil(panel_width) };
         let mut shared_terms = self.scratch.buffer(2 * layout.panels * panel_width);

@@ -80,6 +80,15 @@ pub struct LstmTape<M> {
     pub h: M,
 }
 
+/// The gradient that reaches the start of every row of a layer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LstmStart<M> {
+    /// ∂L/∂h₀, `[B, H]`.
+    pub dh_0: M,
+    /// ∂L/∂c₀, `[B, H]`.
+    pub dc_0: M,
+}
+
 impl<S: Copy + Default> LstmTape<Matrix<S>> {
     /// Gives the tape the shape of a batch and sets the start of every row to zero.
     pub fn start(&mut self, steps: &Steps, hidden: usize) {

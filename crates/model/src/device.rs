@@ -13,16 +13,7 @@ pub use cpu::Cpu;
 pub use reference::Reference;
 
 use layout::random::Stream;
-use layout::{Accumulate, AdamStep, LstmParams, LstmTape, SoftmaxTask, Steps};
-
-/// The gradient that reaches the start of every row of an LSTM layer.
-#[derive(Debug, Clone, Default)]
-pub struct LstmStart<M> {
-    /// ∂L/∂h₀, `[B, H]`.
-    pub dh: M,
-    /// ∂L/∂c₀, `[B, H]`.
-    pub dc: M,
-}
+use layout::{Accumulate, AdamStep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps};
 
 /// A machine: memory of its own and the operations on it. A clone is another handle on the same
 /// machine.
@@ -121,7 +112,7 @@ pub trait Device: Clone + Send + Sync {
         tape: &mut LstmTape<Self::Matrix>,
     );
     /// Undoes [`Device::lstm_forward`]. `dh_above` `[N, H]` is what reaches each hidden state from
-    /// above; `dz` `[N, 4H]` the gradient of the pre-activations; `dx` `[N, I]` where it is wanted.
+    /// above; `dz` `[N, 4H]` the gradient of the pre-activations; `dx` `[N, I]` and `start` where wanted.
     /// Where `x` is `None`, the gradient of `w_x` is left alone: `dz` is what reaches the gather.
     #[allow(clippy::too_many_arguments)]
     fn lstm_backward(
@@ -134,7 +125,7 @@ pub trait Device: Clone + Send + Sync {
         grads: &mut LstmParams<Self::Matrix>,
         dz: &mut Self::Matrix,
         dx: Option<&mut Self::Matrix>,
-        start: &mut LstmStart<Self::Matrix>,
+        start: Option<&mut LstmStart<Self::Matrix>>,
     );
     /// Causal attention of each position over its own row, itself included:
     ///

@@ -31,7 +31,7 @@ mod trainer;
 pub use batch::{Batch, Wanted};
 pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout};
 pub use container::{FileError, Tensor, Tensors, Values};
-pub use device::{Cpu, Device, LstmStart, Reference};
+pub use device::{Cpu, Device, Reference};
 pub use file::{ModelFile, Vocabulary};
 pub use model::{BatchError, Model};
 pub use network::{Gradients, StepContext, Workspace};

@@ -122,6 +122,24 @@ impl Path {
     }
 }
 
+/// Rows that a walk over scattered rows asks for ahead of the one it works on.
+pub(crate) const ROWS_AHEAD: usize = 6;
+
+/// Asks for a row that will soon be worked on. Where rows are scattered over a table, no processor
+/// guesses the next one, and each is waited for.
+#[inline(always)]
+pub(crate) fn prefetch(row: &[f32]) {
+    const FLOATS_PER_LINE: usize = 16;
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(FLOATS_PER_LINE) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64; the address lies in a slice, and is only hinted at.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (row, FLOATS_PER_LINE);
+}
+
 impl fmt::Debug for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

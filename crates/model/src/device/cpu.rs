@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use cpu::CpuError;
 use layout::random::Stream;
-use layout::{Accumulate, AdamStep, LstmParams, LstmTape, Matrix, SoftmaxTask, Steps};
+use layout::{Accumulate, AdamStep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps};
 
-use super::{Device, LstmStart};
+use super::Device;
 
 /// The processor: threads and vector instructions. A clone shares both.
 #[derive(Debug, Clone)]
@@ -152,10 +152,9 @@ impl Device for Cpu {
         grads: &mut LstmParams<Matrix<f32>>,
         dz: &mut Matrix<f32>,
         dx: Option<&mut Matrix<f32>>,
-        start: &mut LstmStart<Matrix<f32>>,
+        start: Option<&mut LstmStart<Matrix<f32>>>,
     ) {
-        let LstmStart { dh, dc } = start;
-        self.0.lstm_backward(params, x, steps, tape, dh_above, grads, dz, dx, dh, dc);
+        self.0.lstm_backward(params, x, steps, tape, dh_above, grads, dz, dx, start);
     }
 
     fn attention_forward(

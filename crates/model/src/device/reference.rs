@@ -3,11 +3,13 @@
 use std::marker::PhantomData;
 
 use layout::random::Stream;
-use layout::{Accumulate, AdamStep, GATES, LstmParams, LstmTape, Matrix, SoftmaxTask, Steps};
+use layout::{
+    Accumulate, AdamStep, GATES, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
+};
 use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
 
-use super::{Device, LstmStart};
+use super::Device;
 
 /// The plain functions of crate `reference`, in the numbers `S`: f32 or f64.
 #[derive(Debug, Clone, Copy, Default)]
@@ -152,12 +154,14 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         grads: &mut LstmParams<Matrix<S>>,
         dz: &mut Matrix<S>,
         dx: Option<&mut Matrix<S>>,
-        start: &mut LstmStart<Matrix<S>>,
+        start: Option<&mut LstmStart<Matrix<S>>>,
     ) {
         let (batch, hidden) = (steps.batch(), params.w_h.columns());
         dz.resize(steps.positions(), GATES * hidden);
-        start.dh.resize(batch, hidden);
-        start.dc.resize(batch, hidden);
+        let mut unwanted = LstmStart::default();
+        let LstmStart { dh_0, dc_0 } = start.unwrap_or(&mut unwanted);
+        dh_0.resize(batch, hidden);
+        dc_0.resize(batch, hidden);
         let dx = dx.map(|dx| {
             dx.resize(steps.positions(), params.w_x.columns());
             dx.view_mut()
@@ -172,8 +176,8 @@ impl<S: NdFloat + Default> Device for Reference<S> {
             },
             dz: dz.view_mut(),
             dx,
-            dh_0: start.dh.view_mut(),
-            dc_0: start.dc.view_mut(),
+            dh_0: dh_0.view_mut(),
+            dc_0: dc_0.view_mut(),
         };
         let mut scratch = SequenceScratch::new(batch, hidden);
         let x = x.map(Matrix::view);

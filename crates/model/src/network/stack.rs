@@ -3,8 +3,8 @@
 use layout::{LstmParams, LstmTape};
 
 use super::{Gradients, Pass, input};
+use crate::Device;
 use crate::streams::DROPOUT_LAYER;
-use crate::{Device, LstmStart};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tape<M> {
@@ -16,7 +16,6 @@ pub(super) struct Tape<M> {
     /// ∂L/∂h of the layer that backward has come to, and of the one below it, `[N, H]`.
     dh: [M; 2],
     dz: M,
-    start: LstmStart<M>,
 }
 
 impl<M: Clone + Default> Tape<M> {
@@ -77,17 +76,17 @@ pub(super) fn backward<D: Device>(
     gradients: &mut Gradients<D::Matrix>,
 ) {
     let (device, steps) = (pass.device, pass.batch.steps());
-    let Tape { layers: tapes, passed, dh: [dh_here, dh_below], dz, start, .. } = tape;
+    let Tape { layers: tapes, passed, dh: [dh_here, dh_below], dz, .. } = tape;
     for (l, params) in layers.iter().enumerate().rev() {
         let grads = &mut gradients.values.lstm[l];
         let dh = if l + 1 == layers.len() { dh } else { &*dh_here };
         if l == 0 {
             let (x, dx) = input.entering_and_gradient(pass);
-            device.lstm_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, start);
+            device.lstm_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
         } else {
             let x = Some(&passed[l - 1]);
             let dx = Some(&mut *dh_below);
-            device.lstm_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, start);
+            device.lstm_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
             pass.dropout(pass.config.dropout.layers, DROPOUT_LAYER + (l - 1) as u32, dh_below);
             std::mem::swap(dh_here, dh_below);
         }
