@@ -29,6 +29,7 @@ impl Cpu {
             .zip(gradient.as_slice().par_chunks(ENTRIES))
             .zip(m.as_mut_slice().par_chunks_mut(ENTRIES))
             .zip(v.as_mut_slice().par_chunks_mut(ENTRIES))
+            .with_max_len(1)
             .for_each(|(((w, g), m), v)| self.path.run(Adam { step, g, w, m, v }));
     }
 
@@ -62,6 +63,7 @@ impl Cpu {
             .zip(m.as_mut_slice().par_chunks_mut(block))
             .zip(v.as_mut_slice().par_chunks_mut(block))
             .enumerate()
+            .with_max_len(1)
             .for_each(|(task, (((w, g), m), v))| {
                 let first = task * ROWS_PER_TASK;
                 let from = rows.partition_point(|&row| (row as usize) < first);

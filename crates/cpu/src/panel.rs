@@ -41,9 +41,11 @@ impl Panels {
         }
         // Some panels side by side: a row is read as far as they go, and not one line at a time.
         let group = PANELS_PER_TASK * 2 * width;
-        self.values[..len].par_chunks_mut(group * depth).enumerate().for_each(|(k, panels)| {
-            path.run(Pack { panels, depth, columns, first: group * k, source });
-        });
+        self.values[..len].par_chunks_mut(group * depth).enumerate().with_max_len(1).for_each(
+            |(k, panels)| {
+                path.run(Pack { panels, depth, columns, first: group * k, source });
+            },
+        );
     }
 
     pub(crate) fn depth(&self) -> usize {

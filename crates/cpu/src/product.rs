@@ -29,7 +29,7 @@ pub(crate) fn product(path: Path, x: &[f32], b: &Panels, accumulate: Accumulate,
     // A small result is cut finer, so that all threads get work.
     let height =
         if y.len() / columns > 16 * ROWS_PER_TASK { ROWS_PER_TASK } else { ROWS_PER_TASK / 2 };
-    y.par_chunks_mut(height * columns).enumerate().for_each(|(task, y)| {
+    y.par_chunks_mut(height * columns).enumerate().with_max_len(1).for_each(|(task, y)| {
         let x = Left::plain(&x[task * height * depth..], depth);
         block(path, x, b, accumulate, y);
     });
@@ -50,7 +50,7 @@ pub(crate) fn transposed_product(
     }
     // A panel of a, read across, is the left operand of as many rows as it has columns.
     let panels: Vec<_> = a.iter(path.width()).collect();
-    y.par_chunks_mut(2 * path.width() * b.columns()).zip(panels).for_each(
+    y.par_chunks_mut(2 * path.width() * b.columns()).zip(panels).with_max_len(1).for_each(
         |(y, (_, vectors, panel))| {
             let k_stride = vectors * path.width();
             let left = Left { row_stride: 1, k_stride, ..Left::plain(panel, 0) };

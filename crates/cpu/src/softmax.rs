@@ -141,6 +141,7 @@ impl Cpu {
                 .zip(losses[range.clone()].par_chunks_mut(ROWS_PER_TASK))
                 .zip(private_slopes[range.clone()].par_chunks_mut(ROWS_PER_TASK))
                 .enumerate()
+                .with_max_len(1)
                 .for_each(|(k, ((((scores, q), dq), losses), private_slopes))| {
                     let first = first + k * ROWS_PER_TASK;
                     let items = &items_of_k;
@@ -193,6 +194,7 @@ impl Cpu {
         dtable.as_mut_slice()[..task.shared * width]
             .par_chunks_mut(layout.width * width)
             .enumerate()
+            .with_max_len(1)
             .for_each(|(panel, dtable)| {
                 block(self.path, layout.columns(scores, panel), &panels, accumulate, dtable);
             });
