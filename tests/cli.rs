@@ -247,6 +247,26 @@ fn inspect_counts() {
 }
 
 #[test]
+fn inspect_says_what_a_header_was_taken_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "customer,when,sku\na,1700000000,x\na,1700000010,y\n";
+    fs::write(folder.path().join("log.csv"), text).unwrap();
+    let guessed = call(folder.path(), &["inspect", "log.csv", "--json"]);
+    assert!(
+        guessed.stderr.contains("--columns user=customer,item=sku,time="),
+        "{}",
+        guessed.stderr
+    );
+    let found = guessed.json();
+    assert_eq!(found["columns"], serde_json::json!({"user": "customer", "item": "sku"}));
+    assert_eq!(found["unused_columns"], serde_json::json!(["when"]));
+    let columns = ["--columns", "user=customer,item=sku,time=when"];
+    let named = call(folder.path(), &[&["inspect", "log.csv"][..], &columns].concat());
+    assert!(named.stdout.contains("time = when"), "{}", named.stdout);
+    assert_eq!(named.stderr, "");
+}
+
+#[test]
 fn simulate_repeats_itself_and_writes_the_truth() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
@@ -477,6 +497,12 @@ fn ctrl_c_ends_training_with_a_checkpoint_and_code_130() {
     assert!(message.contains("not finished"), "{message}");
     let other = call(path, &["train", "--resume", "--out", "model", "--seed", "2"]);
     assert!(other.fails(1).contains("seed is 1 there and 2 here"), "{}", other.stderr);
+    fs::write(path.join("model/checkpoint/state.safetensors"), "cut off").unwrap();
+    let damaged = call(path, &["train", "--resume", "--out", "model"]);
+    assert!(damaged.fails(1).contains("start over with --force"), "{}", damaged.stderr);
+    fs::write(path.join("model/checkpoint/run.toml"), "seed = = 1").unwrap();
+    let damaged = call(path, &["train", "--resume", "--out", "model"]);
+    assert!(damaged.fails(2).starts_with("error: model/checkpoint/run.toml"), "{}", damaged.stderr);
 }
 
 #[cfg(unix)]

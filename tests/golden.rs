@@ -193,7 +193,7 @@ fn reference_softmax_loss<S: Precision>(
     let no_lags = Array2::zeros((1, 0));
     let params = SoftmaxParams {
         table: table.view(),
-        column_bias: column_bias.view(),
+        column_bias: column_bias.t(),
         repeat_bias: no_lags.view(),
     };
     let (mut dq, mut dtable, mut dcolumn_bias) =
@@ -201,7 +201,7 @@ fn reference_softmax_loss<S: Precision>(
     let mut drepeat_bias = no_lags.clone();
     let mut grads = SoftmaxParams {
         table: dtable.view_mut(),
-        column_bias: dcolumn_bias.view_mut(),
+        column_bias: dcolumn_bias.view_mut().reversed_axes(),
         repeat_bias: drepeat_bias.view_mut(),
     };
     let mut scratch = vec![S::nan(); table.nrows()];

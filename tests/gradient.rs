@@ -454,7 +454,7 @@ fn softmax_with_an_evenly_spread_smoothing() {
 }
 
 fn softmax(task: &SoftmaxTask<'_>) {
-    let inputs = [wave((5, 3), 0.6), wave((7, 3), 1.1), wave((1, 7), 2.3), wave((1, 3), 0.2)];
+    let inputs = [wave((5, 3), 0.6), wave((7, 3), 1.1), wave((7, 1), 2.3), wave((1, 3), 0.2)];
     let run = |[q, table, column_bias, repeat_bias]: &[Array2<f64>; 4]| {
         let params = SoftmaxParams {
             table: table.view(),
@@ -462,7 +462,7 @@ fn softmax(task: &SoftmaxTask<'_>) {
             repeat_bias: repeat_bias.view(),
         };
         let (mut dq, mut dtable, mut dcolumn_bias, mut drepeat_bias) =
-            (nan((5, 3)), nan((7, 3)), nan((1, 7)), before((1, 3)));
+            (nan((5, 3)), nan((7, 3)), nan((7, 1)), before((1, 3)));
         let mut grads = SoftmaxParams {
             table: dtable.view_mut(),
             column_bias: dcolumn_bias.view_mut(),

@@ -24,6 +24,12 @@ fn render(summary: &Summary, style: Style) -> String {
         text += &format!("{}  {value}\n", style.dim(&format!("  {name:<10}")));
     };
     line("format", summary.format.to_string());
+    for (place, (role, column)) in summary.columns.iter().enumerate() {
+        line(if place == 0 { "columns" } else { "" }, format!("{role} = {column}"));
+    }
+    if !summary.unused_columns.is_empty() {
+        line("", format!("not used: {}", summary.unused_columns.join(", ")));
+    }
     let bad = match summary.bad_rows {
         0 => String::new(),
         bad => format!(", {} of them bad", count(bad)),

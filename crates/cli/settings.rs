@@ -125,7 +125,11 @@ impl Settings {
     /// Reads the file that `--config` names, or `fallback`, and lays the common flags over it.
     pub(crate) fn load(common: &Common, fallback: Option<&Path>) -> Result<Self> {
         let mut settings = match common.config.as_deref().or(fallback) {
-            Some(path) => Self::read(path)?,
+            Some(path) => Self::read(path).map_err(|error| match &common.config {
+                Some(_) => usage(format!("--config {error}")),
+                // Nobody has named this file: it lies in the folder of a run.
+                None => usage(format!("{error}; --config takes its place, --force starts over")),
+            })?,
             None => Self::default(),
         };
         settings.seed = common.seed.or(settings.seed);
@@ -143,11 +147,11 @@ impl Settings {
     /// Reads a settings file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            usage(format!("--config {}: cannot be read: {error}; check the path", path.display()))
+            usage(format!("{}: cannot be read: {error}; check the path", path.display()))
         })?;
         // The parser's own message shows line, column and key.
         let mut settings: Self = toml::from_str(&text).map_err(|error| {
-            usage(format!("--config {}: {}", path.display(), error.to_string().trim_end()))
+            usage(format!("{}: {}", path.display(), error.to_string().trim_end()))
         })?;
         let table: toml::Table = toml::from_str(&text).unwrap_or_default();
         let given = |key| table.get("model").and_then(|model| model.get(key)).is_some();

@@ -94,7 +94,7 @@ impl Cpu {
         drepeat_bias: &mut Matrix<f32>,
     ) -> f64 {
         let ([positions, width], [columns, _]) = (q.shape(), table.shape());
-        check(task, positions, columns);
+        check(task, positions, columns, repeat_bias.columns());
         assert!(width > 0 && table.columns() == width, "q is [N, E], table is [C, E]");
         assert_eq!(column_bias.as_slice().len(), columns, "column_bias is [C, 1]");
         shape_result(Accumulate::Replace, dq, positions, width);
@@ -242,7 +242,7 @@ impl Cpu {
 }
 
 /// Lengths and targets are checked once, so that a wrong one is named here and not deep in a loop.
-fn check(task: &SoftmaxTask<'_>, positions: usize, columns: usize) {
+fn check(task: &SoftmaxTask<'_>, positions: usize, columns: usize, lags: usize) {
     assert_eq!(task.target.len(), positions, "a target for each position");
     assert_eq!(task.weight.len(), positions, "a weight for each position");
     assert!(task.shift.is_empty() || task.shift.len() == positions, "a shift for each position");
@@ -254,6 +254,9 @@ fn check(task: &SoftmaxTask<'_>, positions: usize, columns: usize) {
         assert_eq!(task.repeat_offsets.len(), positions + 1, "repeat entries for each position");
         assert_eq!(task.repeat_columns.len(), entries as usize, "a column for each entry");
         assert_eq!(task.repeat_lags.len(), entries as usize, "a lag for each entry");
+        let exist = task.repeat_columns.iter().all(|&c| (c as usize) < columns);
+        assert!(exist, "repeat entries are columns");
+        assert!(task.repeat_lags.iter().all(|&lag| usize::from(lag) < lags), "lags have a bias");
     }
 }
 

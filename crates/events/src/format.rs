@@ -200,6 +200,11 @@ impl Columns {
         self.names[role as usize] = Some(column.to_owned());
     }
 
+    /// The columns that were named, in the order of the roles.
+    pub fn iter(&self) -> impl Iterator<Item = (Role, &str)> {
+        Role::ALL.into_iter().filter_map(|role| Some((role, self.get(role)?)))
+    }
+
     /// Whether no column was named.
     pub fn is_empty(&self) -> bool {
         self.names.iter().all(Option::is_none)
@@ -239,8 +244,7 @@ impl FromStr for Columns {
 
 impl fmt::Display for Columns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let named = Role::ALL.into_iter().filter_map(|role| Some((role, self.get(role)?)));
-        for (place, (role, column)) in named.enumerate() {
+        for (place, (role, column)) in self.iter().enumerate() {
             let comma = if place > 0 { "," } else { "" };
             write!(f, "{comma}{}={column}", role.name())?;
         }

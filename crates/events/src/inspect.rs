@@ -13,6 +13,11 @@ pub struct Summary {
     pub format: Format,
     /// The files, in the order in which they were read.
     pub files: Vec<String>,
+    /// What the header of a table was taken for.
+    #[serde(serialize_with = "map")]
+    pub columns: Vec<(String, String)>,
+    /// The names in the header that were taken for nothing.
+    pub unused_columns: Vec<String>,
     /// Rows in all, bad ones and ones outside `--from`/`--until` too.
     pub rows: u64,
     /// Rows that could not be used.
@@ -92,6 +97,12 @@ impl Summary {
         Ok(Self {
             format: log.format,
             files: report.files.clone(),
+            columns: report
+                .columns
+                .iter()
+                .map(|(role, name)| (role.name().to_owned(), name.to_owned()))
+                .collect(),
+            unused_columns: report.unused.clone(),
             rows: report.rows,
             bad_rows: report.bad.count,
             bad_row_reasons: reasons.collect(),
@@ -161,10 +172,13 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-fn map<S: Serializer>(entries: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+fn map<S: Serializer, V: Serialize>(
+    entries: &[(String, V)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(entries.len()))?;
-    for (name, count) in entries {
-        map.serialize_entry(name, count)?;
+    for (name, value) in entries {
+        map.serialize_entry(name, value)?;
     }
     map.end()
 }

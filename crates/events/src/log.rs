@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Format, NONE, Names};
+use crate::{Columns, Format, NONE, Names};
 
 /// The events of a log, in the order of its lines, and how reading it went.
 #[derive(Debug, Clone)]
@@ -129,6 +129,10 @@ pub struct ReadReport {
     pub outside: u64,
     /// Rows that could not be used.
     pub bad: BadRows,
+    /// What the header of the first table was taken for; empty where there is none.
+    pub columns: Columns,
+    /// The names in that header that were taken for nothing.
+    pub unused: Vec<String>,
 }
 
 /// Rows that could not be used: all counted by reason, the first few kept.

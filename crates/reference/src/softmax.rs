@@ -15,7 +15,7 @@ use crate::{dot, real};
 pub struct SoftmaxParams<M> {
     /// One vector e_c a candidate column, `[C, E]`.
     pub table: M,
-    /// Added to every score of a column, `[1, C]`.
+    /// Added to every score of a column, `[C, 1]`: gathered by rows, as the table is.
     pub column_bias: M,
     /// Added where a column has an entry at a position, by the entry's lag, `[1, R]`.
     pub repeat_bias: M,
@@ -43,7 +43,7 @@ pub struct SoftmaxParams<M> {
 /// | `task`              | see type | targets and what bends the scores | untouched     |
 /// | `dq`                | `[N, E]` | anything                          | replaced      |
 /// | `grads.table`       | `[C, E]` | anything                          | **replaced**  |
-/// | `grads.column_bias` | `[1, C]` | anything                          | **replaced**  |
+/// | `grads.column_bias` | `[C, 1]` | anything                          | **replaced**  |
 /// | `grads.repeat_bias` | `[1, R]` | what other uses of it gave        | added to      |
 /// | `scratch`           | `[C]`    | anything                          | anything      |
 ///
@@ -63,9 +63,9 @@ pub fn softmax_loss<S: NdFloat>(
     let (columns, width) = params.table.dim();
     debug_assert_eq!(q.dim(), (task.target.len(), width), "q is [N, E]");
     debug_assert_eq!(dq.dim(), q.dim(), "dq is [N, E]");
-    debug_assert_eq!(params.column_bias.dim(), (1, columns), "column_bias is [1, C]");
+    debug_assert_eq!(params.column_bias.dim(), (columns, 1), "column_bias is [C, 1]");
     debug_assert_eq!(grads.table.dim(), (columns, width), "dtable is [C, E]");
-    debug_assert_eq!(grads.column_bias.dim(), (1, columns), "dcolumn_bias is [1, C]");
+    debug_assert_eq!(grads.column_bias.dim(), (columns, 1), "dcolumn_bias is [C, 1]");
     debug_assert_eq!(grads.repeat_bias.dim(), params.repeat_bias.dim(), "drepeat_bias is [1, R]");
     debug_assert_eq!(scratch.len(), columns, "scratch is [C]");
 
@@ -87,7 +87,7 @@ pub fn softmax_loss<S: NdFloat>(
         for c in candidates(task, p) {
             dq.row_mut(p).scaled_add(scratch[c], &params.table.row(c));
             grads.table.row_mut(c).scaled_add(scratch[c], &q);
-            grads.column_bias[[0, c]] += scratch[c];
+            grads.column_bias[[c, 0]] += scratch[c];
         }
         for (c, lag) in repeats(task, p) {
             grads.repeat_bias[[0, lag]] += scratch[c];
@@ -107,7 +107,7 @@ pub fn softmax_loss<S: NdFloat>(
 /// | argument      | shape    | on entry                     | on return |
 /// |---------------|----------|------------------------------|-----------|
 /// | `table`       | `[C, E]` | one vector a candidate       | untouched |
-/// | `column_bias` | `[1, C]` | by candidate                 | untouched |
+/// | `column_bias` | `[C, 1]` | by candidate                 | untouched |
 /// | `q`           | `[N, E]` | what each position looks for | untouched |
 /// | `scores`      | `[N, C]` | anything                     | replaced  |
 pub fn scores<S: NdFloat>(
@@ -117,7 +117,7 @@ pub fn scores<S: NdFloat>(
     mut scores: ArrayViewMut2<'_, S>,
 ) {
     linear_forward(table, q, layout::Accumulate::Replace, scores.view_mut());
-    bias_forward(column_bias, scores);
+    bias_forward(column_bias.reversed_axes(), scores);
 }
 
 /// Fills `s` with the scores of position `p`: −∞ for what is no candidate there.
@@ -130,7 +130,7 @@ fn position_scores<S: NdFloat>(
 ) {
     s.fill(S::neg_infinity());
     for c in candidates(task, p) {
-        s[c] = dot(q, params.table.row(c)) + params.column_bias[[0, c]];
+        s[c] = dot(q, params.table.row(c)) + params.column_bias[[c, 0]];
     }
     for (c, lag) in repeats(task, p) {
         s[c] += params.repeat_bias[[0, lag]];
@@ -240,7 +240,7 @@ mod tests {
         };
         let table = array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0], [9.0, 9.0]];
         let (column_bias, repeat_bias) =
-            (array![[0.25, 0.5, 0.75, 1.25, 1.5]], array![[10.0, 100.0]]);
+            (array![[0.25], [0.5], [0.75], [1.25], [1.5]], array![[10.0, 100.0]]);
         let params = SoftmaxParams {
             table: table.view(),
             column_bias: column_bias.view(),
@@ -273,14 +273,14 @@ mod tests {
         for nobodys in [2, 4] {
             table[[nobodys, 0]] = 1e6;
         }
-        let (column_bias, repeat_bias) = (Array2::zeros((1, 5)), Array2::zeros((1, 0)));
+        let (column_bias, repeat_bias) = (Array2::zeros((5, 1)), Array2::zeros((1, 0)));
         let params = SoftmaxParams {
             table: table.view(),
             column_bias: column_bias.view(),
             repeat_bias: repeat_bias.view(),
         };
         let (mut dtable, mut dcolumn_bias, mut drepeat_bias) =
-            (testkit::nan((5, 1)), testkit::nan((1, 5)), repeat_bias.clone());
+            (testkit::nan((5, 1)), testkit::nan((5, 1)), repeat_bias.clone());
         let mut grads = SoftmaxParams {
             table: dtable.view_mut(),
             column_bias: dcolumn_bias.view_mut(),
@@ -293,7 +293,7 @@ mod tests {
         let expected = 0.25 * 2f64.ln() + 0.75 * 3f64.ln();
         assert!((loss - expected).abs() < 1e-15, "{loss} for {expected}");
         for nobodys in [2, 4] {
-            assert_eq!((dtable[[nobodys, 0]], dcolumn_bias[[0, nobodys]]), (0.0, 0.0));
+            assert_eq!((dtable[[nobodys, 0]], dcolumn_bias[[nobodys, 0]]), (0.0, 0.0));
         }
     }
 }

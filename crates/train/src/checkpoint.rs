@@ -117,11 +117,14 @@ impl Checkpoint {
         if !path.is_file() {
             return Ok(None);
         }
-        let (trainer, text) = Trainer::load(&path, device)?;
-        let state = serde_json::from_str(&text).map_err(|error| Error::Checkpoint {
-            path,
-            reason: format!("its state cannot be read: {error}; start over with --force"),
-        })?;
+        let damaged = |problem: &str| Error::Checkpoint {
+            path: path.clone(),
+            reason: format!("{problem}: start over with --force"),
+        };
+        let (trainer, text) =
+            Trainer::load(&path, device).map_err(|error| damaged(&error.problem))?;
+        let state = serde_json::from_str(&text)
+            .map_err(|error| damaged(&format!("its state cannot be read ({error})")))?;
         Ok(Some((trainer, state)))
     }
 

@@ -1,6 +1,6 @@
 //! A log while it is being read.
 
-use crate::{BadRows, Error, Events, Format, Log, NONE, Names, ReadReport};
+use crate::{BadRows, Columns, Error, Events, Format, Log, NONE, Names, ReadReport};
 
 /// One event on its way into the log: names are not yet numbers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +44,8 @@ pub(super) struct Builder {
     pub rows: u64,
     pub outside: u64,
     pub files: Vec<String>,
+    /// What the header of the first table was taken for, and its other names.
+    pub header: Option<(Columns, Vec<String>)>,
     bad: BadRows,
     events: Events,
     items: Names,
@@ -106,12 +108,13 @@ impl Builder {
 
     /// The log, unless too many rows were bad.
     pub(super) fn finish(self, format: Format, max_bad: f64) -> Result<Log, Error> {
-        let Self { rows, outside, files, bad, .. } = self;
+        let Self { rows, outside, files, header, bad, .. } = self;
         if bad.count as f64 > max_bad * rows as f64 {
             let first: Vec<String> = bad.first.iter().take(3).map(ToString::to_string).collect();
             let first = first.join("; ");
             return Err(Error::TooManyBad { bad: bad.count, rows, max: max_bad, first });
         }
+        let (columns, unused) = header.unwrap_or_default();
         Ok(Log {
             format,
             events: self.events,
@@ -120,7 +123,7 @@ impl Builder {
             sessions: self.sessions,
             kinds: self.kinds,
             categories: self.categories,
-            report: ReadReport { files, rows, outside, bad },
+            report: ReadReport { files, rows, outside, bad, columns, unused },
         })
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn read(
                     return Err(Error::NoTimes { what: "--from or --until".to_owned() });
                 }
                 if found.header {
+                    log.header.get_or_insert_with(|| found.describe(&first));
                     schema = Some(found);
                     continue;
                 }
@@ -170,6 +171,20 @@ impl Schema {
 
     fn column(&self, role: Role) -> Option<usize> {
         self.roles[role as usize]
+    }
+
+    /// Which name of a header was taken for what, and which for nothing.
+    fn describe(&self, header: &[String]) -> (Columns, Vec<String>) {
+        let mut columns = Columns::default();
+        for role in Role::ALL {
+            if let Some(place) = self.column(role) {
+                columns.set(role, &header[place]);
+            }
+        }
+        let others = self.date.iter().flatten().chain(&self.order);
+        let used: Vec<usize> = self.roles.iter().flatten().chain(others).copied().collect();
+        let unused = header.iter().enumerate().filter(|(place, _)| !used.contains(place));
+        (columns, unused.map(|(_, name)| name.clone()).collect())
     }
 
     fn grouping(&self) -> Grouping {

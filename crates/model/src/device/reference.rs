@@ -6,7 +6,7 @@ use layout::random::Stream;
 use layout::{
     Accumulate, AdamStep, GATES, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
 };
-use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
+use ndarray::{ArrayView2, NdFloat};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
 
 use super::Device;
@@ -257,17 +257,15 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         dcolumn_bias.resize(table.rows(), 1);
         let params = SoftmaxParams {
             table: table.view(),
-            column_bias: as_row(column_bias),
+            column_bias: column_bias.view(),
             repeat_bias: repeat_bias.view(),
         };
-        let columns = table.rows();
-        let dcolumn_bias = ArrayViewMut2::from_shape((1, columns), dcolumn_bias.as_mut_slice());
         let mut grads = SoftmaxParams {
             table: dtable.view_mut(),
-            column_bias: dcolumn_bias.expect("a column is a row in memory"),
+            column_bias: dcolumn_bias.view_mut(),
             repeat_bias: drepeat_bias.view_mut(),
         };
-        let mut scratch = vec![S::zero(); columns];
+        let mut scratch = vec![S::zero(); table.rows()];
         reference::softmax_loss(&params, q.view(), task, dq.view_mut(), &mut grads, &mut scratch)
     }
 
@@ -279,7 +277,7 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         scores: &mut Matrix<S>,
     ) {
         scores.resize(q.rows(), table.rows());
-        reference::scores(table.view(), as_row(column_bias), q.view(), scores.view_mut());
+        reference::scores(table.view(), column_bias.view(), q.view(), scores.view_mut());
     }
 
     fn adam(
@@ -333,9 +331,4 @@ fn shaped<S: NdFloat + Default>(accumulate: Accumulate, y: &mut Matrix<S>, shape
 
 fn views<S: Copy + Default>(params: &LstmParams<Matrix<S>>) -> LstmParams<ArrayView2<'_, S>> {
     LstmParams { w_x: params.w_x.view(), w_h: params.w_h.view(), b: params.b.view() }
-}
-
-/// `[C, 1]` as `[1, C]`: the same numbers in the same order.
-fn as_row<S: Copy + Default>(column: &Matrix<S>) -> ArrayView2<'_, S> {
-    ArrayView2::from_shape((1, column.rows()), column.as_slice()).expect("a column is a row")
 }

@@ -34,7 +34,7 @@ pub(super) struct Tape<M> {
 impl<M> Tape<M> {
     /// The items as the readout sees them, `[N, E]`.
     pub(super) fn x<D: Device<Matrix = M>>(&self, pass: &Pass<'_, D>) -> &M {
-        if pass.config.input_scale > 0.0 { &self.scaled } else { &self.gathered }
+        seen(pass, &self.gathered, &self.scaled)
     }
 
     /// What enters the first layer, `[N, E]`; `None` where its pre-activations are set already.
@@ -48,8 +48,7 @@ impl<M> Tape<M> {
 
     /// Where the readout leaves its share of ∂L/∂x: the first to write there.
     pub(super) fn x_and_dx<D: Device<Matrix = M>>(&mut self, pass: &Pass<'_, D>) -> (&M, &mut M) {
-        let x = if pass.config.input_scale > 0.0 { &self.scaled } else { &self.gathered };
-        (x, &mut self.dx)
+        (seen(pass, &self.gathered, &self.scaled), &mut self.dx)
     }
 
     /// What entered the first layer, and where its gradient goes.
@@ -57,7 +56,7 @@ impl<M> Tape<M> {
         &mut self,
         pass: &Pass<'_, D>,
     ) -> (Option<&M>, Option<&mut M>) {
-        let x = if pass.config.input_scale > 0.0 { &self.scaled } else { &self.gathered };
+        let x = seen(pass, &self.gathered, &self.scaled);
         match pass.config.input {
             crate::Input::OneHot => (None, None),
             crate::Input::Embedding if pass.drops(pass.config.dropout.input) => {
@@ -66,6 +65,15 @@ impl<M> Tape<M> {
             crate::Input::Embedding => (Some(x), Some(&mut self.dentering)),
         }
     }
+}
+
+/// Of the gathered rows and the scaled ones, those that the rest of the network sees.
+fn seen<'m, D: Device>(
+    pass: &Pass<'_, D>,
+    gathered: &'m D::Matrix,
+    scaled: &'m D::Matrix,
+) -> &'m D::Matrix {
+    if pass.config.input_scale > 0.0 { scaled } else { gathered }
 }
 
 /// `first` is the tape of the first layer, whose start is set.
@@ -93,8 +101,7 @@ pub(super) fn forward<D: Device>(
     }
     if pass.drops(config.dropout.input) {
         let Tape { gathered, scaled, dropped, .. } = tape;
-        let x = if config.input_scale > 0.0 { &*scaled } else { &*gathered };
-        device.add(x, Accumulate::Replace, dropped);
+        device.add(seen(pass, gathered, scaled), Accumulate::Replace, dropped);
         pass.dropout(config.dropout.input, DROPOUT_INPUT, dropped);
     }
 }

@@ -97,99 +97,75 @@ impl<D: Device> Head<'_, D> {
         grads: &mut Parameters<D::Matrix>,
     ) -> f64 {
         self.normalize(q, tape);
-        let loss = if self.config.loss.is_sampled(self.items) {
-            self.sampled(params, batch, context, q, tape, grads)
+        let device = self.device;
+        let is_sampled = self.config.loss.is_sampled(self.items);
+        if is_sampled {
+            self.gather_candidates(params, batch, context, tape);
+        } else if params.output_bias.is_none() {
+            zeros(device, &mut tape.column_bias, self.items, 1);
+        }
+        let Tape { q: sphere, q_norm, candidates, gathered, table, column_bias, .. } = tape;
+        let Tape { no_repeat, dq, dq_sphere, dtable, dgathered, dcolumn_bias, dno_repeat, .. } =
+            tape;
+        let (repeat, drepeat) =
+            repeat_bias(device, params, grads.repeat_bias.as_mut(), no_repeat, dno_repeat);
+        let dweights = item_table(grads.output.as_mut(), grads.embedding.as_mut());
+
+        // What the softmax reads and writes: rows gathered for this step, or the table itself.
+        let (task, rows, bias, drows, dbias);
+        if is_sampled {
+            task = candidates.task(batch.weights());
+            (rows, bias, drows) = (&*gathered, &*column_bias, &mut *dgathered);
+            dbias = params.output_bias.is_some().then_some(&mut *dcolumn_bias);
         } else {
-            self.full(params, batch, q, tape, grads)
+            task = full_task(&self.config.loss, self.items, batch);
+            (rows, drows) =
+                (item_table(params.output.as_ref(), params.embedding.as_ref()), &mut *dweights);
+            bias = params.output_bias.as_ref().unwrap_or(column_bias);
+            dbias = grads.output_bias.as_mut();
+        }
+        let loss = if self.is_normalized() {
+            table.prepare(device, rows);
+            let Table { rows, norm } = &*table;
+            let loss = device
+                .softmax_loss(sphere, rows, bias, repeat, &task, dq_sphere, dtable, dbias, drepeat);
+            device.normalize_backward(1.0, rows, norm, dtable, drows);
+            device.normalize_backward(self.config.temperature, sphere, q_norm, dq_sphere, dq);
+            loss
+        } else {
+            device.softmax_loss(q, rows, bias, repeat, &task, dq, drows, dbias, drepeat)
         };
-        let Tape { q: sphere, q_norm, dq, dq_sphere, .. } = tape;
-        if self.is_normalized() {
-            let temperature = self.config.temperature;
-            self.device.normalize_backward(temperature, sphere, q_norm, dq_sphere, dq);
+        if is_sampled {
+            device.embedding_backward(&candidates.items, dgathered, dweights);
+            if let Some(dbias) = &mut grads.output_bias {
+                device.embedding_backward(&candidates.items, dcolumn_bias, dbias);
+            }
         }
         loss
     }
 
-    fn full(
-        &self,
-        params: &Parameters<D::Matrix>,
-        batch: &Batch,
-        q: &D::Matrix,
-        tape: &mut Tape<D::Matrix>,
-        grads: &mut Parameters<D::Matrix>,
-    ) -> f64 {
-        let device = self.device;
-        let task = full_task(&self.config.loss, self.items, batch);
-        let weights = item_table(params.output.as_ref(), params.embedding.as_ref());
-        let dweights = item_table(grads.output.as_mut(), grads.embedding.as_mut());
-        let Tape { q: sphere, table, column_bias, no_repeat, .. } = tape;
-        let Tape { dq, dq_sphere, dtable, dno_repeat, .. } = tape;
-        if params.output_bias.is_none() {
-            zeros(device, column_bias, self.items, 1);
-        }
-        let bias = params.output_bias.as_ref().unwrap_or(column_bias);
-        let dbias = grads.output_bias.as_mut();
-        let (repeat, drepeat) =
-            repeat_bias(device, params, grads.repeat_bias.as_mut(), no_repeat, dno_repeat);
-        if self.is_normalized() {
-            table.prepare(device, weights);
-            let (rows, dq) = (&table.rows, dq_sphere);
-            let loss =
-                device.softmax_loss(sphere, rows, bias, repeat, &task, dq, dtable, dbias, drepeat);
-            device.normalize_backward(1.0, &table.rows, &table.norm, dtable, dweights);
-            loss
-        } else {
-            device.softmax_loss(q, weights, bias, repeat, &task, dq, dweights, dbias, drepeat)
-        }
-    }
-
-    fn sampled(
+    /// Draws the candidates of a step; their rows and what is added to their scores, to the tape.
+    fn gather_candidates(
         &self,
         params: &Parameters<D::Matrix>,
         batch: &Batch,
         context: StepContext,
-        q: &D::Matrix,
         tape: &mut Tape<D::Matrix>,
-        grads: &mut Parameters<D::Matrix>,
-    ) -> f64 {
+    ) {
         let device = self.device;
         let StepContext { seed, step } = context;
         tape.candidates.draw(&self.config.loss, self.items, seed, step, batch);
-        let task = tape.candidates.task(batch.weights());
         let (items, correction) = (&tape.candidates.items, &tape.candidates.correction);
         let weights = item_table(params.output.as_ref(), params.embedding.as_ref());
-        let dweights = item_table(grads.output.as_mut(), grads.embedding.as_mut());
-        let Tape { q: sphere, gathered, table, column_bias, no_repeat, .. } = tape;
-        let Tape { dq, dq_sphere, dtable, dgathered, dcolumn_bias, dno_repeat, .. } = tape;
-
-        device.gather(weights, items, gathered);
+        device.gather(weights, items, &mut tape.gathered);
         match &params.output_bias {
-            None => device.upload(column_bias, items.len(), 1, correction),
+            None => device.upload(&mut tape.column_bias, items.len(), 1, correction),
             Some(bias) => {
-                device.gather(bias, items, column_bias);
+                device.gather(bias, items, &mut tape.column_bias);
                 device.upload(&mut tape.correction, items.len(), 1, correction);
-                device.add(&tape.correction, Accumulate::Add, column_bias);
+                device.add(&tape.correction, Accumulate::Add, &mut tape.column_bias);
             }
         }
-        let (repeat, drepeat) =
-            repeat_bias(device, params, grads.repeat_bias.as_mut(), no_repeat, dno_repeat);
-        let bias = &*column_bias;
-        let dbias = params.output_bias.is_some().then_some(&mut *dcolumn_bias);
-        let loss = if self.is_normalized() {
-            table.prepare(device, gathered);
-            let (rows, dq) = (&table.rows, dq_sphere);
-            let loss =
-                device.softmax_loss(sphere, rows, bias, repeat, &task, dq, dtable, dbias, drepeat);
-            device.normalize_backward(1.0, &table.rows, &table.norm, dtable, dgathered);
-            loss
-        } else {
-            device.softmax_loss(q, gathered, bias, repeat, &task, dq, dgathered, dbias, drepeat)
-        };
-        device.embedding_backward(items, dgathered, dweights);
-        if let Some(dbias) = &mut grads.output_bias {
-            device.embedding_backward(items, dcolumn_bias, dbias);
-        }
-        loss
     }
 }
 
