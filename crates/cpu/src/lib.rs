@@ -14,10 +14,10 @@
 //!   (input product, weight gradients) is one large product outside the time loop.
 //! * `softmax`: scores, loss and both gradients for a block of positions at a time.
 //!
-//! Work is cut by shape, never by the number of threads, and every sum has one order. Heavy tasks
-//! are handed out one by one (`with_max_len(1)`): left to itself, rayon gives a thread several at a
-//! time, and the others wait for it at the end of every section. The same
-//! input gives the same bits on one path, for any number of threads.
+//! Tasks are cut by shape, never by the number of threads, and every sum has one order: the same
+//! input gives the same bits on one path, for any number of threads. Heavy tasks are handed out one
+//! by one (`with_max_len(1)`): left to itself, rayon gives a thread several at a time, and the
+//! others wait for it at the end of every section.
 
 #![deny(unsafe_code)]
 
