@@ -29,7 +29,7 @@ macro_rules! parity {
         for path in cpu::Path::available() {
             let found = {
                 let $device = Cpu::from(cpu::Cpu::with_path(2, path).expect("two threads"));
-                $body
+                $device.run(|| $body)
             };
             assert_eq!(found.len(), truth.len());
             for ((name, found), ((_, plain), (_, truth))) in
@@ -295,20 +295,27 @@ fn softmax_loss_and_scores() {
         (49, 33, 31, 5),
         (100, 127, 33, 0),
         (7, 129, 64, 20),
-        (700, 1500, 9, 20),
+        (700, 3000, 9, 20),
     ] {
         for smoothing in [0.0, 0.1] {
             let shared = columns - private;
             let target: Vec<u32> = (0..positions).map(|p| (p * 11 % columns) as u32).collect();
-            let weight: Vec<f32> = (0..positions).map(|p| 0.5 + (p % 3) as f32).collect();
-            let shift: Vec<f32> = (0..positions).map(|p| (p % 2) as f32 * 0.3).collect();
+            let weight: Vec<f32> = (0..positions).map(|p| 0.5 * ((p + 1) % 4) as f32).collect();
+            let shift: Vec<f32> = (0..positions).map(|p| (p % 3) as f32 * 0.3).collect();
             let share = vec![1.0 / shared as f32; shared];
-            // One entry a position: a shared column, or its own target.
-            let repeat_offsets: Vec<u32> = (0..=positions as u32).collect();
-            let repeat_columns: Vec<u32> = (0..positions)
-                .map(|p| if p % 2 == 0 { target[p] } else { (p * 5 % shared) as u32 })
-                .collect();
-            let repeat_lags: Vec<u8> = (0..positions).map(|p| (p % 4) as u8).collect();
+            // A position may name shared columns and its own target, each once.
+            let (mut repeat_offsets, mut repeat_columns) = (vec![0], Vec::new());
+            for (p, &target) in target.iter().enumerate() {
+                let other = (p * 5 % shared) as u32;
+                if p % 2 == 0 {
+                    repeat_columns.push(target);
+                }
+                if p % 3 == 0 && other != target {
+                    repeat_columns.push(other);
+                }
+                repeat_offsets.push(repeat_columns.len() as u32);
+            }
+            let repeat_lags: Vec<u8> = (0..repeat_columns.len()).map(|k| (k % 4) as u8).collect();
             let task = SoftmaxTask {
                 target: &target,
                 weight: &weight,
@@ -412,8 +419,11 @@ fn positive<D: Device>(device: &D, rows: usize, columns: usize) -> D::Matrix {
 #[test]
 fn one_two_and_seven_threads_give_the_same_bits() {
     let steps = &lengths(150, 9);
-    let target: Vec<u32> = (0..steps.positions()).map(|p| (p * 37 % 900) as u32).collect();
+    let target: Vec<u32> = (0..steps.positions()).map(|p| (p * 37 % 5000) as u32).collect();
     let weight = vec![1.0; target.len()];
+    let shift: Vec<f32> = target.iter().map(|&c| c as f32 * 1e-4).collect();
+    let repeat_offsets: Vec<u32> = (0..=target.len() as u32).collect();
+    let repeat_lags = vec![0; target.len()];
     for path in cpu::Path::available() {
         let run = |threads: usize| {
             let device = Cpu::from(cpu::Cpu::with_path(threads, path).expect("threads"));
@@ -422,17 +432,18 @@ fn one_two_and_seven_threads_give_the_same_bits() {
                 let task = SoftmaxTask {
                     target: &target,
                     weight: &weight,
-                    shift: &[],
-                    shared: 880,
+                    shift: &shift,
+                    // Several blocks, another number of them for each number of threads.
+                    shared: 4900,
                     smoothing: 0.1,
                     column_share: &[],
-                    repeat_offsets: &[],
-                    repeat_columns: &[],
-                    repeat_lags: &[],
+                    repeat_offsets: &repeat_offsets,
+                    repeat_columns: &target,
+                    repeat_lags: &repeat_lags,
                 };
                 let n = steps.positions();
-                let (q, table) = (input(&device, n, 33, 0.1), input(&device, 900, 33, 0.2));
-                let (bias, repeat) = (input(&device, 900, 1, 0.3), input(&device, 1, 1, 0.3));
+                let (q, table) = (input(&device, n, 33, 0.1), input(&device, 5000, 33, 0.2));
+                let (bias, repeat) = (input(&device, 5000, 1, 0.3), input(&device, 1, 1, 0.3));
                 let [mut dq, mut dtable, mut dbias] = [0; 3].map(|_| unset(&device));
                 let mut drepeat = input(&device, 1, 1, 0.1);
                 device.softmax_loss(
@@ -462,7 +473,12 @@ fn one_two_and_seven_threads_give_the_same_bits() {
                     &mut dkey,
                     &mut dvalue,
                 );
-                results.extend([("dq", dq), ("dtable", dtable), ("dbias", dbias)]);
+                results.extend([
+                    ("dq", dq),
+                    ("dtable", dtable),
+                    ("dbias", dbias),
+                    ("drepeat", drepeat),
+                ]);
                 results.extend([("context", context), ("dquery", dquery), ("dkey", dkey)]);
                 results.extend([("dvalue", dvalue), ("dlag", dlag)]);
                 results

@@ -1,8 +1,7 @@
 //! Causal attention of each position over its own row. Equations: `reference::attention_forward`.
 
 use crate::Cpu;
-use crate::embedding::dot;
-use crate::math::exp;
+use crate::math::{add_scaled, dot, exp};
 use crate::simd::{BatchSlice, Kernel, Lanes, split_batch};
 use layout::{Matrix, Steps};
 use rayon::prelude::*;
@@ -210,16 +209,6 @@ impl Kernel for Backward<'_> {
 #[inline(always)]
 fn row_of(rows: &mut [f32], r: usize, width: usize) -> &mut [f32] {
     &mut rows[r * width..][..width]
-}
-
-/// `y += factor · x`.
-#[inline(always)]
-fn add_scaled<L: Lanes>(lanes: L, factor: f32, x: &[f32], y: &mut [f32]) {
-    let factor = lanes.splat(factor);
-    for (y, x) in y.chunks_mut(L::WIDTH).zip(x.chunks(L::WIDTH)) {
-        let sum = lanes.mul_add(factor, lanes.load_partial(x), lanes.load_partial(y));
-        lanes.store_partial(sum, y);
-    }
 }
 
 /// A few scores to weights that sum to one, in place.

@@ -1,6 +1,7 @@
 //! Items to rows and back, and what is done to those rows before the LSTM sees them.
 
 use crate::Cpu;
+use crate::math::dot;
 use crate::simd::{Kernel, Lanes, ROWS_AHEAD, prefetch};
 use layout::random::Stream;
 use layout::{Accumulate, Matrix, Steps};
@@ -239,35 +240,6 @@ impl Kernel for AddRow<'_> {
             lanes.store_partial(lanes.add(lanes.load_partial(y), lanes.load_partial(x)), y);
         }
     }
-}
-
-/// `y += factor · x`.
-pub(crate) struct AddScaled<'a> {
-    pub(crate) factor: f32,
-    pub(crate) x: &'a [f32],
-    pub(crate) y: &'a mut [f32],
-}
-
-impl Kernel for AddScaled<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let factor = lanes.splat(self.factor);
-        for (y, x) in self.y.chunks_mut(L::WIDTH).zip(self.x.chunks(L::WIDTH)) {
-            let sum = lanes.mul_add(factor, lanes.load_partial(x), lanes.load_partial(y));
-            lanes.store_partial(sum, y);
-        }
-    }
-}
-
-/// `Σ x y`, lane by lane with k rising, then across the lanes.
-#[inline(always)]
-pub(crate) fn dot<L: Lanes>(lanes: L, x: &[f32], y: &[f32]) -> f32 {
-    let mut sum = lanes.splat(0.0);
-    for (x, y) in x.chunks(L::WIDTH).zip(y.chunks(L::WIDTH)) {
-        sum = lanes.mul_add(lanes.load_partial(x), lanes.load_partial(y), sum);
-    }
-    lanes.sum(sum)
 }
 
 struct Normalize<'a> {

@@ -7,6 +7,9 @@ use crate::simd::{Kernel, Lanes};
 use layout::{Accumulate, Matrix};
 use rayon::prelude::*;
 
+/// Rows in one partial sum of a bias' gradient.
+const ROWS_PER_SUM: usize = 256;
+
 impl Cpu {
     /// `y = x·wᵀ`, replaced or added to; w `[O, I]`, x `[N, I]`, y `[N, O]`.
     ///
@@ -23,8 +26,7 @@ impl Cpu {
         let [outputs, inputs] = w.shape();
         assert_eq!(x.columns(), inputs, "x is [N, I]");
         shape_result(accumulate, y, x.rows(), outputs);
-        let mut panels = self.scratch.panels();
-        panels.pack(self.path, inputs, outputs, Source::Transposed(w.as_slice()));
+        let panels = self.packed(inputs, outputs, Source::Transposed(w.as_slice()));
         product(self.path, x.as_slice(), &panels, accumulate, y.as_mut_slice());
     }
 
@@ -39,8 +41,7 @@ impl Cpu {
         let [outputs, inputs] = w.shape();
         assert_eq!(dy.columns(), outputs, "dy is [N, O]");
         shape_result(accumulate, dx, dy.rows(), inputs);
-        let mut panels = self.scratch.panels();
-        panels.pack(self.path, outputs, inputs, Source::Plain(w.as_slice()));
+        let panels = self.packed(outputs, inputs, Source::Plain(w.as_slice()));
         product(self.path, dy.as_slice(), &panels, accumulate, dx.as_mut_slice());
     }
 
@@ -57,9 +58,8 @@ impl Cpu {
             return;
         }
         let positions = x.len() / inputs;
-        let (mut x_panels, mut dy_panels) = (self.scratch.panels(), self.scratch.panels());
-        x_panels.pack(self.path, positions, inputs, Source::Plain(x));
-        dy_panels.pack(self.path, positions, outputs, Source::Plain(dy));
+        let x_panels = self.packed(positions, inputs, Source::Plain(x));
+        let dy_panels = self.packed(positions, outputs, Source::Plain(dy));
         let dw = dw.as_mut_slice();
         transposed_product(self.path, &dy_panels, &x_panels, Accumulate::Add, dw);
     }
@@ -78,7 +78,10 @@ impl Cpu {
     /// `db += Σ_p dy_p`, for each column in the order of the rows, in partial sums of 256 rows.
     pub(crate) fn bias_backward(&self, dy: &[f32], db: &mut Matrix<f32>) {
         let columns = db.as_slice().len();
-        let blocks = (dy.len() / columns.max(1)).div_ceil(ROWS_PER_SUM);
+        if columns == 0 {
+            return;
+        }
+        let blocks = (dy.len() / columns).div_ceil(ROWS_PER_SUM);
         let mut sums = self.scratch.buffer(blocks * columns);
         sums.par_chunks_mut(columns).zip(dy.par_chunks(ROWS_PER_SUM * columns)).for_each(
             |(sum, rows)| {
@@ -90,8 +93,6 @@ impl Cpu {
         }
     }
 }
-
-const ROWS_PER_SUM: usize = 256;
 
 struct ColumnSums<'a> {
     rows: &'a [f32],

@@ -12,7 +12,8 @@
 //! The first surprise is that the input product and the weight gradients are not in the loop: they
 //! need nothing of the step before, so each is one large product over all positions. What is left
 //! is as serial as the recurrence itself. A slice of the batch runs through all steps on one
-//! thread and waits for nobody.
+//! thread and waits for nobody. Where rows start from zero, the recurrent product of their first
+//! step, forward and backward, is left out.
 
 use crate::Cpu;
 use crate::math::{sigmoid, tanh};
@@ -44,9 +45,8 @@ impl Cpu {
         let hidden = hidden_units(params, x.is_some());
         if let Some(x) = x {
             assert_eq!(x.shape(), [steps.positions(), params.w_x.columns()], "x is [N, I]");
-            let mut panels = self.scratch.panels();
             let source = Source::Transposed(params.w_x.as_slice());
-            panels.pack(self.path, params.w_x.columns(), GATES * hidden, source);
+            let panels = self.packed(params.w_x.columns(), GATES * hidden, source);
             let a = tape.a.as_mut_slice();
             product(self.path, x.as_slice(), &panels, Accumulate::Replace, a);
         }
@@ -94,6 +94,7 @@ impl Cpu {
     ) {
         let hidden = hidden_units(params, x.is_some());
         assert_eq!(dh_above.shape(), [steps.positions(), hidden], "dh_above is [N, H]");
+        assert!(dx.is_none() || x.is_some(), "a gradient of the input where there is one");
         dz.resize(steps.positions(), GATES * hidden);
         let states = steps.batch() * hidden;
         let start_is_wanted = start.is_some();
@@ -111,8 +112,7 @@ impl Cpu {
         if steps.positions() == 0 {
             return;
         }
-        let mut w_h = self.scratch.panels();
-        w_h.pack(self.path, GATES * hidden, hidden, Source::Plain(params.w_h.as_slice()));
+        let w_h = self.packed(GATES * hidden, hidden, Source::Plain(params.w_h.as_slice()));
 
         let height = slice_height(steps.batch());
         let slices: Vec<_> = split_batch(steps, height, false, GATES * hidden, dz.as_mut_slice())
@@ -138,6 +138,8 @@ impl Cpu {
                 }
             }
         });
+
+        drop(w_h);
 
         let mut h_prev = self.scratch.buffer(steps.positions() * hidden);
         let mut rest = &mut h_prev[..];
@@ -188,7 +190,7 @@ fn hidden_units(params: &LstmParams<Matrix<f32>>, with_input: bool) -> usize {
 }
 
 /// Whether all of these states are zero, as where sessions begin: then their recurrent products
-/// need not be made. Products of zero and finite weights would give the same bits.
+/// need not be made. With finite weights they would change at most the sign of a zero.
 fn starts_from_zero(states: &[f32]) -> bool {
     states.iter().all(|&h| h == 0.0)
 }

@@ -1,4 +1,4 @@
-//! exp, sigmoid and tanh over registers.
+//! exp, sigmoid and tanh over registers; a dot product and a scaled sum of two rows.
 //!
 //! Polynomials and ranges as in the Cephes library (S. Moshier), which are minimax fits in f32. The
 //! tests measure the worst error over all f32 that matter.
@@ -53,6 +53,26 @@ pub(crate) fn tanh<L: Lanes>(lanes: L, x: L::V) -> L::V {
     let e = exp(lanes, lanes.mul(two, x));
     let far = lanes.sub(one, lanes.div(two, lanes.add(e, one)));
     lanes.select_less(lanes.abs(x), lanes.splat(0.625), near, far)
+}
+
+/// `Σ x y`, lane by lane with k rising, then across the lanes.
+#[inline(always)]
+pub(crate) fn dot<L: Lanes>(lanes: L, x: &[f32], y: &[f32]) -> f32 {
+    let mut sum = lanes.splat(0.0);
+    for (x, y) in x.chunks(L::WIDTH).zip(y.chunks(L::WIDTH)) {
+        sum = lanes.mul_add(lanes.load_partial(x), lanes.load_partial(y), sum);
+    }
+    lanes.sum(sum)
+}
+
+/// `y += factor · x`.
+#[inline(always)]
+pub(crate) fn add_scaled<L: Lanes>(lanes: L, factor: f32, x: &[f32], y: &mut [f32]) {
+    let factor = lanes.splat(factor);
+    for (y, x) in y.chunks_mut(L::WIDTH).zip(x.chunks(L::WIDTH)) {
+        let sum = lanes.mul_add(factor, lanes.load_partial(x), lanes.load_partial(y));
+        lanes.store_partial(sum, y);
+    }
 }
 
 #[cfg(test)]

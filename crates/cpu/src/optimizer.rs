@@ -167,6 +167,6 @@ impl Kernel for Square<'_> {
     type Output = f32;
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> f32 {
-        crate::embedding::dot(lanes, self.x, self.x)
+        crate::math::dot(lanes, self.x, self.x)
     }
 }

@@ -3,6 +3,9 @@
 use crate::simd::{Kernel, Lanes, Path};
 use rayon::prelude::*;
 
+/// Panels that one task packs.
+const PANELS_PER_TASK: usize = 4;
+
 /// Columns of a matrix `[K, N]` in panels two registers wide, each `[K][2 · WIDTH]` without a gap.
 ///
 /// The last panel is one register wide where that is enough, and padded with zeros.
@@ -12,9 +15,6 @@ pub(crate) struct Panels {
     depth: usize,
     columns: usize,
 }
-
-/// Panels that one task packs.
-const PANELS_PER_TASK: usize = 4;
 
 /// How the matrix that is packed lies in memory.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,11 @@ impl Panels {
                 path.run(Pack { panels, depth, columns, first: group * k, source });
             },
         );
+    }
+
+    /// Entries that the memory holds, used or not.
+    pub(crate) fn capacity(&self) -> usize {
+        self.values.len()
     }
 
     pub(crate) fn depth(&self) -> usize {

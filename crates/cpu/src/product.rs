@@ -45,6 +45,7 @@ pub(crate) fn transposed_product(
     y: &mut [f32],
 ) {
     assert_eq!(a.depth(), b.depth(), "one k for both operands");
+    assert_eq!(y.len(), a.columns() * b.columns(), "y is [M, N]");
     if b.columns() == 0 || y.is_empty() {
         return;
     }
@@ -59,7 +60,8 @@ pub(crate) fn transposed_product(
     );
 }
 
-/// `y = x · b` or `y += x · b` on one thread, for a caller that has cut its work already.
+/// `y = x · b` or `y += x · b` on one thread, for a caller that has cut its work already: into some
+/// dozens of rows, which stay in a cache while all panels of b pass by.
 pub(crate) fn block(path: Path, x: Left<'_>, b: &Panels, accumulate: Accumulate, y: &mut [f32]) {
     match (b.depth(), accumulate) {
         (0, Accumulate::Replace) => y.fill(0.0),
@@ -90,16 +92,13 @@ impl Kernel for Block<'_> {
         for from in (0..depth).step_by(pass) {
             let depth = pass.min(depth - from);
             let add = from > 0 || accumulate == Accumulate::Add;
-            for top in (0..rows).step_by(ROWS_PER_TASK) {
-                let left = x.from(top, from);
-                let rows = ROWS_PER_TASK.min(rows - top);
-                for (first, vectors, panel) in b.iter(L::WIDTH) {
-                    let panel = &panel[from * vectors * L::WIDTH..];
-                    let width = (columns - first).min(vectors * L::WIDTH);
-                    let y = &mut y[top * columns + first..];
-                    let mut update = Update { depth, left, panel, add, y, columns, width };
-                    for_tiles(lanes, rows, vectors, &mut update);
-                }
+            let left = x.from(0, from);
+            for (first, vectors, panel) in b.iter(L::WIDTH) {
+                let panel = &panel[from * vectors * L::WIDTH..];
+                let width = (columns - first).min(vectors * L::WIDTH);
+                let y = &mut y[first..];
+                let mut update = Update { depth, left, panel, add, y, columns, width };
+                for_tiles(lanes, rows, vectors, &mut update);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Memory between calls: taken from a shelf, put back on it.
 
-use crate::panel::Panels;
+use crate::Cpu;
+use crate::panel::{Panels, Source};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,10 +18,7 @@ impl Scratch {
     /// or else the largest, made to fit.
     pub(crate) fn buffer(&self, len: usize) -> Buffer<'_> {
         let mut shelf = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let fit = (0..shelf.len()).min_by_key(|&k| {
-            let has = shelf[k].len();
-            (has < len, if has < len { usize::MAX - has } else { has })
-        });
+        let fit = best_fit(shelf.iter().map(Vec::len), len);
         let mut values = fit.map(|k| shelf.swap_remove(k)).unwrap_or_default();
         // Never made shorter: growing again would write zeros that nobody reads.
         if values.len() < len {
@@ -29,10 +27,33 @@ impl Scratch {
         Buffer { values, len, shelf: &self.buffers }
     }
 
-    /// Panels to pack an operand into.
-    pub(crate) fn panels(&self) -> LentPanels<'_> {
+    /// Panels to pack `len` entries into: the smallest on the shelf that hold them, or else the
+    /// largest.
+    fn panels(&self, len: usize) -> LentPanels<'_> {
         let mut shelf = self.panels.lock().unwrap_or_else(PoisonError::into_inner);
-        LentPanels { panels: shelf.pop().unwrap_or_default(), shelf: &self.panels }
+        let fit = best_fit(shelf.iter().map(Panels::capacity), len);
+        let panels = fit.map(|k| shelf.swap_remove(k)).unwrap_or_default();
+        LentPanels { panels, shelf: &self.panels }
+    }
+}
+
+/// The smallest of these that is `len` or more, or else the largest.
+fn best_fit(sizes: impl Iterator<Item = usize>, len: usize) -> Option<usize> {
+    let rank = |has: usize| if has < len { (true, usize::MAX - has) } else { (false, has) };
+    sizes.enumerate().min_by_key(|&(_, has)| rank(has)).map(|(k, _)| k)
+}
+
+impl Cpu {
+    /// An operand `[K, N]`, packed into panels of this machine's scratch memory.
+    pub(crate) fn packed(
+        &self,
+        depth: usize,
+        columns: usize,
+        source: Source<'_>,
+    ) -> LentPanels<'_> {
+        let mut panels = self.scratch.panels(depth * columns.next_multiple_of(self.path.width()));
+        panels.pack(self.path, depth, columns, source);
+        panels
     }
 }
 

@@ -14,8 +14,8 @@
 mod slopes;
 
 use crate::Cpu;
-use crate::embedding::AddScaled;
 use crate::linear::shape_result;
+use crate::math::add_scaled;
 use crate::panel::Source;
 use crate::product::block;
 use crate::simd::{Kernel, Lanes, Left};
@@ -24,8 +24,8 @@ use rayon::prelude::*;
 use slopes::{Slopes, Terms};
 use std::ops::Range;
 
-/// Scores in one block, 4 MiB of them, before its positions are rounded up to whole tasks for all
-/// threads. Where a block ends changes no sum.
+/// Scores in one block, 4 MiB of them, but a task for each thread at least: with very many columns
+/// it is `threads · 32 · C` scores. Where a block ends changes no sum.
 const SCORES_PER_BLOCK: usize = 1 << 20;
 /// Positions in one task.
 const ROWS_PER_TASK: usize = 32;
@@ -33,13 +33,13 @@ const ROWS_PER_TASK: usize = 32;
 /// How the scores of the shared columns lie: task after task, each `[panel][row][width of a panel]`.
 /// The last panel is padded to its width, the last task to its rows.
 #[derive(Debug, Clone, Copy)]
-struct Layout {
+struct ScoreLayout {
     /// Columns in a panel, two registers of them.
     width: usize,
     panels: usize,
 }
 
-impl Layout {
+impl ScoreLayout {
     /// Entries of a panel of one task.
     fn panel(self) -> usize {
         ROWS_PER_TASK * self.width
@@ -73,9 +73,16 @@ impl Layout {
 }
 
 impl Cpu {
-    /// The loss L of a [`SoftmaxTask`] and its gradients. q `[N, E]`, table `[C, E]`, column_bias
-    /// `[C, 1]`, repeat_bias `[1, R]`; `dq`, `dtable` and, where it is wanted,
-    /// `dcolumn_bias` are replaced, `drepeat_bias` is added to.
+    /// The loss L of a [`SoftmaxTask`] and its gradients.
+    ///
+    /// | argument | shape | on entry | on return |
+    /// |---|---|---|---|
+    /// | `q` | `[N, E]` | what each position looks for | untouched |
+    /// | `table` | `[C, E]` | one vector a column | untouched |
+    /// | `column_bias`, `repeat_bias` | `[C, 1]`, `[1, R]` | by column, by lag | untouched |
+    /// | `dq`, `dtable` | as `q`, `table` | anything | gradients |
+    /// | `dcolumn_bias` | `[C, 1]` | anything | gradient, where it is wanted |
+    /// | `drepeat_bias` | `[1, R]` | gradients so far | added to |
     ///
     /// # Panics
     ///
@@ -95,6 +102,7 @@ impl Cpu {
     ) -> f64 {
         let ([positions, width], [columns, _]) = (q.shape(), table.shape());
         check(task, positions, columns, repeat_bias.columns());
+        assert_eq!(drepeat_bias.shape(), repeat_bias.shape(), "drepeat_bias is [1, R]");
         assert!(width > 0 && table.columns() == width, "q is [N, E], table is [C, E]");
         assert_eq!(column_bias.as_slice().len(), columns, "column_bias is [C, 1]");
         shape_result(Accumulate::Replace, dq, positions, width);
@@ -111,20 +119,16 @@ impl Cpu {
         }
 
         let rows = &table.as_slice()[..task.shared * width];
-        let (mut items_of_k, mut k_of_items) = (self.scratch.panels(), self.scratch.panels());
-        rayon::join(
-            || items_of_k.pack(self.path, width, task.shared, Source::Transposed(rows)),
-            || k_of_items.pack(self.path, task.shared, width, Source::Plain(rows)),
+        let (items_of_k, k_of_items) = rayon::join(
+            || self.packed(width, task.shared, Source::Transposed(rows)),
+            || self.packed(task.shared, width, Source::Plain(rows)),
         );
         let panel_width = 2 * self.path.width();
-        let layout = Layout { width: panel_width, panels: task.shared.div_ceil(panel_width) };
+        let layout = ScoreLayout { width: panel_width, panels: task.shared.div_ceil(panel_width) };
         let mut shared_terms = self.scratch.buffer(2 * layout.panels * panel_width);
         let terms = Terms::new(task, table, column_bias, repeat_bias, &mut shared_terms);
 
-        let tasks_per_block = (SCORES_PER_BLOCK / layout.task().max(1))
-            .max(1)
-            .next_multiple_of(rayon::current_num_threads());
-        let rows_per_block = tasks_per_block * ROWS_PER_TASK;
+        let rows_per_block = rows_per_block(layout, rayon::current_num_threads());
         // One entry at least a task, so that there are tasks even without shared columns.
         let per_task = layout.task().max(1);
         let tasks = positions.min(rows_per_block).div_ceil(ROWS_PER_TASK);
@@ -187,9 +191,8 @@ impl Cpu {
     ) {
         let SlopesOfBlock { layout, ref range, scores, private } = *slopes;
         let width = q.columns();
-        let mut panels = self.scratch.panels();
         let rows = &q.as_slice()[range.start * width..range.end * width];
-        panels.pack(self.path, range.len(), width, Source::Plain(rows));
+        let panels = self.packed(range.len(), width, Source::Plain(rows));
         let accumulate = if range.start == 0 { Accumulate::Replace } else { Accumulate::Add };
         dtable.as_mut_slice()[..task.shared * width]
             .par_chunks_mut(layout.width * width)
@@ -219,7 +222,7 @@ impl Cpu {
             .enumerate()
             .for_each(|(panel, sums)| {
                 let columns = layout.columns(scores, panel);
-                self.path.run(ColumnSums { columns, positions: range.len(), sums });
+                self.path.run(SumsOfPanel { columns, positions: range.len(), sums });
             });
         for p in range.clone() {
             if let Some(c) = private_target(task, p) {
@@ -241,6 +244,12 @@ impl Cpu {
     }
 }
 
+/// Positions in a block: some for every thread.
+fn rows_per_block(layout: ScoreLayout, threads: usize) -> usize {
+    let tasks = (SCORES_PER_BLOCK / layout.task().max(1)).max(1);
+    tasks.next_multiple_of(threads) * ROWS_PER_TASK
+}
+
 /// Lengths and targets are checked once, so that a wrong one is named here and not deep in a loop.
 fn check(task: &SoftmaxTask<'_>, positions: usize, columns: usize, lags: usize) {
     assert_eq!(task.target.len(), positions, "a target for each position");
@@ -254,8 +263,11 @@ fn check(task: &SoftmaxTask<'_>, positions: usize, columns: usize, lags: usize) 
         assert_eq!(task.repeat_offsets.len(), positions + 1, "repeat entries for each position");
         assert_eq!(task.repeat_columns.len(), entries as usize, "a column for each entry");
         assert_eq!(task.repeat_lags.len(), entries as usize, "a lag for each entry");
-        let exist = task.repeat_columns.iter().all(|&c| (c as usize) < columns);
-        assert!(exist, "repeat entries are columns");
+        for p in 0..positions {
+            let target = task.target[p] as usize;
+            let seen = repeats(task, p).all(|(c, _)| c < task.shared || c == target);
+            assert!(seen, "repeat entries are columns that the position sees");
+        }
         assert!(task.repeat_lags.iter().all(|&lag| usize::from(lag) < lags), "lags have a bias");
     }
 }
@@ -278,12 +290,12 @@ fn private_target(task: &SoftmaxTask<'_>, position: usize) -> Option<usize> {
 
 /// dS of some positions.
 struct SlopesOfBlock<'a> {
-    layout: Layout,
+    layout: ScoreLayout,
     /// The positions.
     range: Range<usize>,
     /// Their slopes by the scores of the shared columns.
     scores: &'a [f32],
-    /// Slopes by the score of the private target, of all positions up to the last one.
+    /// Slopes by the score of the private target, by position of the whole batch.
     private: &'a [f32],
 }
 
@@ -303,13 +315,13 @@ fn add_repeat_gradients(
 }
 
 /// `sums[c] += Σ_p columns[c, p]` for the columns of one panel, positions rising.
-struct ColumnSums<'a> {
+struct SumsOfPanel<'a> {
     columns: Left<'a>,
     positions: usize,
     sums: &'a mut [f32],
 }
 
-impl Kernel for ColumnSums<'_> {
+impl Kernel for SumsOfPanel<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -326,6 +338,42 @@ impl Kernel for ColumnSums<'_> {
                 }
             }
             lanes.store_partial(sum, sums);
+        }
+    }
+}
+
+/// `y += factor · x`.
+struct AddScaled<'a> {
+    factor: f32,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for AddScaled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        add_scaled(lanes, self.factor, self.x, self.y);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the tests of parity and of threads count on.
+    #[test]
+    fn seven_hundred_positions_over_thousands_of_columns_are_several_blocks() {
+        for path in crate::Path::available() {
+            let width = 2 * path.width();
+            let rows = |columns: usize, threads| {
+                rows_per_block(ScoreLayout { width, panels: columns.div_ceil(width) }, threads)
+            };
+            assert!(rows(2980, 2) < 700 / 2);
+            let [one, two, seven] = [1, 2, 7].map(|threads| rows(4900, threads));
+            assert!(one < 672 / 2 && two < 672 / 2 && seven < 672, "{one} {two} {seven}");
+            assert_ne!(one, seven);
         }
     }
 }

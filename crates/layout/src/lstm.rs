@@ -65,6 +65,15 @@ impl<S: Copy + Default> LstmParams<Matrix<S>> {
     }
 }
 
+/// The gradient that reaches the start of every row of a layer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LstmStart<M> {
+    /// ∂L/∂h₀, `[B, H]`.
+    pub dh_0: M,
+    /// ∂L/∂c₀, `[B, H]`.
+    pub dc_0: M,
+}
+
 /// What the forward pass keeps of a whole sequence so that it can be undone.
 ///
 /// N positions, B rows, laid out by [`Steps`]; `6 · H` numbers a position. tanh c is not kept: the
@@ -78,15 +87,6 @@ pub struct LstmTape<M> {
     pub c: M,
     /// Hidden states in slots, `[B + N, H]`; slot 0 is where the rows start.
     pub h: M,
-}
-
-/// The gradient that reaches the start of every row of a layer.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LstmStart<M> {
-    /// ∂L/∂h₀, `[B, H]`.
-    pub dh_0: M,
-    /// ∂L/∂c₀, `[B, H]`.
-    pub dc_0: M,
 }
 
 impl<S: Copy + Default> LstmTape<Matrix<S>> {

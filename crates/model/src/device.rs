@@ -166,8 +166,8 @@ pub trait Device: Clone + Send + Sync {
 
     // --- answers ----------------------------------------------------------------------------
 
-    /// The loss L of [`SoftmaxTask`] and its gradients in one go; never all `[N, C]` scores at once
-    /// where C is large. q `[N, E]`, table `[C, E]`, column_bias `[C, 1]`, repeat_bias `[1, R]`;
+    /// The loss L of [`SoftmaxTask`] and its gradients in one go, a block of positions at a
+    /// time where C is large. q `[N, E]`, table `[C, E]`, column_bias `[C, 1]`, repeat_bias `[1, R]`;
     /// `dq`, `dtable` and, where it is wanted, `dcolumn_bias` are **replaced**, `drepeat_bias` is
     /// added to.
     #[allow(clippy::too_many_arguments)]

@@ -117,6 +117,11 @@ impl Checkpoint {
         if !path.is_file() {
             return Ok(None);
         }
+        // A file that may not be read is a matter of permissions, not of starting over.
+        std::fs::File::open(&path).map_err(|error| Error::Checkpoint {
+            path: path.clone(),
+            reason: format!("cannot be read: {error}; check its permissions"),
+        })?;
         let damaged = |problem: &str| Error::Checkpoint {
             path: path.clone(),
             reason: format!("{problem}: start over with --force"),

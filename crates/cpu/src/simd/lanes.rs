@@ -10,9 +10,9 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     type V: Copy;
     /// Entries in a register.
     const WIDTH: usize;
-    /// Rows of the tile with one register a row: as many sums as the next.
+    /// Rows of the tile with one register a row.
     const ROWS_OF_ONE: usize;
-    /// Rows of the tile with two registers a row that fills the register file.
+    /// Rows of the tile with two registers a row: enough sums to keep both multipliers busy.
     const ROWS_OF_TWO: usize;
     /// Rows of the tile with four registers a row, one a gate.
     const ROWS_OF_FOUR: usize;

@@ -76,10 +76,9 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         let steps = run.min(left_over);
         let mut from = start;
         for _ in 0..steps {
-            // SAFETY: `from` is k < depth entries into the operand, so from + row · row_stride is at
-            // most `last`, which lies inside `values`; `column` has moved k panels' widths, and a
-            // whole one is left, as the assertion shows. The final moves may point past the end but
-            // are not read.
+            // SAFETY: `from` is entry (0, k) of the operand with k < depth, so from + row · row_stride
+            // is at most `last`, which lies inside `values`; `column` is row k of the panel, which is
+            // whole, as the assertion shows. The final moves may point past the end but are not read.
             unsafe {
                 // The shorter side is held, the longer one passes by: three rows of four registers
                 // are 12 sums, 3 held and 1 passing, all sixteen registers of AVX2.

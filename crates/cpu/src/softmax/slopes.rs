@@ -1,8 +1,7 @@
 //! From scores to the loss and its slopes, for the positions of one task.
 
-use super::{Layout, ROWS_PER_TASK, private_target, repeats};
-use crate::embedding::dot;
-use crate::math::exp;
+use super::{ROWS_PER_TASK, ScoreLayout, private_target, repeats};
+use crate::math::{dot, exp};
 use crate::panel::Panels;
 use crate::simd::{Kernel, Lanes, Left, Tiles, for_tiles, tile};
 use layout::{Matrix, SoftmaxTask};
@@ -19,7 +18,7 @@ pub(super) struct Terms<'a> {
     table: &'a Matrix<f32>,
     column_bias: &'a Matrix<f32>,
     repeat_bias: &'a Matrix<f32>,
-    /// Bias and smoothing share of the shared columns, padded to whole panels.
+    /// Bias and smoothing share of the shared columns, padded to whole panels: `[panels · width]`.
     bias: &'a [f32],
     share: &'a [f32],
 }
@@ -45,7 +44,15 @@ impl<'a> Terms<'a> {
         let total = task.weight.iter().map(|&w| f64::from(w)).sum();
         Self { task, total, table, column_bias, repeat_bias, bias, share }
     }
+
+    /// `weight_p / Σ weight`.
+    fn share_of_loss(&self, p: usize) -> f32 {
+        (f64::from(self.task.weight[p]) / self.total) as f32
+    }
 }
+
+/// One number a position of a task.
+type PerRow<T> = [T; ROWS_PER_TASK];
 
 /// The scores of some positions, the loss, and the gradient of the loss by the scores in their place.
 ///
@@ -56,17 +63,18 @@ impl<'a> Terms<'a> {
 /// ```
 pub(super) struct Slopes<'a> {
     pub(super) terms: Terms<'a>,
-    pub(super) layout: Layout,
+    pub(super) layout: ScoreLayout,
     /// The first position.
     pub(super) first: usize,
-    /// The shared rows of the table, as right operand.
+    /// The shared rows of the table as right operand, `[E, shared]`.
     pub(super) items: &'a Panels,
+    /// Pictures of the positions, `[rows, E]`.
     pub(super) q: &'a [f32],
-    /// dS for the shared columns.
+    /// dS for the shared columns, as `layout` has a task.
     pub(super) scores: &'a mut [f32],
-    /// The loss of each position.
+    /// The loss of each position, `[rows]`.
     pub(super) losses: &'a mut [f32],
-    /// dS for the target where it is private; zero elsewhere.
+    /// dS for the target where it is private, zero elsewhere, `[rows]`.
     pub(super) private_slopes: &'a mut [f32],
 }
 
@@ -74,102 +82,149 @@ impl Kernel for Slopes<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        let Self { terms, layout, first, items, q, scores, losses, private_slopes } = self;
-        let Terms { task, total, table, column_bias, repeat_bias, bias, share } = terms;
-        let (width, smoothing) = (table.columns(), task.smoothing);
-        let rows = losses.len();
+    fn run<L: Lanes>(mut self, lanes: L) {
+        let tops = self.scores(lanes);
+        let (own, top) = self.bend(lanes, &tops);
+        let (sums, spreads) = self.exponentials(lanes, &top);
+        let (factors, smooth) = self.losses(lanes, &own, &top, &sums, &spreads);
+        self.slopes(lanes, &factors, &smooth);
+    }
+}
 
+impl Slopes<'_> {
+    /// `q·eᵀ + column_bias` for the shared columns; returns the largest score of each lane.
+    #[inline(always)]
+    fn scores<L: Lanes>(&mut self, lanes: L) -> PerRow<L::V> {
+        let Self { terms, layout, ref mut scores, .. } = *self;
+        let depth = terms.table.columns();
+        let q = Left::plain(self.q, depth);
         let mut tops = [lanes.splat(f32::NEG_INFINITY); ROWS_PER_TASK];
-        let panels = scores.chunks_exact_mut(layout.panel()).zip(bias.chunks_exact(layout.width));
-        for ((_, vectors, panel), (scores, bias)) in items.iter(L::WIDTH).zip(panels) {
-            let q = Left::plain(q, width);
-            let mut tiles = Scores { depth: width, q, panel, bias, scores, tops: &mut tops };
-            for_tiles(lanes, rows, vectors, &mut tiles);
+        let panels =
+            scores.chunks_exact_mut(layout.panel()).zip(terms.bias.chunks_exact(layout.width));
+        for ((_, vectors, panel), (scores, bias)) in self.items.iter(L::WIDTH).zip(panels) {
+            let mut tiles = ScoreTiles { depth, q, panel, bias, scores, tops: &mut tops };
+            for_tiles(lanes, self.losses.len(), vectors, &mut tiles);
         }
+        tops
+    }
 
-        // What is sparse. A top need not be the largest score, only not far from it.
-        let mut own = [0.0; ROWS_PER_TASK];
-        let mut top = [0.0; ROWS_PER_TASK];
-        for (row, (own, top)) in own.iter_mut().zip(&mut top).enumerate().take(rows) {
+    /// Adds what is sparse. Returns the score of each target, and a number not far below the largest
+    /// score and not below it: what exp is taken of stays between −87 and 0 where it counts.
+    #[inline(always)]
+    fn bend<L: Lanes>(&mut self, lanes: L, tops: &PerRow<L::V>) -> (PerRow<f32>, PerRow<f32>) {
+        let Self { terms, layout, first, ref mut scores, .. } = *self;
+        let (task, width) = (terms.task, terms.table.columns());
+        let (mut own, mut top) = ([0.0; ROWS_PER_TASK], [0.0; ROWS_PER_TASK]);
+        for (row, q) in self.q.chunks_exact(width).enumerate() {
             let p = first + row;
-            let target = task.target[p] as usize;
-            let private = private_target(task, p).is_some();
+            let (own, top) = (&mut own[row], &mut top[row]);
+            let private = private_target(task, p);
             *top = lanes.max_across(tops[row]);
-            if private {
-                let q = &q[row * width..][..width];
-                *own = dot(lanes, q, table.row(target)) + column_bias.as_slice()[target];
+            if let Some(c) = private {
+                *own = dot(lanes, q, terms.table.row(c)) + terms.column_bias.as_slice()[c];
             }
             for (c, lag) in repeats(task, p) {
                 let score =
                     if c < task.shared { &mut scores[layout.at(row, c)] } else { &mut *own };
-                *score += repeat_bias.as_slice()[lag];
+                *score += terms.repeat_bias.as_slice()[lag];
                 *top = larger(*score, *top);
             }
             let shift = task.shift.get(p).copied().unwrap_or(0.0);
-            if private {
+            if private.is_some() {
                 *own += shift;
             } else {
-                let score = &mut scores[layout.at(row, target)];
+                let score = &mut scores[layout.at(row, task.target[p] as usize)];
                 *score += shift;
                 *own = *score;
             }
             *top = larger(*own, *top);
         }
+        (own, top)
+    }
 
+    /// `exp(S − top)` in place of S; returns `Σ exp(S − top)` and `Σ share · S`, lane by lane.
+    #[inline(always)]
+    fn exponentials<L: Lanes>(
+        &mut self,
+        lanes: L,
+        top: &PerRow<f32>,
+    ) -> (PerRow<L::V>, PerRow<L::V>) {
+        let Self { terms, layout, ref mut scores, .. } = *self;
+        let rows = self.losses.len();
         let mut sums = [lanes.splat(0.0); ROWS_PER_TASK];
         let mut spreads = [lanes.splat(0.0); ROWS_PER_TASK];
-        let panels = scores.chunks_exact_mut(layout.panel()).zip(share.chunks_exact(layout.width));
-        for (scores, share) in panels {
+        let panels =
+            scores.chunks_exact_mut(layout.panel()).zip(terms.share.chunks_exact(layout.width));
+        for (panel, share) in panels {
             let share = [lanes.load(share), lanes.load(&share[L::WIDTH..])];
-            for (row, scores) in scores.chunks_exact_mut(layout.width).enumerate().take(rows) {
+            for (row, entries) in panel.chunks_exact_mut(layout.width).enumerate().take(rows) {
                 let top = lanes.splat(top[row]);
-                for (scores, share) in scores.chunks_exact_mut(L::WIDTH).zip(share) {
-                    let s = lanes.load(scores);
+                for (entries, share) in entries.chunks_exact_mut(L::WIDTH).zip(share) {
+                    let s = lanes.load(entries);
                     spreads[row] = lanes.mul_add(share, s, spreads[row]);
                     let e = exp(lanes, lanes.sub(s, top));
-                    lanes.store(e, scores);
+                    lanes.store(e, entries);
                     sums[row] = lanes.add(e, sums[row]);
                 }
             }
         }
+        (sums, spreads)
+    }
 
-        let mut factors = [0.0; ROWS_PER_TASK];
-        let mut smooth = [0.0; ROWS_PER_TASK];
-        for row in 0..rows {
-            let p = first + row;
-            let mut sum = lanes.sum(sums[row]);
+    /// The loss of each position, and its slope by a private target. Returns what the exponentials
+    /// are multiplied with, and what is added to the result for each part of the smoothing.
+    #[inline(always)]
+    fn losses<L: Lanes>(
+        &mut self,
+        lanes: L,
+        own: &PerRow<f32>,
+        top: &PerRow<f32>,
+        sums: &PerRow<L::V>,
+        spreads: &PerRow<L::V>,
+    ) -> (PerRow<f32>, PerRow<f32>) {
+        let Terms { task, .. } = self.terms;
+        let smoothing = task.smoothing;
+        let (mut factors, mut smooth) = ([0.0; ROWS_PER_TASK], [0.0; ROWS_PER_TASK]);
+        for row in 0..self.losses.len() {
+            let p = self.first + row;
+            let is_private = private_target(task, p).is_some();
             let own_exp = lanes.to_array(exp(lanes, lanes.splat(own[row] - top[row])))[0];
-            let private = private_target(task, p).is_some();
-            if private {
-                sum += own_exp;
-            }
+            let sum = lanes.sum(sums[row]) + if is_private { own_exp } else { 0.0 };
             let spread = if smoothing > 0.0 { lanes.sum(spreads[row]) } else { 0.0 };
-            losses[row] = sum.ln() + top[row] - (1.0 - smoothing) * own[row] - smoothing * spread;
-            let share_of_loss = (f64::from(task.weight[p]) / total) as f32;
-            factors[row] = share_of_loss / sum;
-            smooth[row] = -share_of_loss * smoothing;
-            let target_slope = share_of_loss * (own_exp / sum - (1.0 - smoothing));
-            private_slopes[row] = if private { target_slope } else { 0.0 };
+            self.losses[row] =
+                sum.ln() + top[row] - (1.0 - smoothing) * own[row] - smoothing * spread;
+            let share = self.terms.share_of_loss(p);
+            factors[row] = share / sum;
+            smooth[row] = -share * smoothing;
+            let slope = share * (own_exp / sum - (1.0 - smoothing));
+            self.private_slopes[row] = if is_private { slope } else { 0.0 };
         }
+        (factors, smooth)
+    }
 
-        let panels = scores.chunks_exact_mut(layout.panel()).zip(share.chunks_exact(layout.width));
-        for (scores, share) in panels {
+    /// dS in place of the exponentials.
+    #[inline(always)]
+    fn slopes<L: Lanes>(&mut self, lanes: L, factors: &PerRow<f32>, smooth: &PerRow<f32>) {
+        let Self { terms, layout, first, ref mut scores, .. } = *self;
+        let rows = self.losses.len();
+        let panels =
+            scores.chunks_exact_mut(layout.panel()).zip(terms.share.chunks_exact(layout.width));
+        for (panel, share) in panels {
             let share = [lanes.load(share), lanes.load(&share[L::WIDTH..])];
-            for (row, scores) in scores.chunks_exact_mut(layout.width).enumerate().take(rows) {
+            for (row, entries) in panel.chunks_exact_mut(layout.width).enumerate().take(rows) {
                 let (factor, smooth) = (lanes.splat(factors[row]), lanes.splat(smooth[row]));
-                for (scores, share) in scores.chunks_exact_mut(L::WIDTH).zip(share) {
-                    let slope = lanes.mul(lanes.load(scores), factor);
-                    lanes.store(lanes.mul_add(smooth, share, slope), scores);
+                for (entries, share) in entries.chunks_exact_mut(L::WIDTH).zip(share) {
+                    let slope = lanes.mul(lanes.load(entries), factor);
+                    lanes.store(lanes.mul_add(smooth, share, slope), entries);
                 }
             }
         }
+        let task = terms.task;
         for row in 0..rows {
             let p = first + row;
             if private_target(task, p).is_none() {
-                let share_of_loss = (f64::from(task.weight[p]) / total) as f32;
-                let target = task.target[p] as usize;
-                scores[layout.at(row, target)] -= share_of_loss * (1.0 - smoothing);
+                let score = &mut scores[layout.at(row, task.target[p] as usize)];
+                *score -= terms.share_of_loss(p) * (1.0 - task.smoothing);
             }
         }
     }
@@ -181,7 +236,7 @@ fn larger(a: f32, b: f32) -> f32 {
 }
 
 /// Tiles of `q·eᵀ + bias` against one panel, and the largest scores of each row so far.
-struct Scores<'a, V> {
+struct ScoreTiles<'a, V> {
     depth: usize,
     q: Left<'a>,
     panel: &'a [f32],
@@ -190,7 +245,7 @@ struct Scores<'a, V> {
     tops: &'a mut [V; ROWS_PER_TASK],
 }
 
-impl<L: Lanes> Tiles<L> for Scores<'_, L::V> {
+impl<L: Lanes> Tiles<L> for ScoreTiles<'_, L::V> {
     #[inline(always)]
     fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize) {
         let mut acc = [[lanes.splat(0.0); VECTORS]; ROWS];
