@@ -5,7 +5,7 @@
 //! of the path, whose type is the proof that its instructions exist: [`Avx512`], [`Avx2`] or
 //! [`Portable`]. The same generic code is compiled once for each.
 //!
-//! Reading order: `lanes` (the registers), `tile` (the products), `rows` (a batch shared out among
+//! Reading order: `lanes` (the registers; those of a processor in `x86`), `tile` (the products), `rows` (a batch shared out among
 //! threads).
 
 #![allow(unsafe_code)]
@@ -13,10 +13,14 @@
 mod lanes;
 mod rows;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
-pub(crate) use lanes::{Avx2, Avx512, Lanes, Portable};
+pub(crate) use lanes::{Lanes, Portable};
 pub(crate) use rows::{BatchSlice, split_batch};
 pub(crate) use tile::{Left, Tiles, for_tiles, tile};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
 
 use std::fmt;
 
