@@ -1,8 +1,7 @@
 //! `tidegate evaluate`: how good a model is on a log, beside the baselines.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
@@ -10,17 +9,17 @@ use events::{Cases, Log, Sessions, Split, Vocabulary};
 use model::Device;
 use serde_json::json;
 use train::evaluate::{Answer, answer, score_baselines};
-use train::folder::partial;
 use train::metrics::Ranks;
 use train::{Trained, metrics};
 
 use crate::args::{Common, Evaluate};
-use crate::failure::usage;
 use crate::figures;
 use crate::machine::{device, peak_rss};
 use crate::output::{Style, count, print, print_json, seconds};
+use crate::progress::warn;
 use crate::reading::read_log;
 use crate::settings::{DataSettings, Settings};
+use crate::target::Target;
 
 /// Items of each case in the file of predictions.
 const TOP: usize = metrics::DEPTH;
@@ -40,7 +39,17 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     let log = read_log(logs, &options)?;
     let sessions = sessions_of(&settings.data, &trained.knowledge.sessions, split, &log)?;
     let sessions = match split {
-        Some(split) => split.held_out(&sessions, settings.seed())?,
+        Some(split) => {
+            let held_out = split.held_out(&sessions, settings.seed())?;
+            if args.split.is_none() && !settings.quiet {
+                let (some, all) = (count(held_out.len()), count(sessions.len()));
+                warn(&format!(
+                    "split = {split} of the configuration: only the part that it holds out of \
+                     training is scored, {some} of {all} sessions; --split none scores all"
+                ));
+            }
+            held_out
+        }
         None => sessions,
     };
     let vocabulary = &trained.knowledge.vocabulary;
@@ -53,7 +62,8 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     }
 
     let mut ranks = Ranks::default();
-    let mut file = predictions.map(|path| Predictions::create(path)).transpose()?;
+    let inputs = [logs, &[args.model.join(train::MODEL_FILE)]].concat();
+    let mut file = predictions.map(|path| Predictions::create(path, &inputs)).transpose()?;
     let top = if file.is_some() { TOP } else { 0 };
     let mut failed = None;
     answer(&trained.model, &cases, top, |first, answers| {
@@ -72,7 +82,7 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
         return Err(error);
     }
     if let Some(file) = file {
-        file.finish()?;
+        file.0.finish()?;
     }
     let metrics = ranks.metrics();
     let baselines = device.run(|| score_baselines(&trained.knowledge.baselines, &cases));
@@ -123,24 +133,16 @@ pub(crate) fn sessions_of(
 }
 
 /// The file of `--predictions`: a line a case.
-struct Predictions<'a> {
-    path: &'a Path,
-    file: BufWriter<File>,
-}
+struct Predictions(Target);
 
-impl<'a> Predictions<'a> {
-    fn create(path: &'a Path) -> Result<Self> {
+impl Predictions {
+    fn create(path: &Path, inputs: &[PathBuf]) -> Result<Self> {
         // Said before the work, not after it.
-        if path.is_dir() {
-            let message = format!("--predictions {}: it is a folder; name a file", path.display());
-            return Err(usage(message));
-        }
-        let file = File::create(partial(path)).map_err(|error| refuse(path, &error))?;
-        let mut file = BufWriter::new(file);
+        let mut file = Target::create("--predictions", path, inputs)?;
         let items: Vec<String> = (1..=TOP).map(|k| format!("item_{k}")).collect();
         writeln!(file, "case,session,target,rank,{}", items.join(","))
-            .map_err(|error| refuse(path, &error))?;
-        Ok(Self { path, file })
+            .map_err(|error| file.refuse(&error))?;
+        Ok(Self(file))
     }
 
     fn write(
@@ -167,19 +169,8 @@ impl<'a> Predictions<'a> {
             }
             text.push('\n');
         }
-        self.file.write_all(text.as_bytes()).map_err(|error| refuse(self.path, &error))
+        self.0.write_all(text.as_bytes()).map_err(|error| self.0.refuse(&error))
     }
-
-    fn finish(self) -> Result<()> {
-        let Self { path, file } = self;
-        let file = file.into_inner().map_err(|error| refuse(path, error.error()))?;
-        file.sync_all().map_err(|error| refuse(path, &error))?;
-        std::fs::rename(partial(path), path).map_err(|error| refuse(path, &error))
-    }
-}
-
-fn refuse(path: &Path, error: &std::io::Error) -> anyhow::Error {
-    anyhow!("--predictions {}: cannot be written: {error}; check the path", path.display())
 }
 
 /// A field of a CSV file.

@@ -11,7 +11,7 @@
 //! | `devices`   | [`devices`]   |
 //!
 //! [`args`] is what can be typed, [`settings`] what can be written in a file, [`output`] how results
-//! look, [`failure`] which exit code an error stands for.
+//! look, [`target`] the files they go to, [`failure`] which exit code an error stands for.
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +29,7 @@ mod reading;
 mod recommend;
 mod settings;
 mod simulate;
+mod target;
 mod train_verb;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,17 +39,20 @@ use anyhow::Result;
 use clap::Parser;
 
 use args::{Cli, Verb};
+use progress::say;
 
 fn main() -> ExitCode {
     // A panic is a mistake of ours: one message, no backtrace, the exit code of a failed run.
     std::panic::set_hook(Box::new(|panic| {
-        eprintln!("error: an internal mistake ({panic}); please report it with the command line");
+        say(&format!(
+            "error: an internal mistake ({panic}); please report it with the command line"
+        ));
     }));
     let cli = Cli::parse();
     match catch_unwind(AssertUnwindSafe(|| run(&cli))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {error}");
+            say(&format!("error: {error}"));
             ExitCode::from(failure::exit_code(&error))
         }
         Err(_) => ExitCode::FAILURE,

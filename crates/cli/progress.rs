@@ -1,6 +1,7 @@
 //! How training looks to the one who waits: a bar on a terminal, a line an epoch elsewhere.
 
 use std::io::IsTerminal;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -22,9 +23,14 @@ pub(crate) fn catch_interrupts() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A line on stderr. Nobody may be there to read it: no reason to stop.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// Warns on stderr.
 pub(crate) fn warn(message: &str) {
-    eprintln!("warning: {message}");
+    say(&format!("warning: {message}"));
 }
 
 /// Shows a run on stderr.
@@ -45,7 +51,7 @@ impl TrainingProgress {
 
     fn say(&self, line: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{line}"));
+            self.bar.suspend(|| say(line));
         }
     }
 }

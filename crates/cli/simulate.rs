@@ -1,18 +1,16 @@
 //! `tidegate simulate`: the event log of a shop whose truth is known.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use events::simulator::{Shop, ShopConfig, Size, Summary, Truth, simulate};
 use serde_json::json;
-use train::folder::partial;
 
 use crate::args::{Common, Simulate};
 use crate::failure::usage;
 use crate::output::{count, per_cent, print, print_json};
 use crate::settings::Settings;
+use crate::target::Target;
 
 /// Events of a log where nothing else is asked for.
 pub(crate) const EVENTS: u64 = 120_000;
@@ -72,39 +70,15 @@ pub(crate) fn write(shop: &Shop, size: Size, out: &Path, truth: Option<&Path>) -
     if files.iter().any(|file| files.iter().filter(|other| *other == file).count() > 1) {
         return Err(usage("--truth and --out name the same file"));
     }
-    if let Some(path) = files.iter().find(|path| path.is_dir()) {
-        return Err(usage(format!("{}: it is a folder; name a file", path.display())));
-    }
-    if files.iter().any(|path| path.as_os_str() == "-") {
-        return Err(usage("-: the log is written to a file, not to stdout; name one"));
-    }
-    let written = (|| {
-        let mut open: Vec<_> = files.iter().map(|path| create(path)).collect::<Result<_>>()?;
-        let summary = match &mut open[..] {
-            [log, users, causes] => simulate(shop, size, log, Some(Truth { users, causes }))?,
-            logs => simulate(shop, size, &mut logs[0], None)?,
-        };
-        for (file, path) in open.into_iter().zip(&files) {
-            let file = file.into_inner().map_err(|error| anyhow!("{}: {error}", path.display()))?;
-            file.sync_all().map_err(|error| anyhow!("{}: {error}", path.display()))?;
-            std::fs::rename(partial(path), path)
-                .map_err(|error| anyhow!("{}: {error}", path.display()))?;
-        }
-        Ok(summary)
-    })();
-    if written.is_err() {
-        for path in &files {
-            let _ = std::fs::remove_file(partial(path));
-        }
-    }
-    written
-}
-
-fn create(path: &Path) -> Result<BufWriter<File>> {
-    let file = File::create(partial(path)).map_err(|error| {
-        anyhow!("{}: cannot be written: {error}; check the path", path.display())
-    })?;
-    Ok(BufWriter::new(file))
+    // Unfinished ones leave nothing.
+    let mut open: Vec<_> =
+        files.iter().map(|path| Target::create("", path, &[])).collect::<Result<_>>()?;
+    let summary = match &mut open[..] {
+        [log, users, causes] => simulate(shop, size, log, Some(Truth { users, causes }))?,
+        logs => simulate(shop, size, &mut logs[0], None)?,
+    };
+    open.into_iter().try_for_each(Target::finish)?;
+    Ok(summary)
 }
 
 /// The file beside the truth that has the causes of purchases.

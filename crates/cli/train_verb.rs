@@ -15,7 +15,7 @@ use crate::failure::usage;
 use crate::figures;
 use crate::machine::{check_device, device, kernel, memory, peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
-use crate::progress::{TrainingProgress, catch_interrupts, warn};
+use crate::progress::{TrainingProgress, catch_interrupts, say, warn};
 use crate::reading::read_log;
 use crate::settings::Settings;
 
@@ -24,9 +24,8 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     let settings = resolve(common, args)?;
     let out = settings.out.clone().unwrap_or_default();
     if settings.resume
-        && let Some(result) = train::finished(&out)
+        && let Some(result) = train::finished(&out)?
     {
-        train::tidy_finished(&out)?;
         return show_finished(&settings, &out, &result);
     }
     let existing = match (settings.resume, settings.force) {
@@ -46,12 +45,12 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
         );
     }
     if !settings.quiet {
-        eprintln!(
+        say(&format!(
             "  {} sessions with {} items to learn from, {} predictions to validate on",
             count(data.train.len()),
             count(data.knowledge.vocabulary.len()),
             count(data.validation.len())
-        );
+        ));
     }
 
     catch_interrupts()?;
@@ -155,12 +154,13 @@ fn data_split(settings: &Settings) -> bool {
 
 /// Refuses a model that the machine cannot hold, before the system ends the run.
 fn check_memory(settings: &Settings, items: usize) -> Result<()> {
-    // 32-bit numbers: weights, gradient and the two moments.
-    let needed = 16 * numbers(&settings.model, items);
+    // Weights, gradient, two moments and packed weights; and while a checkpoint is written, weights
+    // and moments once more as tensors and as bytes of the file. 32 bits each.
+    let needed = numbers(&settings.model, items).saturating_mul(4 * (5 + 6));
     match memory() {
         Some(memory) if needed > memory => Err(usage(format!(
-            "training this model takes at least {} of memory and the machine has {}; set --hidden, \
-             --embedding or --layers lower",
+            "training this model takes at least {} of memory and the machine has {} left; set \
+             --hidden, --embedding or --layers lower",
             bytes(needed),
             bytes(memory)
         ))),
@@ -178,7 +178,7 @@ fn numbers(config: &ModelConfig, items: usize) -> u64 {
             .sum::<u64>()
     };
     let (one, two) = (few(1), few(2));
-    one.saturating_add((two - one).saturating_mul(config.layers as u64 - 1)).min(u64::MAX / 16)
+    one.saturating_add((two - one).saturating_mul(config.layers as u64 - 1))
 }
 
 /// Reads the logs and parts them.

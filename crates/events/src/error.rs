@@ -74,7 +74,7 @@ pub enum Error {
     /// Too many rows could not be used.
     #[error(
         "{bad} of {rows} rows are bad, more than --max-bad {max} allows; the first: {first}; mend \
-         the log, name its format or columns, or raise --max-bad"
+         the log, name its format or the columns to read (--columns), or raise --max-bad"
     )]
     TooManyBad {
         /// Rows that could not be used.
@@ -87,7 +87,7 @@ pub enum Error {
         first: String,
     },
     /// There is nothing to read.
-    #[error("{path}: no rows; give a log that has some")]
+    #[error("{path}: no rows; give a log that has some, and whose lines end in LF or CRLF")]
     Empty {
         /// The path as it was given.
         path: String,

@@ -247,10 +247,10 @@ fn bad_rows_are_kept_with_file_line_and_reason() {
             (4, "no item"),
             (5, "no user"),
             (6, "time not understood"),
-            (7, "not a number"),
+            (7, "the price is not a number"),
             (8, "not UTF-8 text"),
             (9, "quote never closed"),
-            (10, "not a number"),
+            (10, "the price is not a number"),
         ]
     );
     assert_eq!(bad.first[3].detail, "yesterday");

@@ -4,8 +4,11 @@
 //!     OUT/checkpoint/state.safetensors    weights, moments, average and the loop's own state
 //!     OUT/checkpoint/best-E.safetensors   the complete model of epoch E, the best so far
 //!     OUT/checkpoint/run.toml             the settings, so that --resume needs none
+//!     OUT/checkpoint/finished             the name of the best model, once it is to be OUT's model
 //!     OUT/log.jsonl                       a line an epoch
 //! ```
+//!
+//! A finished model that lies in OUT stays there until the new one takes its place.
 //!
 //! Each file is replaced whole. The state names the best model it belongs to, and that file is
 //! written first: whenever the run dies, what lies there fits together.
@@ -32,6 +35,8 @@ pub const LOG_FILE: &str = "log.jsonl";
 pub const RESULT_FILE: &str = "result.json";
 
 const STATE: &str = "state.safetensors";
+/// Says that only the last moves of a run are left.
+const FINISHED: &str = "finished";
 
 /// Where the loop stands; everything but weights and moments.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -95,12 +100,10 @@ impl Checkpoint {
         self.folder().join(STATE)
     }
 
-    /// Makes room for a new run: what an earlier one left under our names goes away.
+    /// Makes room for a new run. A finished model and what belongs to it stay until [`Self::finish`].
     pub(crate) fn begin(&self, run_file: &str) -> Result<(), Error> {
-        // The model goes first: a folder that has one counts as finished.
-        for name in [MODEL_FILE, RESULT_FILE, RUN_FILE, LOG_FILE, FOLDER] {
-            remove(&self.out.join(name))?;
-        }
+        self.discard()?;
+        remove(&self.out.join(LOG_FILE))?;
         create(&self.folder())?;
         write_whole(&self.folder().join(RUN_FILE), run_file.as_bytes())
     }
@@ -128,8 +131,15 @@ impl Checkpoint {
         };
         let (trainer, text) =
             Trainer::load(&path, device).map_err(|error| damaged(&error.problem))?;
-        let state = serde_json::from_str(&text)
+        let state: State = serde_json::from_str(&text)
             .map_err(|error| damaged(&format!("its state cannot be read ({error})")))?;
+        if let Some(best) = state.best {
+            let path = self.best(best.epoch);
+            model::ModelFile::load(&path).map_err(|error| {
+                let problem = error.problem;
+                Error::Checkpoint { path, reason: format!("{problem}: start over with --force") }
+            })?;
+        }
         Ok(Some((trainer, state)))
     }
 
@@ -154,23 +164,57 @@ impl Checkpoint {
         write_whole(&self.out.join(LOG_FILE), lines(&state.history).as_bytes())?;
         write_whole(&self.out.join(RUN_FILE), &run_file)?;
         write_whole(&self.out.join(RESULT_FILE), result.as_bytes())?;
-        let model = self.out.join(MODEL_FILE);
-        fs::rename(self.best(best), &model)
-            .map_err(|source| Error::Write { path: model, source })?;
+        let name = self.best(best).file_name().unwrap_or_default().to_owned();
+        write_whole(&self.folder().join(FINISHED), name.as_encoded_bytes())?;
+        self.settle()
+    }
+
+    /// The last moves of a run that has finished: its best model becomes the folder's model, and the
+    /// checkpoint goes away. Does nothing for a run that has not.
+    pub(crate) fn settle(&self) -> Result<(), Error> {
+        let Ok(name) = fs::read_to_string(self.folder().join(FINISHED)) else { return Ok(()) };
+        let (best, model) = (self.folder().join(name), self.out.join(MODEL_FILE));
+        if best.is_file() {
+            fs::rename(&best, &model).map_err(|source| Error::Write { path: model, source })?;
+        }
         self.discard()
     }
 
-    /// Removes the checkpoint of a run that has ended.
+    /// Whether a run has begun here that has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.folder().join(RUN_FILE).is_file()
+    }
+
+    /// Whether nothing is in the output folder but what a run leaves that was killed as it began.
+    pub(crate) fn is_alone(&self) -> bool {
+        let mut entries = fs::read_dir(&self.out).into_iter().flatten().flatten();
+        entries.all(|entry| entry.file_name() == FOLDER || entry.file_name() == LOG_FILE)
+    }
+
+    /// Removes our files from the checkpoint's folder, and the folder where nothing else is in it.
     pub(crate) fn discard(&self) -> Result<(), Error> {
-        remove(&self.folder())
+        // The mark goes last: until then a kill leaves a run that knows that it has finished.
+        let entries = fs::read_dir(self.folder()).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_ours = [STATE, RUN_FILE].contains(&&*name)
+                || (name.starts_with("best-") && name.ends_with(".safetensors"))
+                || name.starts_with(".tmp")
+                || name.ends_with(".partial");
+            if is_ours && path.is_file() {
+                remove(&path)?;
+            }
+        }
+        remove(&self.folder().join(FINISHED))?;
+        let _ = fs::remove_dir(self.folder());
+        Ok(())
     }
 
     /// Takes back what a run that failed has begun, and the folder itself where nothing else is in
     /// it.
     pub(crate) fn abandon(&self) {
-        for name in [FOLDER, LOG_FILE] {
-            let _ = remove(&self.out.join(name));
-        }
+        let _ = self.discard();
+        let _ = remove(&self.out.join(LOG_FILE));
         let _ = fs::remove_dir(&self.out);
     }
 }

@@ -30,6 +30,6 @@ mod trained;
 pub use checkpoint::{FOLDER as CHECKPOINT_FOLDER, LOG_FILE, RESULT_FILE, RUN_FILE};
 pub use error::Error;
 pub use observer::{EpochReport, Observer, Plan, StepProgress};
-pub use run::{Data, Outcome, Run, Validation, finished, tidy_finished, train};
+pub use run::{Data, Outcome, Run, Validation, finished, train};
 pub use settings::Training;
 pub use trained::{Knowledge, MODEL_FILE, SessionRules, Trained};

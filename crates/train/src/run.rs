@@ -88,23 +88,26 @@ pub struct Validation {
     pub baselines: Baselines,
 }
 
-/// Whether `out` holds a finished model already, which a resumed run leaves as it is. What its
-/// training has reported comes with it.
-pub fn finished(out: &Path) -> Option<Value> {
-    if !out.join(MODEL_FILE).is_file() {
-        return None;
-    }
-    let text = std::fs::read(out.join(RESULT_FILE)).unwrap_or_default();
-    Some(serde_json::from_slice(&text).unwrap_or(Value::Null))
-}
-
-/// Removes the checkpoint that a kill between the last two moves of a run has left.
+/// Whether `out` holds a finished model and no run that is under way: then a resumed run has nothing
+/// to do. What its training has reported comes with it. A run that was killed in its last moves is
+/// brought to its end first.
 ///
 /// # Errors
 ///
-/// Where it cannot be removed.
-pub fn tidy_finished(out: &Path) -> Result<(), Error> {
-    Checkpoint::of(out).discard()
+/// Where those moves fail.
+pub fn finished(out: &Path) -> Result<Option<Value>, Error> {
+    let checkpoint = Checkpoint::of(out);
+    checkpoint.settle()?;
+    let model = out.join(MODEL_FILE);
+    if checkpoint.is_open() || !model.is_file() {
+        return Ok(None);
+    }
+    model::ModelFile::load(&model).map_err(|error| Error::Folder {
+        path: error.path,
+        reason: format!("{}: train again with --force", error.problem),
+    })?;
+    let text = std::fs::read(out.join(RESULT_FILE)).unwrap_or_default();
+    Ok(Some(serde_json::from_slice(&text).unwrap_or(Value::Null)))
 }
 
 /// Trains a model and leaves it in the output folder. `report` turns the outcome into the text that
@@ -187,6 +190,12 @@ impl<'a, D: Device> Loop<'a, D> {
                 (trainer, state)
             }
             None => {
+                if run.existing == Existing::Resume
+                    && !checkpoint.is_open()
+                    && !checkpoint.is_alone()
+                {
+                    admit(run.out, Existing::Refuse, "and holds no run of Tidegate to resume")?;
+                }
                 let items = data.knowledge.vocabulary.len();
                 let model = Model::new(device, run.model, items, run.seed)?;
                 let trainer = Trainer::new(model, *run.optimizer, run.seed)?;

@@ -218,6 +218,61 @@ fn another_run_cannot_be_resumed() {
 }
 
 #[test]
+fn a_finished_model_stays_until_the_next_one_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    let out = folder.path().join("model");
+    run(&data, &out, Existing::Refuse, &training(), &mut Stop::default()).unwrap();
+    let first = fs::read(out.join(MODEL_FILE)).unwrap();
+    assert!(train::finished(&out).unwrap().is_some());
+
+    let other = Training { recency: 0.7, ..training() };
+    let mut stop = Stop { after: Some(3), ..Stop::default() };
+    run(&data, &out, Existing::Replace, &other, &mut stop).unwrap_err();
+    assert!(fs::read(out.join(MODEL_FILE)).unwrap() == first, "the old model is gone");
+    assert!(train::finished(&out).unwrap().is_none(), "another run is under way");
+    run(&data, &out, Existing::Resume, &other, &mut Stop::default()).unwrap();
+    assert!(fs::read(out.join(MODEL_FILE)).unwrap() != first, "the new model is not there");
+    assert!(train::finished(&out).unwrap().is_some());
+}
+
+#[test]
+fn nothing_foreign_is_taken_for_a_run_or_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    let out = folder.path().join("model");
+    fs::create_dir_all(out.join("checkpoint")).unwrap();
+    fs::write(out.join("notes.txt"), "mine").unwrap();
+    fs::write(out.join("checkpoint/mine"), "mine").unwrap();
+    let error = run(&data, &out, Existing::Resume, &training(), &mut Stop::default()).unwrap_err();
+    assert!(error.to_string().contains("no run of Tidegate to resume"), "{error}");
+    run(&data, &out, Existing::Replace, &training(), &mut Stop::default()).unwrap();
+    for file in ["notes.txt", "checkpoint/mine"] {
+        assert_eq!(fs::read_to_string(out.join(file)).unwrap(), "mine");
+    }
+    assert!(train::finished(&out).unwrap().is_some());
+}
+
+#[test]
+fn a_damaged_best_model_is_found_before_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = data(folder.path());
+    let out = folder.path().join("model");
+    let long = Training { epochs: 50, ..training() };
+    let mut stop = Stop { after: Some(100), ..Stop::default() };
+    run(&data, &out, Existing::Refuse, &long, &mut stop).unwrap_err();
+    let entries = fs::read_dir(out.join("checkpoint")).unwrap().map(|entry| entry.unwrap().path());
+    let best = entries
+        .into_iter()
+        .find(|path| path.file_name().unwrap().to_string_lossy().starts_with("best-"))
+        .expect("an epoch has ended");
+    fs::write(&best, "cut off").unwrap();
+    let error = run(&data, &out, Existing::Resume, &long, &mut Stop::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("best-") && text.contains("start over with --force"), "{text}");
+}
+
+#[test]
 fn a_loss_that_is_not_finite_stops_the_run_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(folder.path());

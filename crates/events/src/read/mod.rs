@@ -79,7 +79,7 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Log, Error> {
             _ => table::read(source, layout, &options.columns, options.window, &mut log)?,
         }
     }
-    let Some((format, _)) = format else {
+    let Some((format, _)) = format.filter(|_| log.rows > 0) else {
         return Err(Error::Empty { path: log.files.join(", ") });
     };
     log.finish(format, options.max_bad)

@@ -220,9 +220,13 @@ impl Schema {
         let optional = |role| Ok(self.text(fields, role)?.filter(|text| !text.is_empty()));
         let kind = optional(Role::Kind)?.or(self.kind);
         let category = optional(Role::Category)?;
-        let number = |role| optional(role)?.map(parse_finite).transpose();
-        let (price, quantity) = (number(Role::Price)?, number(Role::Quantity)?);
-        let amount = number(Role::Amount)?;
+        let number = |role, reason| {
+            let number = |text: &'a str| parse_finite(text).map_err(|_| (reason, text.into()));
+            optional(role)?.map(number).transpose()
+        };
+        let price = number(Role::Price, "the price is not a number")?;
+        let quantity = number(Role::Quantity, "the quantity is not a number")?;
+        let amount = number(Role::Amount, "the amount is not a number")?;
 
         if time.is_some_and(|time| !window.contains(time)) {
             log.outside += 1;
