@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::Metrics;
 
 /// Whoever watches a run: a progress bar, a test, nobody (`()`).
-pub trait Observer {
+pub trait Observer: Send {
     /// The run begins, or goes on where a checkpoint left it.
     fn begin(&mut self, _plan: &Plan) {}
     /// A step has been made.

@@ -129,8 +129,9 @@ pub fn train<D: Device>(
     run.optimizer.validate()?;
     admit(run.out, run.existing, "use --force to replace the model in it, or --resume")?;
     let checkpoint = Checkpoint::of(run.out);
-    let mut looper = Loop::new(device, data, run, &checkpoint, observer)?;
-    match looper.run() {
+    let mut looper = Loop::new(device.clone(), data, run, &checkpoint, observer)?;
+    // On the machine's own threads all the time: they need not be called for each step.
+    match device.run(|| looper.run()) {
         Ok(()) => {
             let outcome = looper.outcome();
             checkpoint.finish(&looper.state, &report(&outcome))?;
