@@ -264,6 +264,8 @@ fn inspect_says_what_a_header_was_taken_for() {
     let named = call(folder.path(), &[&["inspect", "log.csv"][..], &columns].concat());
     assert!(named.stdout.contains("time = when"), "{}", named.stdout);
     assert_eq!(named.stderr, "");
+    let verbose = call(folder.path(), &[&["inspect", "log.csv", "-v"][..], &columns].concat());
+    assert!(verbose.stderr.contains("columns = \"user=customer"), "{}", verbose.stderr);
 }
 
 #[test]

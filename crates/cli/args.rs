@@ -108,7 +108,7 @@ pub(crate) struct Common {
     /// No progress, only warnings
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Say more about what happens
+    /// Show the settings, all files and flags taken together, before the work begins
     #[arg(long, short, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }

@@ -29,6 +29,7 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     let mut settings = Settings::load(common, None)?;
     settings.overlay(&args.logs, &args.reading);
     settings.data.split = args.split.clone().or(settings.data.split.take());
+    settings.announce()?;
     let data = &settings.data;
     let predictions = args.predictions.as_ref().or(settings.evaluate.predictions.as_ref());
     let split = data.split.as_deref().map(str::parse::<Split>).transpose()?;

@@ -11,6 +11,7 @@ use crate::settings::Settings;
 pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
     let mut settings = Settings::load(common, None)?;
     settings.overlay(&args.logs, &args.reading);
+    settings.announce()?;
     let data = &settings.data;
     let log = read_log(data.logs()?, &data.read_options()?)?;
     let options = data.session_rules()?.options()?;

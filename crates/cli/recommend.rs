@@ -24,6 +24,7 @@ const K: u32 = 20;
 pub(crate) fn run(common: &Common, args: &Recommend) -> Result<()> {
     let mut settings = Settings::load(common, None)?;
     settings.overlay(&[], &args.reading);
+    settings.announce()?;
     let asked = overlay(&settings.recommend, args)?;
     let k = asked.k.unwrap_or(K);
     if k == 0 {

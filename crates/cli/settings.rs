@@ -13,6 +13,7 @@ use train::{SessionRules, Training};
 
 use crate::args::{Common, Reading};
 use crate::failure::usage;
+use crate::progress::say;
 
 /// A whole settings file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -184,6 +185,14 @@ impl Settings {
         put(&mut data.from, &reading.from);
         put(&mut data.until, &reading.until);
         data.max_bad = reading.max_bad.unwrap_or(data.max_bad);
+    }
+
+    /// Where `-v` asks for it, says what the settings have come to.
+    pub(crate) fn announce(&self) -> Result<()> {
+        if self.verbose > 0 {
+            say(self.to_toml()?.trim_end());
+        }
+        Ok(())
     }
 
     /// The settings as a file that repeats the run: without what belongs to one call only.

@@ -17,6 +17,7 @@ pub(crate) const EVENTS: u64 = 120_000;
 
 pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
     let settings = Settings::load(common, None)?;
+    settings.announce()?;
     let out = args.out.as_ref().or(settings.out.as_ref());
     let out = out.ok_or_else(|| usage("--out FILE is missing: name the log to write"))?;
     let size = match (args.events, args.users) {

@@ -22,6 +22,7 @@ use crate::settings::Settings;
 pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     let begin = Instant::now();
     let settings = resolve(common, args)?;
+    settings.announce()?;
     let out = settings.out.clone().unwrap_or_default();
     if settings.resume
         && let Some(result) = train::finished(&out)?
