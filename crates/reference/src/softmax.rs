@@ -208,7 +208,7 @@ mod tests {
         let table = array![[1.0, 2.0], [3.0, 4.0]];
         scores(
             table.view(),
-            array![[10.0, 20.0]].view(),
+            array![[10.0], [20.0]].view(),
             array![[1.0, -1.0]].view(),
             found.view_mut(),
         );
