@@ -176,6 +176,7 @@ fn a_wrong_config_is_code_2_and_names_file_line_and_key() {
         ("[training]\nwarmup = 1.5\n", ["training.warmup", "below 1"]),
         ("[model]\nreadout = \"mean\"\n", ["line 2", "attention"]),
         ("task = [\"churn\"]\n", ["--task", "churn"]),
+        ("threads = 20000\n", ["threads = 20000", "1 to 1024"]),
     ] {
         fs::write(path.join("c.toml"), text).unwrap();
         let message = call(path, &train).fails(2).to_owned();

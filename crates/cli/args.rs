@@ -127,7 +127,8 @@ pub(crate) struct Reading {
     /// What makes a session: auto, key, gap or user [default: auto]
     #[arg(long, value_name = "RULE")]
     pub(crate) sessions: Option<String>,
-    /// Without a session column: a pause of this length ends a session [default: 30m]
+    /// Without a session column: a pause of this length (30m, 2h, 1d; a bare number means seconds)
+    /// ends a session [default: 30m]
     #[arg(long, value_name = "TIME")]
     pub(crate) gap: Option<String>,
     /// Read no event before this date (ISO 8601)

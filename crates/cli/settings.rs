@@ -139,8 +139,9 @@ impl Settings {
         settings.json |= common.json;
         settings.quiet |= common.quiet;
         settings.verbose = settings.verbose.max(common.verbose);
-        if settings.threads == Some(0) {
-            return Err(usage("threads = 0: set it to 1 or more, or leave it out"));
+        if let Some(threads) = settings.threads.filter(|threads| !(1..=1024).contains(threads)) {
+            let remedy = "set it to 1 to 1024, or leave it out";
+            return Err(usage(format!("threads = {threads}: {remedy}")));
         }
         Ok(settings)
     }
