@@ -3,7 +3,7 @@
 use crate::Cpu;
 use crate::math::dot;
 use crate::simd::{Kernel, Lanes, ROWS_AHEAD, prefetch};
-use layout::random::Stream;
+use layout::random::{Stream, uniform};
 use layout::{Accumulate, Matrix, Steps};
 use rayon::prelude::*;
 
@@ -213,9 +213,7 @@ impl Kernel for Dropout<'_> {
             let mut factor = [0.0; 4 * LANES];
             for (word, words) in words.iter().enumerate() {
                 for (lane, &bits) in words.iter().enumerate() {
-                    // As `Stream::uniform` makes a number of a word.
-                    let uniform = (bits >> 8) as f32 * (1.0 / 16_777_216.0);
-                    factor[4 * lane + word] = if uniform < self.rate { 0.0 } else { kept };
+                    factor[4 * lane + word] = if uniform(bits) < self.rate { 0.0 } else { kept };
                 }
             }
             for (x, factor) in x.iter_mut().zip(factor) {

@@ -27,6 +27,12 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
+/// A random word as a number in `[0, 1)`: its upper 24 bits, exact in f32.
+#[inline(always)]
+pub fn uniform(word: u32) -> f32 {
+    (word >> 8) as f32 * (1.0 / 16_777_216.0)
+}
+
 /// An endless, addressable sequence of random words.
 ///
 /// Two streams with different (seed, name, step) share nothing. A *name* is what the numbers are
@@ -89,7 +95,7 @@ impl Stream {
     /// Number `index`, uniform in `[0, 1)` with 24 bits: exact in f32.
     #[inline]
     pub fn uniform(&self, index: u64) -> f32 {
-        (self.word(index) >> 8) as f32 * (1.0 / 16_777_216.0)
+        uniform(self.word(index))
     }
 
     /// Number `index`, normal with mean 0 and variance 1 (Box and Muller, one pair a block).

@@ -5,8 +5,8 @@
 //! of the path, whose type is the proof that its instructions exist: [`Avx512`], [`Avx2`] or
 //! [`Portable`]. The same generic code is compiled once for each.
 //!
-//! Reading order: `lanes` (the registers; those of a processor in `x86`), `tile` (the products), `rows` (a batch shared out among
-//! threads).
+//! Reading order: `lanes` (the registers; those of a processor in `x86`), `tile` (the products),
+//! `rows` (a batch shared out among threads).
 
 #![allow(unsafe_code)]
 
