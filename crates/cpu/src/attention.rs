@@ -2,7 +2,7 @@
 
 use crate::Cpu;
 use crate::math::{add_scaled, dot, exp};
-use crate::simd::{BatchSlice, Kernel, Lanes, split_batch};
+use crate::simd::{BatchSlice, Kernel, Lanes, for_slices};
 use layout::{Matrix, Steps};
 use rayon::prelude::*;
 
@@ -79,16 +79,20 @@ impl Cpu {
         let slices = steps.batch().div_ceil(ROWS_PER_SLICE);
         let mut sums = self.scratch.buffer(slices * lags);
         let (keys, values) = (key.columns(), value.columns());
-        let work: Vec<_> = split_batch(steps, ROWS_PER_SLICE, false, keys, dquery.as_mut_slice())
-            .zip(split_batch(steps, ROWS_PER_SLICE, false, keys, dkey.as_mut_slice()))
-            .zip(split_batch(steps, ROWS_PER_SLICE, false, values, dvalue.as_mut_slice()))
-            .zip(sums.chunks_mut(lags))
-            .enumerate()
-            .collect();
-        work.into_par_iter().with_max_len(1).for_each(
-            |(slice, (((dquery, dkey), dvalue), dlag_bias))| {
-                let first = slice * ROWS_PER_SLICE;
+        let gradients = [
+            (dquery.as_mut_slice(), keys),
+            (dkey.as_mut_slice(), keys),
+            (dvalue.as_mut_slice(), values),
+        ];
+        for_slices(
+            steps,
+            ROWS_PER_SLICE,
+            (&mut sums, lags),
+            gradients,
+            |slice, dlag_bias, slices| {
+                let [dquery, dkey, dvalue] = slices;
                 let inputs = Inputs { steps, query, key, value };
+                let first = slice * ROWS_PER_SLICE;
                 let weights = weights.as_slice();
                 self.path.run(Backward {
                     inputs,
@@ -218,7 +222,7 @@ fn softmax<L: Lanes>(lanes: L, scores: &mut [f32]) {
     let mut sum = 0.0;
     for scores in scores.chunks_mut(L::WIDTH) {
         let v = lanes.load_partial(scores);
-        lanes.store_partial(exp(lanes, lanes.sub(v, lanes.splat(top))), scores);
+        lanes.store_partial(exp(lanes, [lanes.sub(v, lanes.splat(top))])[0], scores);
         scores.iter().for_each(|e| sum += e);
     }
     scores.iter_mut().for_each(|e| *e /= sum);

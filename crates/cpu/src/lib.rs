@@ -9,13 +9,14 @@
 //! * `panel` and `product`: weights are laid out once per call the way a micro-kernel reads them;
 //!   the kernel holds a tile of the result in registers while k runs.
 //! * `lstm`: the four gates of a unit lie side by side in a panel, so that the gate equations are
-//!   the epilogue of the recurrent product, in registers; a thread takes some rows of the batch
-//!   through all steps, and meets the others only at the end; everything that need not be serial
-//!   (input product, weight gradients) is one large product outside the time loop.
+//!   the epilogue of the products, in registers; a thread takes some rows of the batch through all
+//!   steps and waits for nobody, or, where rows are few and weights large, threads share the units
+//!   of each step; everything that need not be serial (weight gradients, the input's gradient) is
+//!   a large product outside the time loop, taken while its operands are in the caches.
 //! * `softmax`: scores, loss and both gradients for a block of positions at a time.
 //!
-//! Tasks are cut by shape, never by the number of threads, and every sum has one order: the same
-//! input gives the same bits on one path, for any number of threads. Heavy tasks are handed out one
+//! Every sum has one order, which depends on the shape alone: the same input gives the same bits on
+//! one path, for any number of threads, however the work was cut. Heavy tasks are handed out one
 //! by one (`with_max_len(1)`): left to itself, rayon gives a thread several at a time, and the
 //! others wait for it at the end of every section.
 

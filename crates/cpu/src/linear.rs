@@ -3,12 +3,8 @@
 use crate::Cpu;
 use crate::panel::Source;
 use crate::product::{product, transposed_product};
-use crate::simd::{Kernel, Lanes};
 use layout::{Accumulate, Matrix};
 use rayon::prelude::*;
-
-/// Rows in one partial sum of a bias' gradient.
-const ROWS_PER_SUM: usize = 256;
 
 impl Cpu {
     /// `y = x·wᵀ`, replaced or added to; w `[O, I]`, x `[N, I]`, y `[N, O]`.
@@ -48,20 +44,14 @@ impl Cpu {
     /// `dw += dyᵀ·x`; x `[N, I]`, dy `[N, O]`, dw `[O, I]`.
     pub fn linear_backward_weights(&self, x: &Matrix<f32>, dy: &Matrix<f32>, dw: &mut Matrix<f32>) {
         assert_eq!(x.rows(), dy.rows(), "x is [N, I], dy is [N, O]");
-        self.add_weight_gradient(x.as_slice(), dy.as_slice(), dw);
-    }
-
-    /// `dw += dyᵀ·x` on rows without a gap, the row count taken from `x`.
-    pub(crate) fn add_weight_gradient(&self, x: &[f32], dy: &[f32], dw: &mut Matrix<f32>) {
-        let [outputs, inputs] = dw.shape();
-        if x.is_empty() || dy.is_empty() {
+        let ([outputs, inputs], positions) = (dw.shape(), x.rows());
+        assert_eq!([dy.columns(), x.columns()], [outputs, inputs], "dw is [O, I]");
+        if positions == 0 {
             return;
         }
-        let positions = x.len() / inputs;
-        let x_panels = self.packed(positions, inputs, Source::Plain(x));
-        let dy_panels = self.packed(positions, outputs, Source::Plain(dy));
-        let dw = dw.as_mut_slice();
-        transposed_product(self.path, &dy_panels, &x_panels, Accumulate::Add, dw);
+        let x_panels = self.packed(positions, inputs, Source::Plain(x.as_slice()));
+        let dy_panels = self.packed(positions, outputs, Source::Plain(dy.as_slice()));
+        transposed_product(self.path, &dy_panels, &x_panels, Accumulate::Add, dw.as_mut_slice());
     }
 
     /// `y_p += b` for every row; b has O numbers.
@@ -73,43 +63,6 @@ impl Cpu {
                 row.iter_mut().zip(b.as_slice()).for_each(|(y, b)| *y += b);
             }
         });
-    }
-
-    /// `db += Σ_p dy_p`, for each column in the order of the rows, in partial sums of 256 rows.
-    pub(crate) fn bias_backward(&self, dy: &[f32], db: &mut Matrix<f32>) {
-        let columns = db.as_slice().len();
-        if columns == 0 {
-            return;
-        }
-        let blocks = (dy.len() / columns).div_ceil(ROWS_PER_SUM);
-        let mut sums = self.scratch.buffer(blocks * columns);
-        sums.par_chunks_mut(columns).zip(dy.par_chunks(ROWS_PER_SUM * columns)).for_each(
-            |(sum, rows)| {
-                self.path.run(ColumnSums { rows, sum });
-            },
-        );
-        for sum in sums.chunks_exact(columns) {
-            db.as_mut_slice().iter_mut().zip(sum).for_each(|(db, sum)| *db += sum);
-        }
-    }
-}
-
-struct ColumnSums<'a> {
-    rows: &'a [f32],
-    sum: &'a mut [f32],
-}
-
-impl Kernel for ColumnSums<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        self.sum.fill(0.0);
-        for row in self.rows.chunks_exact(self.sum.len()) {
-            for (sum, row) in self.sum.chunks_mut(L::WIDTH).zip(row.chunks(L::WIDTH)) {
-                let total = lanes.add(lanes.load_partial(sum), lanes.load_partial(row));
-                lanes.store_partial(total, sum);
-            }
-        }
     }
 }
 

@@ -65,10 +65,17 @@ impl Panels {
     #[inline(always)]
     pub(crate) fn iter(&self, width: usize) -> impl Iterator<Item = (usize, usize, &[f32])> {
         (0..self.columns).step_by(2 * width).map(move |first| {
-            let vectors = if self.columns - first > width { 2 } else { 1 };
-            let start = first * self.depth;
-            (first, vectors, &self.values[start..start + vectors * width * self.depth])
+            let (vectors, values) = self.panel(first, width);
+            (first, vectors, values)
         })
+    }
+
+    /// The panel that begins with column `first`: registers and values.
+    #[inline(always)]
+    pub(crate) fn panel(&self, first: usize, width: usize) -> (usize, &[f32]) {
+        let vectors = if self.columns - first > width { 2 } else { 1 };
+        let start = first * self.depth;
+        (vectors, &self.values[start..start + vectors * width * self.depth])
     }
 }
 

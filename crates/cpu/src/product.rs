@@ -11,6 +11,7 @@ use crate::panel::Panels;
 use crate::simd::{Kernel, Lanes, Left, Path, Tiles, for_tiles, tile};
 use layout::Accumulate;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rows that one task computes, at most: their left operand stays in the second-level cache, and
 /// whole tiles of every height (4, 6, 8, 12) fill them.
@@ -83,24 +84,40 @@ impl Kernel for Block<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Self { x, b, accumulate, y } = self;
-        let (depth, columns) = (b.depth(), b.columns());
-        let rows = y.len() / columns;
+        let depth = b.depth();
         // Passes of about the same depth, each of whole runs of k.
         let passes = depth.div_ceil(DEPTH_PER_PASS);
         let run = if x.run < depth { x.run } else { 1 };
         let pass = depth.div_ceil(passes).next_multiple_of(run);
         for from in (0..depth).step_by(pass) {
-            let depth = pass.min(depth - from);
             let add = from > 0 || accumulate == Accumulate::Add;
-            let left = x.from(0, from);
-            for (first, vectors, panel) in b.iter(L::WIDTH) {
-                let panel = &panel[from * vectors * L::WIDTH..];
-                let width = (columns - first).min(vectors * L::WIDTH);
-                let y = &mut y[first..];
-                let mut update = Update { depth, left, panel, add, y, columns, width };
-                for_tiles(lanes, rows, vectors, &mut update);
-            }
+            add_pass(lanes, x.from(0, from), b, from..depth.min(from + pass), add, y);
         }
+    }
+}
+
+/// What the rows `k` of b give to y, added or in its place; the first entry of `left` belongs to the
+/// first of them.
+#[inline(always)]
+pub(crate) fn add_pass<L: Lanes>(
+    lanes: L,
+    left: Left<'_>,
+    b: &Panels,
+    k: Range<usize>,
+    add: bool,
+    y: &mut [f32],
+) {
+    let columns = b.columns();
+    if columns == 0 || k.is_empty() {
+        return;
+    }
+    let rows = y.len() / columns;
+    for (first, vectors, panel) in b.iter(L::WIDTH) {
+        let panel = &panel[k.start * vectors * L::WIDTH..];
+        let width = (columns - first).min(vectors * L::WIDTH);
+        let y = &mut y[first..];
+        let mut update = Update { depth: k.len(), left, panel, add, y, columns, width };
+        for_tiles(lanes, rows, vectors, &mut update);
     }
 }
 

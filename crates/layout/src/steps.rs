@@ -120,6 +120,26 @@ impl Steps {
         (0..self.count()).take_while(move |&t| b < self.active(t)).map(move |t| self.offsets[t] + b)
     }
 
+    /// Positions of the first `rows` rows.
+    fn positions_of_first(&self, rows: usize) -> usize {
+        (0..self.count()).map(|t| self.active(t).min(rows)).sum()
+    }
+
+    /// Where share number `k` begins when the rows are cut into `shares` of about the same number of
+    /// positions each; share number `shares` begins at B.
+    pub fn share(&self, k: usize, shares: usize) -> usize {
+        let (mut low, mut high) = (0, self.batch);
+        while low < high {
+            let middle = (low + high) / 2;
+            if self.positions_of_first(middle) * shares < self.positions() * k {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
     /// The last position of row `b`: where the picture of the whole sequence stands.
     pub fn last(&self, b: usize) -> usize {
         self.position(self.length(b) - 1, b)
@@ -148,6 +168,16 @@ mod tests {
     fn equal_lengths_are_the_usual_block() {
         let steps = Steps::uniform(3, 2);
         assert_eq!((0..3).map(|t| steps.range(t)).collect::<Vec<_>>(), [0..2, 2..4, 4..6]);
+    }
+
+    #[test]
+    fn shares_hold_about_the_same_number_of_positions() {
+        let share =
+            |steps: &Steps, of: usize| (0..=of).map(|k| steps.share(k, of)).collect::<Vec<_>>();
+        assert_eq!(share(&Steps::uniform(3, 8), 4), [0, 2, 4, 6, 8]);
+        assert_eq!(share(&Steps::from_lengths(&[6, 2, 2, 1, 1]), 2), [0, 1, 5]);
+        assert_eq!(share(&Steps::from_lengths(&[2, 1]), 4), [0, 1, 1, 2, 2]);
+        assert_eq!(share(&Steps::from_lengths(&[]), 2), [0, 0, 0]);
     }
 
     #[test]

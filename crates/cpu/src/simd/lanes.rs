@@ -14,8 +14,10 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     const ROWS_OF_ONE: usize;
     /// Rows of the tile with two registers a row: enough sums to keep both multipliers busy.
     const ROWS_OF_TWO: usize;
-    /// Rows of the tile with four registers a row, one a gate.
+    /// Rows of the tile with four registers a row.
     const ROWS_OF_FOUR: usize;
+    /// Gates whose registers a tile holds at once: four where there are registers enough, or two.
+    const GATES_AT_ONCE: usize;
 
     fn splat(self, x: f32) -> Self::V;
     fn load(self, from: &[f32]) -> Self::V;
@@ -39,9 +41,6 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// The larger; `b` where one of the two is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn sqrt(self, a: Self::V) -> Self::V;
-    fn abs(self, a: Self::V) -> Self::V;
-    /// `a < b ? x : y`.
-    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
     /// 2ⁿ, where `a` is `n + 1.5 · 2²³` for a whole n in `[-126, 127]`: then n stands in the lowest
     /// bits of `a`, ready to be moved to the exponent.
     fn exp2_of_shifted(self, a: Self::V) -> Self::V;
@@ -83,6 +82,7 @@ impl Lanes for Portable {
     const ROWS_OF_ONE: usize = 8;
     const ROWS_OF_TWO: usize = 4;
     const ROWS_OF_FOUR: usize = 2;
+    const GATES_AT_ONCE: usize = 2;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -146,14 +146,6 @@ impl Lanes for Portable {
     #[inline(always)]
     fn sqrt(self, a: Self::V) -> Self::V {
         a.map(f32::sqrt)
-    }
-    #[inline(always)]
-    fn abs(self, a: Self::V) -> Self::V {
-        a.map(f32::abs)
-    }
-    #[inline(always)]
-    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
-        std::array::from_fn(|k| if a[k] < b[k] { x[k] } else { y[k] })
     }
     #[inline(always)]
     fn exp2_of_shifted(self, a: Self::V) -> Self::V {

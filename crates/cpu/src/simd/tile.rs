@@ -57,6 +57,7 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     if depth == 0 {
         return;
     }
+    const AHEAD: usize = 32 * 16;
     let width = VECTORS * L::WIDTH;
     let Left { values, row_stride, k_stride, run, hop } = left;
     // The farthest entry of any run, were the last one whole. Saturating, so that no stride however
@@ -80,6 +81,10 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
             // is at most `last`, which lies inside `values`; `column` is row k of the panel, which is
             // whole, as the assertion shows. The final moves may point past the end but are not read.
             unsafe {
+                #[cfg(target_arch = "x86_64")]
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                    column.wrapping_add(AHEAD).cast(),
+                );
                 // The shorter side is held, the longer one passes by: three rows of four registers
                 // are 12 sums, 3 held and 1 passing, all sixteen registers of AVX2.
                 if ROWS < VECTORS {

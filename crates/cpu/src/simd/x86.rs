@@ -30,6 +30,7 @@ impl Lanes for Avx2 {
     const ROWS_OF_ONE: usize = 12;
     const ROWS_OF_TWO: usize = 6;
     const ROWS_OF_FOUR: usize = 3;
+    const GATES_AT_ONCE: usize = 2;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -111,16 +112,6 @@ impl Lanes for Avx2 {
         unsafe { _mm256_sqrt_ps(a) }
     }
     #[inline(always)]
-    fn abs(self, a: Self::V) -> Self::V {
-        // SAFETY: the token.
-        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
-    }
-    #[inline(always)]
-    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
-        // SAFETY: the token.
-        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) }
-    }
-    #[inline(always)]
     fn exp2_of_shifted(self, a: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe {
@@ -160,6 +151,7 @@ impl Lanes for Avx512 {
     const ROWS_OF_ONE: usize = 12;
     const ROWS_OF_TWO: usize = 8;
     const ROWS_OF_FOUR: usize = 6;
+    const GATES_AT_ONCE: usize = 4;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -238,16 +230,6 @@ impl Lanes for Avx512 {
     fn sqrt(self, a: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe { _mm512_sqrt_ps(a) }
-    }
-    #[inline(always)]
-    fn abs(self, a: Self::V) -> Self::V {
-        // SAFETY: the token.
-        unsafe { _mm512_abs_ps(a) }
-    }
-    #[inline(always)]
-    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
-        // SAFETY: the token.
-        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), y, x) }
     }
     #[inline(always)]
     fn exp2_of_shifted(self, a: Self::V) -> Self::V {

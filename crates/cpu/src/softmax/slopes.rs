@@ -162,7 +162,7 @@ impl Slopes<'_> {
                 for (entries, share) in entries.chunks_exact_mut(L::WIDTH).zip(share) {
                     let s = lanes.load(entries);
                     spreads[row] = lanes.mul_add(share, s, spreads[row]);
-                    let e = exp(lanes, lanes.sub(s, top));
+                    let [e] = exp(lanes, [lanes.sub(s, top)]);
                     lanes.store(e, entries);
                     sums[row] = lanes.add(e, sums[row]);
                 }
@@ -188,7 +188,7 @@ impl Slopes<'_> {
         for row in 0..self.losses.len() {
             let p = self.first + row;
             let is_private = private_target(task, p).is_some();
-            let own_exp = lanes.to_array(exp(lanes, lanes.splat(own[row] - top[row])))[0];
+            let own_exp = lanes.to_array(exp(lanes, [lanes.splat(own[row] - top[row])])[0])[0];
             let sum = lanes.sum(sums[row]) + if is_private { own_exp } else { 0.0 };
             let spread = if smoothing > 0.0 { lanes.sum(spreads[row]) } else { 0.0 };
             self.losses[row] =

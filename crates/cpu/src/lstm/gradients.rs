@@ -1,0 +1,174 @@
+//! What the pre-activations' gradients of a stretch of steps give to weights, bias and input.
+
+use super::starts_from_zero;
+use crate::Cpu;
+use crate::panel::{Panels, Source};
+use crate::product::{add_pass, product};
+use crate::simd::{Kernel, Lanes, Left};
+use layout::{Accumulate, GATES, LstmParams, LstmTape, Matrix, Steps};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows of the weights' gradients in one task: whole tiles of every path.
+const ROWS_PER_TASK: usize = 24;
+/// Positions that a task takes in one pass: its columns of dz, packed, stay in the first-level cache.
+const POSITIONS_PER_PASS: usize = 192;
+
+/// A stretch of steps whose dz is there.
+pub(super) struct Stretch<'a> {
+    pub(super) steps: &'a Steps,
+    pub(super) range: Range<usize>,
+    pub(super) hidden: usize,
+    pub(super) x: Option<&'a Matrix<f32>>,
+    pub(super) tape: &'a LstmTape<Matrix<f32>>,
+    pub(super) dz: &'a Matrix<f32>,
+}
+
+impl Stretch<'_> {
+    fn positions(&self) -> Range<usize> {
+        self.steps.range(self.range.start).start..self.steps.range(self.range.end - 1).end
+    }
+
+    /// Whether the states that the steps start from lie one after the other, as where no row ends.
+    fn states_are_together(&self) -> bool {
+        let rows = |s: usize| self.steps.slot(s).len();
+        (self.range.start..self.range.end - 1).all(|t| rows(t) == self.steps.active(t))
+    }
+}
+
+impl Cpu {
+    /// `dw += dzᵀ·[x | h_prev]`, `db += Σ dz` and `dx = dz·w_x` over the positions of a stretch; `dx`
+    /// comes with `w_x` as right operand.
+    pub(super) fn add_stretch(
+        &self,
+        stretch: &Stretch<'_>,
+        grads: &mut LstmParams<Matrix<f32>>,
+        dx: Option<(&mut Matrix<f32>, &Panels)>,
+    ) {
+        let Stretch { steps, ref range, hidden, x, tape, dz } = *stretch;
+        let positions = stretch.positions();
+        let from = steps.slot(range.start).start * hidden;
+        let states = &tape.h.as_slice()[from..];
+        let together = stretch.states_are_together();
+        let mut copied = self.scratch.buffer(if together { 0 } else { positions.len() * hidden });
+        let h_prev = if together {
+            &states[..positions.len() * hidden]
+        } else {
+            let mut rest = &mut copied[..];
+            for t in range.clone() {
+                let (to, later) = rest.split_at_mut(steps.active(t) * hidden);
+                to.copy_from_slice(&tape.h.as_slice()[steps.slot(t).start * hidden..][..to.len()]);
+                rest = later;
+            }
+            &copied[..]
+        };
+        // Rows that start from zero add nothing to w_h at their first step.
+        let rows = steps.active(0);
+        let begins = range.start == 0 && starts_from_zero(&h_prev[..rows * hidden]);
+        let first = if begins { rows } else { 0 };
+        let h_prev = &h_prev[first * hidden..];
+        let x = x.filter(|x| x.columns() > 0);
+        let (x_panels, h_panels) = rayon::join(
+            || {
+                x.map(|x| {
+                    let x = &x.as_slice()[positions.start * x.columns()..];
+                    let inputs = grads.w_x.columns();
+                    self.packed(positions.len(), inputs, Source::Plain(x))
+                })
+            },
+            || self.packed(positions.len() - first, hidden, Source::Plain(h_prev)),
+        );
+        let dz_rows =
+            &dz.as_slice()[positions.start * GATES * hidden..][..positions.len() * GATES * hidden];
+        let h = (&*h_panels, first);
+        let task = |k: usize, dw_x: &mut [f32], dw_h: &mut [f32], db: &mut [f32]| {
+            let first = k * ROWS_PER_TASK;
+            let x = x_panels.as_deref();
+            self.path.run(AddRows {
+                dz: dz_rows,
+                stride: GATES * hidden,
+                first,
+                x,
+                h,
+                dw_x,
+                dw_h,
+                db,
+            });
+        };
+        let LstmParams { w_x: dw_x, w_h: dw_h, b: db } = grads;
+        let inputs = x.map_or(0, Matrix::columns);
+        let dw_h = dw_h.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * hidden);
+        let rest = dw_h.zip(db.as_mut_slice().par_chunks_mut(ROWS_PER_TASK)).enumerate();
+        // Neither needs the other: threads go from one to the next without waiting.
+        rayon::join(
+            || match inputs {
+                0 => rest.with_max_len(1).for_each(|(k, (dw_h, db))| task(k, &mut [], dw_h, db)),
+                _ => {
+                    let dw_x = dw_x.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * inputs);
+                    dw_x.zip(rest).with_max_len(1).for_each(|(dw_x, (k, (dw_h, db)))| {
+                        task(k, dw_x, dw_h, db);
+                    });
+                }
+            },
+            || {
+                if let Some((dx, w_x)) = dx {
+                    let columns = dx.columns();
+                    let dx =
+                        &mut dx.as_mut_slice()[positions.start * columns..positions.end * columns];
+                    product(self.path, dz_rows, w_x, Accumulate::Replace, dx);
+                }
+            },
+        );
+    }
+}
+
+/// Some rows of the weights' gradients, which are columns of dz.
+struct AddRows<'a> {
+    /// `[K, 4H]`, rows `stride` apart.
+    dz: &'a [f32],
+    stride: usize,
+    /// The first column of dz.
+    first: usize,
+    /// x as right operand, `[K, I]`.
+    x: Option<&'a Panels>,
+    /// The states before each step as right operand, without so many positions at the beginning.
+    h: (&'a Panels, usize),
+    dw_x: &'a mut [f32],
+    dw_h: &'a mut [f32],
+    db: &'a mut [f32],
+}
+
+impl Kernel for AddRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let Self { dz, stride, first, x, h: (h, h_first), dw_x, dw_h, db } = self;
+        let mut packed = [0.0; ROWS_PER_TASK * POSITIONS_PER_PASS];
+        let mut sums = [0.0; ROWS_PER_TASK];
+        sums[..db.len()].copy_from_slice(db);
+        let positions = dz.len() / stride;
+        for from in (0..positions).step_by(POSITIONS_PER_PASS) {
+            let count = POSITIONS_PER_PASS.min(positions - from);
+            let rows = dz[from * stride..(from + count) * stride].chunks_exact(stride);
+            for (row, to) in rows.zip(packed.chunks_exact_mut(ROWS_PER_TASK)) {
+                let row = &row[first..][..db.len()];
+                let chunks = row.chunks(L::WIDTH).zip(to.chunks_mut(L::WIDTH));
+                for ((row, to), sum) in chunks.zip(sums.chunks_mut(L::WIDTH)) {
+                    let v = lanes.load_partial(row);
+                    lanes.store_partial(v, to);
+                    lanes.store_partial(lanes.add(lanes.load_partial(sum), v), sum);
+                }
+            }
+            let left = Left { row_stride: 1, k_stride: ROWS_PER_TASK, ..Left::plain(&packed, 0) };
+            if let Some(x) = x {
+                add_pass(lanes, left, x, from..from + count, true, dw_x);
+            }
+            let skipped = h_first.saturating_sub(from).min(count);
+            let k = from + skipped - h_first.min(from + skipped)
+                ..(from + count).saturating_sub(h_first);
+            add_pass(lanes, left.from(0, skipped), h, k, true, dw_h);
+        }
+        db.copy_from_slice(&sums[..db.len()]);
+    }
+}
