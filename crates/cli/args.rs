@@ -300,8 +300,8 @@ pub(crate) struct Bench {
     /// What to time
     #[arg(value_name = "WHAT", value_enum)]
     pub(crate) what: What,
-    /// Sizes such as T50,B64,I128,H256[,L2][,V10000][,lengths=skew]; may be given again and again
-    /// [default: ten of them]
+    /// Sizes such as T50,B64,I128,H256, if need be with L2, V10000 and lengths=skew; may be given
+    /// again and again [default: ten of them]
     #[arg(long, value_name = "SHAPE")]
     pub(crate) shape: Vec<String>,
     /// forward or training [default: all that WHAT has]

@@ -8,7 +8,7 @@
 //! | `train`     | [`train_verb`]|
 //! | `evaluate`  | [`evaluate`]  |
 //! | `recommend` | [`recommend`] |
-//! | `bench`     | [`bench`]     |
+//! | `bench`     | [`mod@bench`] |
 //! | `devices`   | [`devices`]   |
 //!
 //! [`args`] is what can be typed, [`settings`] what can be written in a file, [`output`] how results
