@@ -118,7 +118,9 @@ fn help_shows_examples_for_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     let general = call(folder.path(), &["--help"]);
     assert_eq!(general.code, Some(0));
-    for verb in ["demo", "simulate", "inspect", "train", "evaluate", "recommend", "devices"] {
+    for verb in
+        ["demo", "simulate", "inspect", "train", "evaluate", "recommend", "bench", "devices"]
+    {
         assert!(general.stdout.contains(&format!("  {verb} ")), "{verb}");
         let help = call(folder.path(), &[verb, "--help"]);
         assert_eq!(help.code, Some(0));
@@ -154,7 +156,17 @@ fn a_wrong_command_line_is_code_2_and_names_the_flag() {
         (&["simulate"], "--out"),
         (&["simulate", "--out", "s", "--truth", "s"], "--truth"),
         (&["recommend", "model", "--user", "3"], "--log"),
-        (&["bench"], "bench"),
+        (&["bench"], "<WHAT>"),
+        (&["bench", "everything"], "sequence"),
+        (&["bench", "sequence", "--shape", "T3,B2,I4,H0"], "--shape T3,B2,I4,H0: \"H0\""),
+        (&["bench", "sequence", "--shape", "T3,B2,I4"], "H is missing"),
+        (&["bench", "sequence", "--shape", "T3,B2,I4,H5,bi"], "\"bi\": both directions"),
+        (&["bench", "sequence", "--mode", "step"], "--mode"),
+        (&["bench", "sequence", "--dtype", "bf16"], "--dtype"),
+        (&["bench", "sequence", "--seconds", "-1"], "--seconds"),
+        (&["bench", "softmax", "--mode", "forward"], "--mode"),
+        (&["bench", "train", "--shape", "T3,B2,I4,H5,L65"], "model.layers"),
+        (&["bench", "train", "--shape", "T1000000,B1000000,I1,H1"], "of memory"),
     ] {
         let called = call(path, arguments);
         assert!(called.fails(2).contains(part), "{arguments:?}: {}", called.stderr);
@@ -440,6 +452,50 @@ fn devices_names_the_kernel() {
     let wrong = command(folder.path(), &["devices"]).env("TIDEGATE_SIMD", "mmx").output().unwrap();
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8(wrong.stderr).unwrap().contains("TIDEGATE_SIMD"));
+}
+
+#[test]
+fn bench_times_every_shape_in_every_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = |what: &str, flags: &[&str]| {
+        let shapes = ["--shape", "T3,B2,I4,H5", "--shape", "H6,T20,B8,I4,L2,V50,lengths=skew"];
+        let rest = ["--seconds", "0.01", "--threads", "2"];
+        call(folder.path(), &[&["bench", what][..], &shapes, &rest, flags].concat())
+    };
+    let found = bench("sequence", &["--json", "--quiet"]).json();
+    assert_keys(&found, &["machine", "kernel", "peak_gflops", "bandwidth_gbs"]);
+    assert_keys(&found["machine"], &["cpu", "cores", "os", "arch"]);
+    let results = found["results"].as_array().unwrap();
+    let number = |value: &Value| value.as_f64().unwrap();
+    let names: Vec<_> = results.iter().map(|r| (&r["shape"], &r["mode"])).collect();
+    assert_eq!(names[0], (&"T3,B2,I4,H5".into(), &"forward".into()));
+    assert_eq!(names[3], (&"H6,T20,B8,I4,L2,V50,lengths=skew".into(), &"training".into()));
+    for result in results {
+        assert_eq!((&result["dtype"], &result["threads"]), (&"f32".into(), &2.into()));
+        let samples: Vec<f64> =
+            result["samples_s"].as_array().unwrap().iter().map(number).collect();
+        let median = number(&result["median_s"]);
+        assert!(samples.len() >= 5 && samples.iter().any(|&s| s <= median), "{samples:?}");
+        let gflops = number(&result["gflops"]);
+        assert!((gflops * median * 1e9 / number(&result["flop"]) - 1.0).abs() < 1e-9);
+        assert!(
+            (gflops / number(&found["peak_gflops"]) / number(&result["of_peak"]) - 1.0).abs()
+                < 1e-9
+        );
+        assert!(number(&result["of_floor"]) >= number(&result["of_peak"]));
+    }
+    // 8·6·5·9; N = 42, and 24·42·6·(10 + 12).
+    assert_eq!((&results[0]["flop"], &results[3]["flop"]), (&2160.into(), &133_056.into()));
+    // 180 weights, 20 biases, 34 numbers a position.
+    assert_eq!(results[0]["bytes"], 4 * (180 + 20 + 6 * 34));
+
+    for (what, heading) in [("softmax", "of floor"), ("train", "events/s")] {
+        let people = bench(what, &[]);
+        assert_eq!(people.code, Some(0), "{}", people.stderr);
+        assert!(people.stdout.contains(heading) && people.stdout.contains("FMA peak"));
+        assert!(people.stdout.lines().all(|line| line.chars().count() <= 100), "{}", people.stdout);
+        assert!(people.stderr.contains("T3,B2,I4,H5 training: "), "{}", people.stderr);
+    }
 }
 
 #[test]

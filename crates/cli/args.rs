@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::bench::What;
+
 /// An LSTM for the behaviour of online shoppers: learn from an event log, recommend what comes
 /// next.
 #[derive(Debug, Parser)]
@@ -82,6 +84,19 @@ Examples:
   tidegate recommend model --log clicks.csv --user 17  after the last session of a user
   tidegate recommend model --events-file session.txt -k 5 --json")]
     Recommend(Recommend),
+    /// Time the engine beside what this machine can do at most
+    #[command(after_help = "\
+Examples:
+  tidegate bench sequence
+  tidegate bench sequence --shape T50,B64,I128,H256 --shape T100,B64,I256,H256,L2 --mode forward
+  tidegate bench softmax --shape T50,B64,I128,H256,V100000 --threads 1
+  tidegate bench train --config examples/yoochoose.toml --shape T20,B64,I192,H192,V17000
+
+A shape has T steps, B rows, input width I, H units, and where they matter L layers [1] and V items
+[10000]; lengths=skew makes rows as long as sessions are, few of them T steps. GFLOP/s count
+8*T*B*H*(I+H) for a layer forward and three times that in training. `train` takes [model] and
+[optimizer] of --config; without it, the softmax runs over all items.")]
+    Bench(Bench),
     /// Say which machines and kernels this program can use
     Devices,
 }
@@ -278,6 +293,26 @@ pub(crate) struct Recommend {
     pub(crate) k: Option<u32>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// What to time
+    #[arg(value_name = "WHAT", value_enum)]
+    pub(crate) what: What,
+    /// Sizes such as T50,B64,I128,H256, if need be with L2, V10000 and lengths=skew; may be given
+    /// again and again [default: ten of them]
+    #[arg(long, value_name = "SHAPE")]
+    pub(crate) shape: Vec<String>,
+    /// forward or training [default: all that WHAT has]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mode: Option<String>,
+    /// The numbers it computes in: f32 [default: f32]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) dtype: Option<String>,
+    /// Seconds for each result; five samples are taken in any case [default: 1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(crate) seconds: Option<f64>,
 }
 
 #[cfg(test)]

@@ -52,6 +52,26 @@ pub(crate) fn memory() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
+/// What the processor calls itself, where the system tells.
+pub(crate) fn cpu_name() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("model name"))?;
+    let name = line.split_once(':')?.1.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!name.is_empty()).then_some(name)
+}
+
+/// The size of the cache nearest to memory in bytes, where Linux tells.
+pub(crate) fn last_level_cache() -> Option<u64> {
+    let caches = std::fs::read_dir("/sys/devices/system/cpu/cpu0/cache").ok()?;
+    let sizes = caches.flatten().filter_map(|cache| {
+        let read = |name| std::fs::read_to_string(cache.path().join(name)).ok();
+        let level: u32 = read("level")?.trim().parse().ok()?;
+        let kibibytes: u64 = read("size")?.trim().strip_suffix('K')?.parse().ok()?;
+        Some((level, kibibytes * 1024))
+    });
+    sizes.max().map(|(_, size)| size)
+}
+
 /// What computes.
 pub(crate) type Machine = model::Cpu;
 

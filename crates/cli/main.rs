@@ -8,6 +8,7 @@
 //! | `train`     | [`train_verb`]|
 //! | `evaluate`  | [`evaluate`]  |
 //! | `recommend` | [`recommend`] |
+//! | `bench`     | [`mod@bench`] |
 //! | `devices`   | [`devices`]   |
 //!
 //! [`args`] is what can be typed, [`settings`] what can be written in a file, [`output`] how results
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod demo;
 mod devices;
 mod evaluate;
@@ -68,6 +70,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Train(args) => train_verb::run(common, args),
         Verb::Evaluate(args) => evaluate::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),
+        Verb::Bench(args) => bench::run(common, args),
         Verb::Devices => devices::run(common),
     }
 }

@@ -1,4 +1,4 @@
-//! How training looks to the one who waits: a bar on a terminal, a line an epoch elsewhere.
+//! How work looks to the one who waits: a bar on a terminal, a line an epoch or a result elsewhere.
 
 use std::io::IsTerminal;
 use std::io::Write;
@@ -31,6 +31,49 @@ pub(crate) fn say(line: &str) {
 /// Warns on stderr.
 pub(crate) fn warn(message: &str) {
     say(&format!("warning: {message}"));
+}
+
+/// Shows on stderr how far a row of measurements has come. Nothing moves while one is under way: it
+/// would take time from it.
+pub(crate) struct Stages {
+    quiet: bool,
+    bar: ProgressBar,
+}
+
+impl Stages {
+    pub(crate) fn new(quiet: bool, count: usize) -> Self {
+        let bar = match quiet || !std::io::stderr().is_terminal() {
+            true => ProgressBar::hidden(),
+            false => ProgressBar::new(count as u64),
+        };
+        let style = ProgressStyle::with_template("  {bar:24} {pos}/{len}  {msg}");
+        bar.set_style(
+            style
+                .unwrap_or(ProgressStyle::default_bar())
+                .progress_chars("\u{2501}\u{2578}\u{2500}"),
+        );
+        Self { quiet, bar }
+    }
+
+    /// The next measurement begins.
+    pub(crate) fn begin(&mut self, name: &str) {
+        self.bar.set_message(name.to_owned());
+        self.bar.tick();
+    }
+
+    /// It has ended with this result.
+    pub(crate) fn end(&mut self, result: &str) {
+        self.bar.inc(1);
+        if !self.quiet && self.bar.is_hidden() {
+            say(&format!("  {result}"));
+        }
+    }
+}
+
+impl Drop for Stages {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// Shows a run on stderr.

@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) evaluate: EvaluateSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) recommend: RecommendSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) bench: BenchSettings,
 }
 
 /// How logs are read and parted.
@@ -116,6 +118,15 @@ pub(crate) struct RecommendSettings {
     pub(crate) log: Vec<PathBuf>,
     pub(crate) user: Option<String>,
     pub(crate) k: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BenchSettings {
+    pub(crate) shape: Vec<String>,
+    pub(crate) mode: Option<String>,
+    pub(crate) dtype: Option<String>,
+    pub(crate) seconds: Option<f64>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

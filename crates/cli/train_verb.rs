@@ -170,7 +170,7 @@ fn check_memory(settings: &Settings, items: usize) -> Result<()> {
 }
 
 /// How many numbers a model learns.
-fn numbers(config: &ModelConfig, items: usize) -> u64 {
+pub(crate) fn numbers(config: &ModelConfig, items: usize) -> u64 {
     // The layers are alike: two tell what all take.
     let few = |layers| {
         model::catalogue(&ModelConfig { layers, ..config.clone() }, items)

@@ -1,13 +1,22 @@
-//! What the machine can do at most: fused multiply-adds on registers, no memory at all.
+//! What the machine can do at most: fused multiply-adds on registers without any memory, and memory
+//! read without any arithmetic to speak of.
 
 use crate::Cpu;
 use crate::simd::{Kernel, Lanes};
 use std::hint::black_box;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 /// Chains of dependent FMAs side by side: more than latency times throughput asks for.
 const CHAINS: usize = 12;
 const ROUNDS: usize = 1 << 16;
+
+/// Memory that one thread reads in a round, in bytes: far more than its share of any cache.
+const BYTES_PER_THREAD: usize = 128 << 20;
+/// All threads together read no less than this, and no more: the largest caches hold a gigabyte.
+const BYTES: RangeInclusive<usize> = 256 << 20..=4 << 30;
+/// Registers of sums side by side, so that no load waits for an addition.
+const SUMS: usize = 8;
 
 impl Cpu {
     /// FMA peak of all threads together in FLOP/s, the best of many short rounds within `time`: the
@@ -21,6 +30,56 @@ impl Cpu {
             best = best.max(flop / round.elapsed().as_secs_f64());
         }
         best
+    }
+
+    /// Bytes a second at which all threads together read memory that no cache holds, the best of
+    /// many rounds within `time` (one at least). Each thread reads memory of its own, 128 MiB of it
+    /// where that makes 256 MiB to 4 GiB in all; it is taken for the measurement and given back.
+    pub fn bandwidth(&self, time: Duration) -> f64 {
+        let threads = self.threads();
+        let total = (threads * BYTES_PER_THREAD).clamp(*BYTES.start(), *BYTES.end());
+        let numbers = total / threads / size_of::<f32>();
+        // Written by the thread that reads it, so that it lies in memory, and near that thread.
+        let blocks = self.pool.broadcast(|_| vec![1f32; numbers]);
+        let bytes = (threads * numbers * size_of::<f32>()) as f64;
+        let mut best = 0f64;
+        let begin = Instant::now();
+        while best == 0.0 || begin.elapsed() < time {
+            let round = Instant::now();
+            self.pool.broadcast(|thread| {
+                black_box(self.path.run(Sum { values: &blocks[thread.index()] }))
+            });
+            best = best.max(bytes / round.elapsed().as_secs_f64());
+        }
+        best
+    }
+}
+
+/// The sum of all values, which takes no longer than to read them.
+struct Sum<'a> {
+    values: &'a [f32],
+}
+
+impl Kernel for Sum<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) -> f32 {
+        let mut sums = [lanes.splat(0.0); SUMS];
+        let mut blocks = self.values.chunks_exact(SUMS * L::WIDTH);
+        for block in &mut blocks {
+            for (k, sum) in sums.iter_mut().enumerate() {
+                *sum = lanes.add(*sum, lanes.load(&block[k * L::WIDTH..][..L::WIDTH]));
+            }
+        }
+        let mut total = 0.0;
+        for sum in sums {
+            total += lanes.sum(sum);
+        }
+        for value in blocks.remainder() {
+            total += value;
+        }
+        total
     }
 }
 
@@ -60,6 +119,24 @@ mod tests {
             let cpu = Cpu::with_path(1, path).unwrap();
             let peak = cpu.peak(Duration::from_millis(5));
             assert!(peak > 1e8 && peak < 1e13, "{path:?}: {peak:e} FLOP/s");
+        }
+    }
+
+    #[test]
+    fn the_bandwidth_is_a_rate() {
+        let cpu = Cpu::with_path(2, Path::available()[0]).unwrap();
+        let bandwidth = cpu.bandwidth(Duration::from_millis(5));
+        assert!(bandwidth > 1e8 && bandwidth < 1e13, "{bandwidth:e} bytes/s");
+    }
+
+    #[test]
+    fn every_value_is_read() {
+        for path in Path::available() {
+            for count in [0, 1, 127, 128, 1000] {
+                let values: Vec<f32> = (0..count).map(|k| k as f32).collect();
+                let sum = values.iter().sum::<f32>();
+                assert_eq!(path.run(Sum { values: &values }), sum, "{path:?} {count}");
+            }
         }
     }
 }

@@ -1,0 +1,283 @@
+//! `tidegate bench`: how fast the engine is, beside what the machine could do at most.
+//!
+//! | bench | module | |
+//! |---|---|---|
+//! | `sequence` | [`sequence`] | LSTM layers over a batch |
+//! | `softmax` | [`softmax`] | loss over all items, with its gradients |
+//! | `train` | [`train`] | training steps of a whole model |
+//!
+//! [`shape`] is what sizes are spelled like, [`work`] how much there is to do, [`timing`] how it is
+//! timed, [`report`] what is made of it. A new bench is a variant of [`What`], a module with
+//! `work`, `memory` and `run`, and a line in each `match` below.
+
+mod report;
+mod sequence;
+mod shape;
+mod softmax;
+mod timing;
+mod train;
+mod values;
+mod work;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use model::{ModelConfig, OptimizerConfig};
+
+use crate::args::{Bench, Common};
+use crate::failure::usage;
+use crate::machine::{Machine, device, kernel, last_level_cache, memory, threads};
+use crate::output::{Style, bytes, print, print_json};
+use crate::progress::{Stages, warn};
+use crate::settings::{BenchSettings, Settings};
+use report::{Limits, Outcome, Timed};
+use shape::Shape;
+use work::{Mode, Work};
+
+/// How long the bandwidth is looked for, once.
+const BANDWIDTH_TIME: Duration = Duration::from_millis(200);
+/// How long the FMA peak is looked for, before each result.
+const PEAK_TIME: Duration = Duration::from_millis(100);
+/// Memory that a shape may take where the system does not tell what there is.
+const MEMORY: u64 = 1 << 40;
+
+/// What is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// LSTM layers over a batch, forward, and forward with backward
+    Sequence,
+    /// The softmax loss over all items, with all its gradients
+    Softmax,
+    /// Whole training steps of a next-item model
+    Train,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sequence => "sequence",
+            Self::Softmax => "softmax",
+            Self::Train => "train",
+        }
+    }
+
+    /// The modes it has; without --mode, it goes through all of them.
+    fn modes(self) -> &'static [Mode] {
+        match self {
+            Self::Sequence => &[Mode::Forward, Mode::Training],
+            Self::Softmax | Self::Train => &[Mode::Training],
+        }
+    }
+}
+
+/// A bench that has been checked.
+#[derive(Debug, Clone)]
+struct Plan {
+    what: What,
+    shapes: Vec<Shape>,
+    modes: Vec<Mode>,
+    seconds: f64,
+    threads: usize,
+    seed: u64,
+    model: ModelConfig,
+    optimizer: OptimizerConfig,
+}
+
+pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
+    let mut settings = Settings::load(common, None)?;
+    overlay(&mut settings.bench, args);
+    settings.announce()?;
+    let plan = Plan::new(args.what, &settings)?;
+    let device = device(&settings)?;
+    plan.check_memory(memory().unwrap_or(MEMORY))?;
+    if cfg!(debug_assertions) {
+        warn("this program was built without optimisation; build it with --release");
+    }
+
+    let machine = device.machine();
+    let bandwidth = machine.bandwidth(BANDWIDTH_TIME);
+    let mut stages = Stages::new(settings.quiet, plan.shapes.len() * plan.modes.len());
+    let (mut results, mut peaks) = (Vec::new(), Vec::new());
+    for shape in &plan.shapes {
+        for &mode in &plan.modes {
+            stages.begin(&format!("{} {}", shape.text, mode.name()));
+            peaks.push(machine.peak(PEAK_TIME));
+            let work = plan.work(shape, mode, last_level_cache())?;
+            let result = Timed { shape, mode, work, samples_s: plan.sample(&device, shape, mode)? };
+            stages.end(&result.line());
+            results.push(result);
+        }
+    }
+    drop(stages);
+    let limits = Limits::new(&peaks, bandwidth);
+    let outcomes: Vec<_> =
+        results.into_iter().map(|result| Outcome::new(&plan, result, limits)).collect();
+    limits.doubt().into_iter().for_each(|doubt| warn(&doubt));
+    outcomes.iter().filter_map(Outcome::doubt).for_each(|doubt| warn(&doubt));
+
+    let kernel = kernel(&device);
+    if settings.json {
+        return print_json(&report::json(&plan, kernel, limits, &outcomes));
+    }
+    print(&report::render(&plan, kernel, limits, &outcomes, Style::for_stdout()))
+}
+
+/// Lays the flags over the settings.
+fn overlay(settings: &mut BenchSettings, args: &Bench) {
+    if !args.shape.is_empty() {
+        settings.shape.clone_from(&args.shape);
+    }
+    settings.mode = args.mode.clone().or(settings.mode.take());
+    settings.dtype = args.dtype.clone().or(settings.dtype.take());
+    settings.seconds = args.seconds.or(settings.seconds);
+}
+
+impl Plan {
+    /// Checks what is asked for.
+    fn new(what: What, settings: &Settings) -> Result<Self> {
+        let asked = &settings.bench;
+        let shapes: Result<Vec<_>> = match asked.shape.is_empty() {
+            true => shape::DEFAULT.iter().map(|text| Shape::parse(text)).collect(),
+            false => asked.shape.iter().map(|text| Shape::parse(text)).collect(),
+        };
+        check_dtype(asked.dtype.as_deref().unwrap_or("f32"))?;
+        let seconds = asked.seconds.unwrap_or(1.0);
+        if !(0.0..=3600.0).contains(&seconds) {
+            return Err(usage(format!("--seconds {seconds}: give 0 to 3600 for each result")));
+        }
+        let plan = Self {
+            what,
+            shapes: shapes?,
+            modes: modes(what, asked.mode.as_deref())?,
+            seconds,
+            threads: threads(settings),
+            seed: settings.seed(),
+            model: settings.model.clone(),
+            optimizer: settings.optimizer,
+        };
+        if what == What::Train {
+            plan.optimizer.validate().map_err(::train::Error::from)?;
+            plan.shapes.iter().try_for_each(|shape| train::config(shape, &plan.model).map(drop))?;
+        }
+        Ok(plan)
+    }
+
+    /// Refuses shapes that the machine cannot hold, before the system ends the run.
+    fn check_memory(&self, available: u64) -> Result<()> {
+        for shape in &self.shapes {
+            let mut needed = 0f64;
+            for &mode in &self.modes {
+                needed = needed.max(match self.what {
+                    What::Sequence => sequence::memory(shape, mode),
+                    What::Softmax => softmax::memory(shape, self.threads),
+                    What::Train => {
+                        train::memory(shape, &train::config(shape, &self.model)?, self.threads)
+                    }
+                });
+            }
+            if needed > available as f64 {
+                return Err(usage(format!(
+                    "--shape {}: takes at least {} of memory and the machine has {} left; make it \
+                     smaller",
+                    shape.text,
+                    bytes(needed as u64),
+                    bytes(available)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What one call does.
+    fn work(&self, shape: &Shape, mode: Mode, cache: Option<u64>) -> Result<Work> {
+        Ok(match self.what {
+            What::Sequence => sequence::work(shape, mode, cache),
+            What::Softmax => softmax::work(shape),
+            What::Train => {
+                train::work(shape, &train::config(shape, &self.model)?, &self.optimizer, cache)
+            }
+        })
+    }
+
+    /// Seconds of a call, sample by sample.
+    fn sample(&self, device: &Machine, shape: &Shape, mode: Mode) -> Result<Vec<f64>> {
+        let (cpu, seed, seconds) = (device.machine(), self.seed, self.seconds);
+        match self.what {
+            What::Sequence => Ok(sequence::run(cpu, shape, mode, seed, seconds)),
+            What::Softmax => Ok(softmax::run(cpu, shape, seed, seconds)),
+            What::Train => {
+                let config = train::config(shape, &self.model)?;
+                train::run(device, shape, &config, &self.optimizer, seed, seconds)
+            }
+        }
+    }
+}
+
+/// The modes that `--mode` asks for.
+fn modes(what: What, asked: Option<&str>) -> Result<Vec<Mode>> {
+    let Some(asked) = asked else { return Ok(what.modes().to_vec()) };
+    let refuse = |problem: &str| Err(usage(format!("--mode {asked}: {problem}")));
+    let mode = match asked {
+        "forward" => Mode::Forward,
+        "training" => Mode::Training,
+        "step" => return refuse("single steps are not in this version; use forward or training"),
+        _ => return refuse("expected forward or training"),
+    };
+    match what.modes().contains(&mode) {
+        true => Ok(vec![mode]),
+        false => refuse(&format!("bench {} has the mode training alone", what.name())),
+    }
+}
+
+fn check_dtype(dtype: &str) -> Result<()> {
+    match dtype {
+        "f32" => Ok(()),
+        "bf16" | "int8" => {
+            Err(usage(format!("--dtype {dtype}: this version computes in f32 only; use f32")))
+        }
+        _ => Err(usage(format!("--dtype {dtype}: expected f32"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Plan {
+        /// A plan of one shape.
+        pub(super) fn for_tests(what: What, shape: &str, threads: u16) -> Self {
+            let bench = BenchSettings { shape: vec![shape.to_owned()], ..BenchSettings::default() };
+            let settings = Settings { threads: Some(threads), bench, ..Settings::default() };
+            Self::new(what, &settings).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_bench_goes_through_its_modes_unless_one_is_named() {
+        let both = vec![Mode::Forward, Mode::Training];
+        assert_eq!(modes(What::Sequence, None).unwrap(), both);
+        assert_eq!(modes(What::Sequence, Some("forward")).unwrap(), [Mode::Forward]);
+        assert_eq!(modes(What::Train, None).unwrap(), [Mode::Training]);
+        for (what, mode) in
+            [(What::Softmax, "forward"), (What::Sequence, "step"), (What::Train, "x")]
+        {
+            let error = modes(what, Some(mode)).unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            assert!(error.to_string().starts_with(&format!("--mode {mode}: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn memory_is_asked_for_before_it_is_taken() {
+        for what in [What::Sequence, What::Softmax, What::Train] {
+            let plan = Plan::for_tests(what, "T100,B100,I100,H100,V1000", 2);
+            // A position of a layer's tape alone has 600 numbers; q and dq 200.
+            let least = 4 * 10_000 * if what == What::Softmax { 200 } else { 600 };
+            assert!(plan.check_memory(100 * least).is_ok(), "{what:?}");
+            let error = plan.check_memory(least).unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            assert!(error.to_string().contains(&bytes(least)), "{error}");
+        }
+    }
+}

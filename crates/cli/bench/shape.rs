@@ -1,0 +1,226 @@
+//! The shape of a bench, as one types it: `T50,B64,I128,H256,lengths=skew`.
+
+use anyhow::Result;
+use layout::{LstmDims, Steps};
+
+use crate::failure::usage;
+
+/// How a shape is spelled, for help and errors.
+const GRAMMAR: &str = "T50,B64,I128,H256[,L2][,V10000][,lengths=skew]";
+/// The largest number after a letter.
+const LARGEST: usize = 1 << 20;
+/// Items where a shape names no V.
+const ITEMS: usize = 10_000;
+
+/// The shapes of a bench that is given none: small and large, short and long, many rows and few,
+/// sizes that are no multiple of a register, two layers, sessions.
+pub(super) const DEFAULT: [&str; 10] = [
+    "T20,B32,I100,H100",
+    "T50,B32,I64,H128",
+    "T50,B64,I128,H256",
+    "T50,B128,I256,H512",
+    "T20,B512,I100,H100",
+    "T100,B64,I256,H256,L2",
+    "T100,B16,I512,H1024",
+    "T50,B64,I500,H500",
+    "T200,B32,I1760,H1760",
+    "T200,B512,I128,H128,lengths=skew",
+];
+
+/// The sizes of a bench. What a bench has no use for (V without a softmax) it leaves alone, so that
+/// one list of shapes serves all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// As it was typed.
+    pub(super) text: String,
+    /// T, steps of the longest row.
+    pub(super) steps: usize,
+    /// B, rows.
+    pub(super) batch: usize,
+    /// I, width of the input.
+    pub(super) input: usize,
+    /// H, units of a layer.
+    pub(super) hidden: usize,
+    /// L, layers.
+    pub(super) layers: usize,
+    /// V, items.
+    pub(super) items: usize,
+    /// Whether rows are as long as sessions are ([`skewed_length`]), or all of T steps.
+    pub(super) skewed: bool,
+}
+
+impl Shape {
+    /// Reads a shape.
+    ///
+    /// # Errors
+    ///
+    /// One that names the part that is wrong.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let refuse = |problem: String| usage(format!("--shape {text}: {problem}"));
+        let mut sizes: [(char, Option<usize>); 6] =
+            ['T', 'B', 'I', 'H', 'L', 'V'].map(|l| (l, None));
+        let mut skewed = false;
+        for part in text.split(',').map(str::trim) {
+            let twice = || refuse(format!("{part:?} says it again; name each letter once"));
+            if part == "bi" {
+                let problem = "\"bi\": both directions are not in this version; leave it out";
+                return Err(refuse(problem.to_owned()));
+            }
+            if let Some(rule) = part.strip_prefix("lengths=") {
+                match (rule, skewed) {
+                    ("skew", false) => skewed = true,
+                    ("skew", true) => return Err(twice()),
+                    _ => {
+                        let problem =
+                            "the one rule is lengths=skew; without it all rows have T steps";
+                        return Err(refuse(format!("{part:?}: {problem}")));
+                    }
+                }
+                continue;
+            }
+            let size = sizes.iter_mut().find(|(letter, _)| part.starts_with(*letter));
+            let Some((letter, size)) = size else {
+                return Err(refuse(format!("{part:?} is no part of a shape; write {GRAMMAR}")));
+            };
+            if size.is_some() {
+                return Err(twice());
+            }
+            let digits = &part[1..];
+            let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok());
+            match number.flatten().filter(|number| (1..=LARGEST).contains(number)) {
+                Some(number) => *size = Some(number),
+                None => {
+                    let problem = format!("after {letter} comes a number from 1 to {LARGEST}");
+                    return Err(refuse(format!("{part:?}: {problem}")));
+                }
+            }
+        }
+        let [steps, batch, input, hidden, layers, items] = sizes;
+        let needed = |(letter, size): (char, Option<usize>)| {
+            size.ok_or_else(|| refuse(format!("{letter} is missing; write {GRAMMAR}")))
+        };
+        let shape = Self {
+            text: text.to_owned(),
+            steps: needed(steps)?,
+            batch: needed(batch)?,
+            input: needed(input)?,
+            hidden: needed(hidden)?,
+            layers: layers.1.unwrap_or(1),
+            items: items.1.unwrap_or(ITEMS),
+            skewed,
+        };
+        if skewed && shape.steps < 2 {
+            let problem = "\"lengths=skew\" makes lengths from 2 to T; set T to 2 or more";
+            return Err(refuse(problem.to_owned()));
+        }
+        Ok(shape)
+    }
+
+    /// The length of each row, none longer than the one before it.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        match self.skewed {
+            true => (0..self.batch).map(|b| skewed_length(b, self.batch, self.steps)).collect(),
+            false => vec![self.steps; self.batch],
+        }
+    }
+
+    /// The rows in memory.
+    pub(super) fn layout(&self) -> Steps {
+        Steps::from_lengths(&self.lengths())
+    }
+
+    /// N, positions: the sum of the lengths.
+    pub(super) fn positions(&self) -> f64 {
+        match self.skewed {
+            true => self.lengths().iter().map(|&length| length as f64).sum(),
+            false => self.steps as f64 * self.batch as f64,
+        }
+    }
+
+    /// The two sizes of every layer, the lowest first.
+    pub(super) fn layers(&self) -> impl DoubleEndedIterator<Item = LstmDims> + ExactSizeIterator {
+        let Self { input, hidden, layers, .. } = *self;
+        (0..layers).map(move |l| LstmDims { input: if l == 0 { input } else { hidden }, hidden })
+    }
+}
+
+/// The length of row `b` of `batch` rows where lengths are skewed: the quantiles of a Pareto
+/// distribution that starts at 2, rounded down and cut at T.
+///
+/// ```text
+///     length_b = min(T, ⌊2 · (2B / (2b + 1))^0.8⌋)        b = 0 .. B − 1
+/// ```
+///
+/// As in shops, half of the rows have two or three steps and a few reach far out: of 512 rows with
+/// T = 200 the mean is 7.03 and two are cut. Nothing is drawn, so a script in another language makes
+/// the same ones: `min(T, int(2 * (2 * B / (2 * b + 1)) ** 0.8))` in Python.
+fn skewed_length(b: usize, batch: usize, steps: usize) -> usize {
+    let rarity = 2.0 * batch as f64 / (2.0 * b as f64 + 1.0);
+    ((2.0 * rarity.powf(0.8)) as usize).min(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_come_in_any_order() {
+        let shape = Shape::parse(" H256,T50,lengths=skew,V300,I128,B64,L2 ").unwrap();
+        let text = "H256,T50,lengths=skew,V300,I128,B64,L2".to_owned();
+        let (steps, batch, input, hidden, layers, items) = (50, 64, 128, 256, 2, 300);
+        let skewed = true;
+        assert_eq!(shape, Shape { text, steps, batch, input, hidden, layers, items, skewed });
+        let plain = Shape::parse("T3,B2,I4,H5").unwrap();
+        assert_eq!((plain.layers, plain.items, plain.skewed), (1, 10_000, false));
+        assert!(DEFAULT.iter().all(|text| Shape::parse(text).is_ok()));
+    }
+
+    #[test]
+    fn a_wrong_shape_names_the_part_and_the_remedy() {
+        for (text, problem, remedy) in [
+            ("", "\"\" is no part", "write T50"),
+            ("T3,B2,I4", "H is missing", "write T50"),
+            ("T3,B2,I4,H5,", "\"\" is no part", "write T50"),
+            ("T3,B2,I4,H5,X6", "\"X6\" is no part", "write T50"),
+            ("t3,B2,I4,H5", "\"t3\" is no part", "write T50"),
+            ("T3,B2,I4,H5,B2", "\"B2\" says it again", "once"),
+            ("T0,B2,I4,H5", "\"T0\"", "from 1 to 1048576"),
+            ("T3,B,I4,H5", "\"B\"", "from 1"),
+            ("T3,B+2,I4,H5", "\"B+2\"", "from 1"),
+            ("T3,B2,I4,H5.5", "\"H5.5\"", "from 1"),
+            ("T3,B2,I4,H9999999", "\"H9999999\"", "to 1048576"),
+            ("T3,B2,I4,H99999999999999999999999", "after H", "to 1048576"),
+            ("T3,B2,I4,H5,bi", "\"bi\"", "leave it out"),
+            ("T3,B2,I4,H5,lengths=flat", "\"lengths=flat\"", "lengths=skew"),
+            ("T3,B2,I4,H5,lengths=skew,lengths=skew", "says it again", "once"),
+            ("T1,B2,I4,H5,lengths=skew", "from 2 to T", "set T to 2"),
+            ("T3,\u{fc}", "\"\u{fc}\" is no part", "write T50"),
+        ] {
+            let error = Shape::parse(text).unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            let message = error.to_string();
+            assert!(message.starts_with(&format!("--shape {text}: ")), "{message}");
+            assert!(message.contains(problem) && message.contains(remedy), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn skewed_lengths_are_those_of_sessions() {
+        let shape = Shape::parse("T200,B512,I1,H1,lengths=skew").unwrap();
+        let lengths = shape.lengths();
+        assert_eq!(lengths[..6], [200, 200, 141, 107, 88, 75]);
+        assert_eq!((lengths[255], lengths[511]), (3, 2));
+        assert_eq!((lengths.len(), shape.positions()), (512, 3599.0));
+        let few = Shape::parse("T20,B8,I1,H1,lengths=skew").unwrap();
+        assert_eq!(few.lengths(), [18, 7, 5, 3, 3, 2, 2, 2]);
+        assert_eq!((few.positions(), few.layout().positions()), (42.0, 42));
+    }
+
+    #[test]
+    fn upper_layers_are_as_wide_as_the_lower_ones() {
+        let shape = Shape::parse("T3,B2,I4,H5,L3").unwrap();
+        let dims: Vec<_> = shape.layers().map(|dims| (dims.input, dims.hidden)).collect();
+        assert_eq!(dims, [(4, 5), (5, 5), (5, 5)]);
+    }
+}

@@ -1,0 +1,158 @@
+//! How much there is to do: operations and bytes, and how fast that can be at most.
+//!
+//! Sizes are f64: whole numbers are exact up to 2⁵³, and nothing overflows before a shape that is
+//! too large has been refused.
+
+use layout::LstmDims;
+
+/// Bytes of a number.
+pub(super) const F32: f64 = 4.0;
+
+/// Which way a bench goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// From the input to the result.
+    Forward,
+    /// Forward, and back to all gradients.
+    Training,
+}
+
+impl Mode {
+    /// As the command line spells it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Training => "training",
+        }
+    }
+}
+
+/// What one call does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Work {
+    /// Operations of the products; a multiply-add counts two.
+    pub(super) flop: f64,
+    /// Compulsory traffic: what has to come from memory or go there, each thing once, however
+    /// cleverly the rest is kept in caches.
+    pub(super) bytes: f64,
+}
+
+impl Work {
+    /// Seconds that the work takes at least, on a machine of this peak (FLOP/s) and bandwidth
+    /// (bytes/s).
+    pub(super) fn floor(self, peak: f64, bandwidth: f64) -> f64 {
+        (self.flop / peak).max(self.bytes / bandwidth)
+    }
+
+    /// An LSTM layer over N positions in T steps.
+    ///
+    /// ```text
+    ///     flop     forward    8·N·H·(I + H)
+    ///              training  24·N·H·(I + H)
+    ///
+    ///     bytes/4  forward    4H·(I + H + 1)       w_x, w_h, b
+    ///                       + N·(I + 6H)           x; a, c, h of the tape
+    ///              training   as forward
+    ///                       + 4H·(I + H)           w_x, w_h once more, backward
+    ///                       + 2·4H·(I + H + 1)     dw_x, dw_h, db: read and added to
+    ///                       + N·(I + 6H)           x and the tape once more
+    ///                       + N·(H + I)            dh_above; dx
+    /// ```
+    ///
+    /// `cache` is the size of the last-level cache, where it is known. Where `w_h` is larger, every
+    /// step has to fetch it again: `(T − 1)·4H·H` more each way. Not counted, since an engine can do
+    /// without them: `dz`, packed weights, the states of slot 0. The recurrent product of the first
+    /// step is counted, although rows that start from zero leave it out, as every engine's FLOPs
+    /// are counted.
+    pub(super) fn lstm(
+        mode: Mode,
+        positions: f64,
+        steps: usize,
+        dims: LstmDims,
+        cache: Option<u64>,
+    ) -> Self {
+        let (input, hidden) = (dims.input as f64, dims.hidden as f64);
+        let weights = 4.0 * hidden * (input + hidden);
+        let bias = 4.0 * hidden;
+        let kept = positions * (input + 6.0 * hidden);
+        let w_h = 4.0 * hidden * hidden;
+        let refetched = match cache {
+            Some(cache) if F32 * w_h > cache as f64 => (steps - 1) as f64 * w_h,
+            _ => 0.0,
+        };
+        let forward = weights + bias + kept + refetched;
+        let backward =
+            weights + 2.0 * (weights + bias) + kept + positions * (hidden + input) + refetched;
+        match mode {
+            Mode::Forward => Self { flop: 2.0 * positions * weights, bytes: F32 * forward },
+            Mode::Training => {
+                Self { flop: 6.0 * positions * weights, bytes: F32 * (forward + backward) }
+            }
+        }
+    }
+
+    /// Softmax loss of N positions over C columns of width E, with all gradients.
+    ///
+    /// ```text
+    ///     flop     6·N·C·E
+    ///     bytes/4  2·N·E + 2·C·E        q, table and their gradients
+    ///            + 2·N + 2·C            targets and weights; biases and their gradient
+    /// ```
+    ///
+    /// The scores are not counted: no block of them has to leave the caches.
+    pub(super) fn softmax(positions: f64, columns: usize, width: usize) -> Self {
+        let (columns, width) = (columns as f64, width as f64);
+        Self {
+            flop: 6.0 * positions * columns * width,
+            bytes: F32 * 2.0 * (positions + columns) * (width + 1.0),
+        }
+    }
+}
+
+impl std::iter::Sum for Work {
+    fn sum<I: Iterator<Item = Self>>(works: I) -> Self {
+        works.fold(Self { flop: 0.0, bytes: 0.0 }, |sum, work| Self {
+            flop: sum.flop + work.flop,
+            bytes: sum.bytes + work.bytes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_small_enough_to_count_by_hand() {
+        // N = 6, I = 2, H = 3: 12 rows of w_x and w_h, 60 weights, 12 biases, 20 numbers a position.
+        let dims = LstmDims { input: 2, hidden: 3 };
+        let forward = Work::lstm(Mode::Forward, 6.0, 3, dims, None);
+        assert_eq!(forward, Work { flop: 720.0, bytes: 4.0 * (60.0 + 12.0 + 120.0) });
+        let training = Work::lstm(Mode::Training, 6.0, 3, dims, None);
+        let backward = 60.0 + 144.0 + 120.0 + 30.0;
+        assert_eq!(training, Work { flop: 2160.0, bytes: forward.bytes + 4.0 * backward });
+    }
+
+    #[test]
+    fn weights_that_no_cache_holds_are_fetched_at_every_step() {
+        // w_h has 36 numbers, 144 bytes; two steps of three fetch it again.
+        let dims = LstmDims { input: 2, hidden: 3 };
+        let bytes = |mode, cache| Work::lstm(mode, 6.0, 3, dims, cache).bytes;
+        for (mode, ways) in [(Mode::Forward, 1.0), (Mode::Training, 2.0)] {
+            assert_eq!(bytes(mode, Some(144)), bytes(mode, None));
+            assert_eq!(bytes(mode, Some(143)), bytes(mode, None) + ways * 288.0);
+        }
+    }
+
+    #[test]
+    fn a_softmax_small_enough_to_count_by_hand() {
+        let expected = Work { flop: 6.0 * 60.0, bytes: 4.0 * (12.0 + 40.0 + 6.0 + 20.0) };
+        assert_eq!(Work::softmax(3.0, 10, 2), expected);
+    }
+
+    #[test]
+    fn the_floor_is_the_slower_of_the_two() {
+        let work = Work { flop: 100.0, bytes: 30.0 };
+        assert_eq!((work.floor(50.0, 20.0), work.floor(50.0, 10.0)), (2.0, 3.0));
+    }
+}
