@@ -17,26 +17,14 @@ Exit codes: 0 done, 1 something failed or is missing, 2 the command line or the 
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 import tomllib
 from pathlib import Path
 
-MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(1 << 28),
-}
-MARK = "TIDEGATE_PEER_MALLOC"
-
-
-def fail(message, code=1):
-    print(f"torch_next_item: {message}", file=sys.stderr)
-    sys.exit(code)
+from rounds import cpu_name, fail, plain_environment, say, under_other_malloc
 
 
 def arguments():
@@ -52,17 +40,6 @@ def arguments():
     parser.add_argument("--peak", type=float, help="FMA peak in GFLOP/s, where the binary does not tell")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
     return parser.parse_args()
-
-
-def under_other_malloc():
-    """Starts this script again with the malloc settings, which are read before main()."""
-    if MARK not in os.environ:
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **MALLOC, MARK: "1"})
-
-
-def plain_environment():
-    """The environment as the user had it: our own program needs no such help."""
-    return {name: value for name, value in os.environ.items() if name not in {*MALLOC, MARK}}
 
 
 # --- configuration --------------------------------------------------------------------------------
@@ -209,13 +186,8 @@ def machine(options):
     """Processor, cores, versions, kernel path, and FMA peak where `tidegate devices` tells them."""
     import torch
 
-    name = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        name = lines[0].split(":", 1)[1].strip() if lines else name
     found = {
-        "cpu": name,
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "torch": torch.__version__,
         "torch_simd": torch.backends.cpu.get_cpu_capability(),
@@ -303,9 +275,6 @@ def main():
     options.threads = options.threads or len(os.sched_getaffinity(0))
     # A relative path without a slash would be looked up in PATH.
     options.binary = options.binary.resolve()
-
-    def say(line):
-        print(line, file=sys.stderr, flush=True)
 
     torch.set_flush_denormal(True)
     model, optimizer, training = read_config(options.config)

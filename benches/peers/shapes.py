@@ -1,0 +1,73 @@
+"""The shapes of benches/peers/sequence.py: `T50,B64,I128,H256[,L2][,lengths=skew]`."""
+
+from dataclasses import dataclass
+
+from rounds import fail
+
+DEFAULT = (
+    "T20,B32,I100,H100",
+    "T50,B32,I64,H128",
+    "T50,B64,I128,H256",
+    "T50,B128,I256,H512",
+    "T20,B512,I100,H100",
+    "T100,B64,I256,H256,L2",
+    "T100,B16,I512,H1024",
+    "T50,B64,I500,H500",
+    "T200,B32,I1760,H1760",
+    "T200,B512,I128,H128,lengths=skew",
+)
+
+
+def skewed_lengths(steps, batch):
+    """Row lengths of a skewed batch, longest first: quantiles of a Pareto law cut off at T.
+
+    P(length > n) = (2/n)^1.25, as long as shop sessions are: for T = 200 and B = 512 half the rows
+    have at most 3 steps, the mean is near 7, and the longest rows fill the block.
+    """
+    survive = [(row + 0.5) / batch for row in range(batch)]
+    return [min(steps, max(2, int(2 * share ** (-1 / 1.25)))) for share in survive]
+
+
+@dataclass(frozen=True)
+class Shape:
+    text: str
+    steps: int
+    batch: int
+    input: int
+    hidden: int
+    layers: int = 1
+    skewed: bool = False
+
+    @property
+    def lengths(self):
+        """Steps of each row, longest first; every row runs T steps unless they are skewed."""
+        if self.skewed:
+            return skewed_lengths(self.steps, self.batch)
+        return [self.steps] * self.batch
+
+    @property
+    def positions(self):
+        return sum(self.lengths)
+
+    def flops(self, mode):
+        """As `tidegate bench` counts them, over the positions that exist."""
+        a_position = 0
+        for layer in range(self.layers):
+            columns = self.input if layer == 0 else self.hidden
+            a_position += 8 * self.hidden * (columns + self.hidden)
+        return (1 if mode == "forward" else 3) * a_position * self.positions
+
+
+def parse(text):
+    letters = {"T": "steps", "B": "batch", "I": "input", "H": "hidden", "L": "layers"}
+    sizes, skewed = {}, False
+    for word in text.split(","):
+        if word == "lengths=skew":
+            skewed = True
+        elif word[:1] in letters and word[1:].isdigit() and int(word[1:]) > 0:
+            sizes[letters[word[0]]] = int(word[1:])
+        else:
+            fail(f"--shape {text}: {word!r}: unknown; say T50,B64,I128,H256[,L2][,lengths=skew]", 2)
+    if missing := [key for key in ("steps", "batch", "input", "hidden") if key not in sizes]:
+        fail(f"--shape {text}: {' and '.join(missing)} missing; say T50,B64,I128,H256", 2)
+    return Shape(text, **sizes, skewed=skewed)
