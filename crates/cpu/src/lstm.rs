@@ -198,7 +198,11 @@ fn split(steps: &Steps, hidden: usize) -> Split {
     if threads > 1 && rows < FEW_ROWS * threads && weights > RESIDENT {
         return Split::Units((hidden / (PARTS * threads)).next_multiple_of(PANEL).max(PANEL));
     }
-    Split::Rows(threads * steps.batch().div_ceil(threads * ROWS_PER_SLICE))
+    // Several slices for each thread, so that one which is slow for a while delays no one; but weights
+    // that have to come from afar want rows to serve.
+    let rows = steps.batch().div_ceil(threads);
+    let height = if weights > RESIDENT { 16.max(rows / 4) } else { 6.max(rows / 8) };
+    Split::Rows(threads * rows.div_ceil(height.min(ROWS_PER_SLICE)))
 }
 
 /// The stretch of steps that ends at `end`.

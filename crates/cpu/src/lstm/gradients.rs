@@ -9,8 +9,11 @@ use layout::{Accumulate, GATES, LstmParams, LstmTape, Matrix, Steps};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of the weights' gradients in one task: whole tiles of every path.
-const ROWS_PER_TASK: usize = 24;
+/// Rows of the weights' gradients that are made at a time: whole tiles of every path.
+const ROWS_PER_BLOCK: usize = 24;
+/// Tasks for each thread, of whole blocks: what they read of x and h stays in the second-level cache
+/// from block to block.
+const TASKS_PER_THREAD: usize = 8;
 /// Positions that a task takes in one pass: its columns of dz, packed, stay in the first-level cache.
 const POSITIONS_PER_PASS: usize = 192;
 
@@ -81,8 +84,10 @@ impl Cpu {
         let dz_rows =
             &dz.as_slice()[positions.start * GATES * hidden..][..positions.len() * GATES * hidden];
         let h = (&*h_panels, first);
+        let tasks = TASKS_PER_THREAD * rayon::current_num_threads();
+        let height = (GATES * hidden / tasks).next_multiple_of(ROWS_PER_BLOCK).max(ROWS_PER_BLOCK);
         let task = |k: usize, dw_x: &mut [f32], dw_h: &mut [f32], db: &mut [f32]| {
-            let first = k * ROWS_PER_TASK;
+            let first = k * height;
             let x = x_panels.as_deref();
             self.path.run(AddRows {
                 dz: dz_rows,
@@ -97,14 +102,14 @@ impl Cpu {
         };
         let LstmParams { w_x: dw_x, w_h: dw_h, b: db } = grads;
         let inputs = x.map_or(0, Matrix::columns);
-        let dw_h = dw_h.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * hidden);
-        let rest = dw_h.zip(db.as_mut_slice().par_chunks_mut(ROWS_PER_TASK)).enumerate();
+        let dw_h = dw_h.as_mut_slice().par_chunks_mut(height * hidden);
+        let rest = dw_h.zip(db.as_mut_slice().par_chunks_mut(height)).enumerate();
         // Neither needs the other: threads go from one to the next without waiting.
         rayon::join(
             || match inputs {
                 0 => rest.with_max_len(1).for_each(|(k, (dw_h, db))| task(k, &mut [], dw_h, db)),
                 _ => {
-                    let dw_x = dw_x.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * inputs);
+                    let dw_x = dw_x.as_mut_slice().par_chunks_mut(height * inputs);
                     dw_x.zip(rest).with_max_len(1).for_each(|(dw_x, (k, (dw_h, db)))| {
                         task(k, dw_x, dw_h, db);
                     });
@@ -144,31 +149,59 @@ impl Kernel for AddRows<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Self { dz, stride, first, x, h: (h, h_first), dw_x, dw_h, db } = self;
-        let mut packed = [0.0; ROWS_PER_TASK * POSITIONS_PER_PASS];
-        let mut sums = [0.0; ROWS_PER_TASK];
-        sums[..db.len()].copy_from_slice(db);
+        let inputs = x.map_or(0, Panels::columns);
+        let mut packed = [0.0; ROWS_PER_BLOCK * POSITIONS_PER_PASS];
         let positions = dz.len() / stride;
         for from in (0..positions).step_by(POSITIONS_PER_PASS) {
             let count = POSITIONS_PER_PASS.min(positions - from);
-            let rows = dz[from * stride..(from + count) * stride].chunks_exact(stride);
-            for (row, to) in rows.zip(packed.chunks_exact_mut(ROWS_PER_TASK)) {
-                let row = &row[first..][..db.len()];
-                let chunks = row.chunks(L::WIDTH).zip(to.chunks_mut(L::WIDTH));
-                for ((row, to), sum) in chunks.zip(sums.chunks_mut(L::WIDTH)) {
-                    let v = lanes.load_partial(row);
-                    lanes.store_partial(v, to);
-                    lanes.store_partial(lanes.add(lanes.load_partial(sum), v), sum);
-                }
-            }
-            let left = Left { row_stride: 1, k_stride: ROWS_PER_TASK, ..Left::plain(&packed, 0) };
-            if let Some(x) = x {
-                add_pass(lanes, left, x, from..from + count, true, dw_x);
-            }
+            let dz = &dz[from * stride..(from + count) * stride];
+            // Of the states, some positions may be left out at the beginning.
             let skipped = h_first.saturating_sub(from).min(count);
-            let k = from + skipped - h_first.min(from + skipped)
-                ..(from + count).saturating_sub(h_first);
-            add_pass(lanes, left.from(0, skipped), h, k, true, dw_h);
+            let k =
+                (from + skipped).saturating_sub(h_first)..(from + count).saturating_sub(h_first);
+            for (block, db) in db.chunks_mut(ROWS_PER_BLOCK).enumerate() {
+                let row = block * ROWS_PER_BLOCK;
+                let rows = row..row + db.len();
+                let columns = first + row..first + row + db.len();
+                pack_and_sum(lanes, dz, stride, columns, &mut packed, db);
+                let left = Left::plain(&packed, 0);
+                let left = Left { row_stride: 1, k_stride: ROWS_PER_BLOCK, ..left };
+                if let Some(x) = x {
+                    let dw_x = &mut dw_x[rows.start * inputs..rows.end * inputs];
+                    add_pass(lanes, left, x, from..from + count, true, dw_x);
+                }
+                let dw_h = &mut dw_h[rows.start * h.columns()..rows.end * h.columns()];
+                add_pass(lanes, left.from(0, skipped), h, k.clone(), true, dw_h);
+            }
         }
-        db.copy_from_slice(&sums[..db.len()]);
+    }
+}
+
+/// Some columns of dz become `[k][ROWS_PER_BLOCK]`, and are added to their sums on the way.
+#[inline(always)]
+fn pack_and_sum<L: Lanes>(
+    lanes: L,
+    dz: &[f32],
+    stride: usize,
+    columns: Range<usize>,
+    packed: &mut [f32],
+    sums: &mut [f32],
+) {
+    let count = dz.len() / stride;
+    let packed = &mut packed[..count * ROWS_PER_BLOCK];
+    for (row, to) in dz.chunks_exact(stride).zip(packed.chunks_exact_mut(ROWS_PER_BLOCK)) {
+        let row = &row[columns.clone()];
+        if row.len() == ROWS_PER_BLOCK {
+            to.copy_from_slice(&row[..ROWS_PER_BLOCK]);
+        } else {
+            to[..row.len()].copy_from_slice(row);
+        }
+    }
+    for (v, sums) in sums.chunks_mut(L::WIDTH).enumerate() {
+        let mut sum = lanes.load_partial(sums);
+        for row in packed.chunks_exact(ROWS_PER_BLOCK) {
+            sum = lanes.add(sum, lanes.load_partial(&row[v * L::WIDTH..]));
+        }
+        lanes.store_partial(sum, sums);
     }
 }

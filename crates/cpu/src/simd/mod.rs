@@ -136,14 +136,22 @@ pub(crate) const ROWS_AHEAD: usize = 6;
 #[inline(always)]
 pub(crate) fn prefetch(row: &[f32]) {
     const FLOATS_PER_LINE: usize = 16;
-    #[cfg(target_arch = "x86_64")]
     for line in row.chunks(FLOATS_PER_LINE) {
+        prefetch_line(line.as_ptr());
+    }
+}
+
+/// Asks for the line of memory at an address, which need not exist.
+#[inline(always)]
+pub(crate) fn prefetch_line(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of x86-64; the address lies in a slice, and is only hinted at.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        // SAFETY: SSE is part of x86-64; an address that is only hinted at may be any.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (row, FLOATS_PER_LINE);
+    let _ = at;
 }
 
 impl fmt::Debug for Path {

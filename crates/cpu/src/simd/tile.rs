@@ -1,6 +1,6 @@
 //! The micro-kernel: a tile of a product, held in registers while k runs.
 
-use super::Lanes;
+use super::{Lanes, prefetch_line};
 
 /// Where the left operand of a tile lies. k goes in runs: within one, entries are `k_stride` apart;
 /// the runs themselves begin `hop` apart.
@@ -57,7 +57,8 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     if depth == 0 {
         return;
     }
-    const AHEAD: usize = 32 * 16;
+    /// Large panels stream by from far caches: entries by which they are asked for before their use.
+    const AHEAD: usize = 512;
     let width = VECTORS * L::WIDTH;
     let Left { values, row_stride, k_stride, run, hop } = left;
     // The farthest entry of any run, were the last one whole. Saturating, so that no stride however
@@ -77,14 +78,11 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         let steps = run.min(left_over);
         let mut from = start;
         for _ in 0..steps {
+            prefetch_line(column.wrapping_add(AHEAD));
             // SAFETY: `from` is entry (0, k) of the operand with k < depth, so from + row · row_stride
             // is at most `last`, which lies inside `values`; `column` is row k of the panel, which is
             // whole, as the assertion shows. The final moves may point past the end but are not read.
             unsafe {
-                #[cfg(target_arch = "x86_64")]
-                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-                    column.wrapping_add(AHEAD).cast(),
-                );
                 // The shorter side is held, the longer one passes by: three rows of four registers
                 // are 12 sums, 3 held and 1 passing, all sixteen registers of AVX2.
                 if ROWS < VECTORS {
