@@ -13,6 +13,7 @@
 //!   steps and waits for nobody, or, where rows are few and weights large, threads share the units
 //!   of each step; everything that need not be serial (weight gradients, the input's gradient) is
 //!   a large product outside the time loop, taken while its operands are in the caches.
+//! * `stream`: one step for one user, from weights that were packed once.
 //! * `softmax`: scores, loss and both gradients for a block of positions at a time.
 //!
 //! Every sum has one order, which depends on the shape alone: the same input gives the same bits on
@@ -34,8 +35,10 @@ mod product;
 mod scratch;
 mod simd;
 mod softmax;
+mod stream;
 
 pub use simd::{PATH_VARIABLE, Path, PathError};
+pub use stream::{LstmState, PackedLstm};
 
 use scratch::Scratch;
 

@@ -19,7 +19,7 @@ mod x86;
 
 pub(crate) use lanes::{Lanes, Portable};
 pub(crate) use rows::{BatchSlice, for_slices};
-pub(crate) use tile::{Left, Tiles, for_tiles, tile};
+pub(crate) use tile::{Left, Tiles, for_tiles, row_tile, tile};
 pub(crate) use turns::{Order, Shared, Split, Turn, in_turns};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};

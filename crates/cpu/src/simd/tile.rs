@@ -118,6 +118,37 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     *acc = sum;
 }
 
+/// `acc[p][v] += Σ_k x[k] · panels[p][k, v]`, with k rising: one row against several panels, which
+/// stream by side by side, so that enough sums are under way to hide the latency of each.
+///
+/// # Panics
+///
+/// Where a panel is too short for as many steps as x has entries.
+#[inline(always)]
+pub(crate) fn row_tile<L: Lanes, const PANELS: usize, const VECTORS: usize>(
+    lanes: L,
+    x: &[f32],
+    panels: [&[f32]; PANELS],
+    acc: &mut [[L::V; VECTORS]; PANELS],
+) {
+    let width = VECTORS * L::WIDTH;
+    let mut sum = *acc;
+    for panel in panels {
+        assert!(x.len().saturating_mul(width) <= panel.len(), "panels as deep as the row is long");
+    }
+    for (k, &x) in x.iter().enumerate() {
+        let x = lanes.splat(x);
+        for (panel, sum) in panels.iter().zip(&mut sum) {
+            for (v, sum) in sum.iter_mut().enumerate() {
+                // SAFETY: row k of a panel is whole, as the assertion shows.
+                let right = unsafe { lanes.load_ptr(panel.as_ptr().add(k * width + v * L::WIDTH)) };
+                *sum = lanes.mul_add(x, right, *sum);
+            }
+        }
+    }
+    *acc = sum;
+}
+
 /// A result that is made tile by tile.
 pub(crate) trait Tiles<L: Lanes> {
     /// Makes the tile of ROWS rows from `row` on. Inline always, as everything in a kernel.
