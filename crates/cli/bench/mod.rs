@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `sequence` | [`sequence`] | LSTM layers over a batch |
 //! | `softmax` | [`softmax`] | loss over all items, with its gradients |
+//! | `score` | [`score`] | the best of all items for many sessions |
 //! | `train` | [`train`] | training steps of a whole model |
 //!
 //! [`shape`] is what sizes are spelled like, [`work`] how much there is to do, [`timing`] how it is
@@ -11,6 +12,7 @@
 //! `work`, `memory` and `run`, and a line in each `match` below.
 
 mod report;
+mod score;
 mod sequence;
 mod shape;
 mod softmax;
@@ -49,6 +51,8 @@ pub(crate) enum What {
     Sequence,
     /// The softmax loss over all items, with all its gradients
     Softmax,
+    /// The 20 best of all items for many sessions, by shape B10000,H100,V17376
+    Score,
     /// Whole training steps of a next-item model
     Train,
 }
@@ -58,6 +62,7 @@ impl What {
         match self {
             Self::Sequence => "sequence",
             Self::Softmax => "softmax",
+            Self::Score => "score",
             Self::Train => "train",
         }
     }
@@ -67,6 +72,7 @@ impl What {
         match self {
             Self::Sequence => &[Mode::Forward, Mode::Training],
             Self::Softmax | Self::Train => &[Mode::Training],
+            Self::Score => &[Mode::Forward],
         }
     }
 }
@@ -139,6 +145,9 @@ impl Plan {
         let asked = &settings.bench;
         let shapes: Result<Vec<_>> = match asked.shape.is_empty() {
             true => shape::DEFAULT.iter().map(|text| Shape::parse(text)).collect(),
+            false if what == What::Score => {
+                asked.shape.iter().map(|text| Shape::parse_rows(text)).collect()
+            }
             false => asked.shape.iter().map(|text| Shape::parse(text)).collect(),
         };
         check_dtype(asked.dtype.as_deref().unwrap_or("f32"))?;
@@ -171,6 +180,7 @@ impl Plan {
                 needed = needed.max(match self.what {
                     What::Sequence => sequence::memory(shape, mode),
                     What::Softmax => softmax::memory(shape, self.threads),
+                    What::Score => score::memory(shape),
                     What::Train => {
                         train::memory(shape, &train::config(shape, &self.model)?, self.threads)
                     }
@@ -194,6 +204,7 @@ impl Plan {
         Ok(match self.what {
             What::Sequence => sequence::work(shape, mode, cache),
             What::Softmax => softmax::work(shape),
+            What::Score => score::work(shape),
             What::Train => {
                 train::work(shape, &train::config(shape, &self.model)?, &self.optimizer, cache)
             }
@@ -206,6 +217,7 @@ impl Plan {
         match self.what {
             What::Sequence => Ok(sequence::run(cpu, shape, mode, seed, seconds)),
             What::Softmax => Ok(softmax::run(cpu, shape, seed, seconds)),
+            What::Score => Ok(score::run(cpu, shape, seed, seconds)),
             What::Train => {
                 let config = train::config(shape, &self.model)?;
                 train::run(device, shape, &config, &self.optimizer, seed, seconds)
@@ -226,7 +238,10 @@ fn modes(what: What, asked: Option<&str>) -> Result<Vec<Mode>> {
     };
     match what.modes().contains(&mode) {
         true => Ok(vec![mode]),
-        false => refuse(&format!("bench {} has the mode training alone", what.name())),
+        false => {
+            let only = what.modes()[0].name();
+            refuse(&format!("bench {} has the mode {only} alone", what.name()))
+        }
     }
 }
 
@@ -259,9 +274,12 @@ mod tests {
         assert_eq!(modes(What::Sequence, None).unwrap(), both);
         assert_eq!(modes(What::Sequence, Some("forward")).unwrap(), [Mode::Forward]);
         assert_eq!(modes(What::Train, None).unwrap(), [Mode::Training]);
-        for (what, mode) in
-            [(What::Softmax, "forward"), (What::Sequence, "step"), (What::Train, "x")]
-        {
+        for (what, mode) in [
+            (What::Softmax, "forward"),
+            (What::Score, "training"),
+            (What::Sequence, "step"),
+            (What::Train, "x"),
+        ] {
             let error = modes(what, Some(mode)).unwrap_err();
             assert_eq!(crate::failure::exit_code(&error), 2);
             assert!(error.to_string().starts_with(&format!("--mode {mode}: ")), "{error}");

@@ -56,6 +56,20 @@ impl Shape {
     ///
     /// One that names the part that is wrong.
     pub(super) fn parse(text: &str) -> Result<Self> {
+        Self::read(text, None)
+    }
+
+    /// Reads a shape of rows without steps: T and I may be left out, and are 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::parse`].
+    pub(super) fn parse_rows(text: &str) -> Result<Self> {
+        Self::read(text, Some(1))
+    }
+
+    /// Reads a shape; `unnamed` is what T and I are where they are left out and may be.
+    fn read(text: &str, unnamed: Option<usize>) -> Result<Self> {
         let text = text.trim();
         let refuse = |problem: String| usage(format!("--shape {text}: {problem}"));
         let mut sizes: [(char, Option<usize>); 6] =
@@ -96,7 +110,8 @@ impl Shape {
                 }
             }
         }
-        let [steps, batch, input, hidden, layers, items] = sizes;
+        let [mut steps, batch, mut input, hidden, layers, items] = sizes;
+        (steps.1, input.1) = (steps.1.or(unnamed), input.1.or(unnamed));
         let needed = |(letter, size): (char, Option<usize>)| {
             size.ok_or_else(|| refuse(format!("{letter} is missing; write {GRAMMAR}")))
         };
@@ -173,6 +188,8 @@ mod tests {
         assert_eq!(shape, Shape { text, steps, batch, input, hidden, layers, items, skewed });
         let plain = Shape::parse("T3,B2,I4,H5").unwrap();
         assert_eq!((plain.layers, plain.items, plain.skewed), (1, 10_000, false));
+        let rows = Shape::parse_rows("B2,H5").unwrap();
+        assert_eq!((rows.steps, rows.batch, rows.input, rows.hidden), (1, 2, 1, 5));
         assert!(DEFAULT.iter().all(|text| Shape::parse(text).is_ok()));
     }
 
