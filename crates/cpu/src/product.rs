@@ -51,14 +51,13 @@ pub(crate) fn transposed_product(
         return;
     }
     // A panel of a, read across, is the left operand of as many rows as it has columns.
-    let panels: Vec<_> = a.iter(path.width()).collect();
-    y.par_chunks_mut(2 * path.width() * b.columns()).zip(panels).with_max_len(1).for_each(
-        |(y, (_, vectors, panel))| {
-            let k_stride = vectors * path.width();
-            let left = Left { row_stride: 1, k_stride, ..Left::plain(panel, 0) };
-            block(path, left, b, accumulate, y);
-        },
-    );
+    let width = 2 * path.width();
+    y.par_chunks_mut(width * b.columns()).enumerate().with_max_len(1).for_each(|(k, y)| {
+        let (vectors, panel) = a.panel(k * width, path.width());
+        let k_stride = vectors * path.width();
+        let left = Left { row_stride: 1, k_stride, ..Left::plain(panel, 0) };
+        block(path, left, b, accumulate, y);
+    });
 }
 
 /// `y = x · b` or `y += x · b` on one thread, for a caller that has cut its work already: into some

@@ -10,21 +10,20 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     buffers: Mutex<Vec<Vec<f32>>>,
+    sums: Mutex<Vec<Vec<f64>>>,
     panels: Mutex<Vec<Panels>>,
 }
 
 impl Scratch {
     /// A buffer of `len` entries of unspecified value: the smallest on the shelf that holds them,
     /// or else the largest, made to fit.
-    pub(crate) fn buffer(&self, len: usize) -> Buffer<'_> {
-        let mut shelf = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let fit = best_fit(shelf.iter().map(Vec::len), len);
-        let mut values = fit.map(|k| shelf.swap_remove(k)).unwrap_or_default();
-        // Never made shorter: growing again would write zeros that nobody reads.
-        if values.len() < len {
-            values.resize(len, 0.0);
-        }
-        Buffer { values, len, shelf: &self.buffers }
+    pub(crate) fn buffer(&self, len: usize) -> Buffer<'_, f32> {
+        Buffer::take(&self.buffers, len)
+    }
+
+    /// The same for sums in f64.
+    pub(crate) fn sums(&self, len: usize) -> Buffer<'_, f64> {
+        Buffer::take(&self.sums, len)
     }
 
     /// Panels to pack `len` entries into: the smallest on the shelf that hold them, or else the
@@ -59,26 +58,39 @@ impl Cpu {
 
 /// Numbers that go back to their shelf when they are dropped.
 #[derive(Debug)]
-pub(crate) struct Buffer<'a> {
-    values: Vec<f32>,
+pub(crate) struct Buffer<'a, T> {
+    values: Vec<T>,
     len: usize,
-    shelf: &'a Mutex<Vec<Vec<f32>>>,
+    shelf: &'a Mutex<Vec<Vec<T>>>,
 }
 
-impl Deref for Buffer<'_> {
-    type Target = [f32];
-    fn deref(&self) -> &[f32] {
+impl<'a, T: Copy + Default> Buffer<'a, T> {
+    fn take(shelf: &'a Mutex<Vec<Vec<T>>>, len: usize) -> Self {
+        let mut rest = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let fit = best_fit(rest.iter().map(Vec::len), len);
+        let mut values = fit.map(|k| rest.swap_remove(k)).unwrap_or_default();
+        // Never made shorter: growing again would write zeros that nobody reads.
+        if values.len() < len {
+            values.resize(len, T::default());
+        }
+        Self { values, len, shelf }
+    }
+}
+
+impl<T> Deref for Buffer<'_, T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
         &self.values[..self.len]
     }
 }
 
-impl DerefMut for Buffer<'_> {
-    fn deref_mut(&mut self) -> &mut [f32] {
+impl<T> DerefMut for Buffer<'_, T> {
+    fn deref_mut(&mut self) -> &mut [T] {
         &mut self.values[..self.len]
     }
 }
 
-impl Drop for Buffer<'_> {
+impl<T> Drop for Buffer<'_, T> {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner).push(values);

@@ -27,7 +27,7 @@ impl Cpu {
     /// Lays weights `[4H, depth]` out as `[unit group][pass][k][gates of the pass][WIDTH]`: a
     /// register of the tile holds one gate of WIDTH neighbouring units, and the four gates of a unit
     /// meet in one row, in one pass of four registers or in two of two.
-    pub(crate) fn packed_gates(&self, w: &[f32], hidden: usize, depth: usize) -> Buffer<'_> {
+    pub(crate) fn packed_gates(&self, w: &[f32], hidden: usize, depth: usize) -> Buffer<'_, f32> {
         let width = self.path.width();
         let mut panels = self.scratch.buffer(hidden.next_multiple_of(width) * depth * GATES);
         if depth > 0 {
