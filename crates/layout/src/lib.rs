@@ -16,7 +16,7 @@ mod shape;
 mod steps;
 mod task;
 
-pub use lstm::{GATES, Gate, LstmDims, LstmParams, LstmStart, LstmTape};
+pub use lstm::{GATES, Gate, Keep, LstmDims, LstmParams, LstmStart, LstmTape};
 pub use matrix::Matrix;
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;

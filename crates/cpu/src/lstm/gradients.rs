@@ -4,6 +4,7 @@ use super::starts_from_zero;
 use crate::Cpu;
 use crate::panel::{Panels, Source};
 use crate::product::{add_pass, product};
+use crate::scratch::Buffer;
 use crate::simd::{Kernel, Lanes, Left};
 use layout::{Accumulate, GATES, LstmParams, LstmTape, Matrix, Steps};
 use rayon::prelude::*;
@@ -31,12 +32,31 @@ impl Stretch<'_> {
     fn positions(&self) -> Range<usize> {
         self.steps.range(self.range.start).start..self.steps.range(self.range.end - 1).end
     }
+}
 
-    /// Whether the states that the steps start from lie one after the other, as where no row ends.
-    fn states_are_together(&self) -> bool {
-        let rows = |s: usize| self.steps.slot(s).len();
-        (self.range.start..self.range.end - 1).all(|t| rows(t) == self.steps.active(t))
+/// The states that the steps `range` start from, a row a position: where they lie one after the other,
+/// as where no row ends, or else copied.
+pub(super) fn states_before<'s, 'b: 's>(
+    cpu: &'b Cpu,
+    steps: &Steps,
+    range: Range<usize>,
+    h: &'s Matrix<f32>,
+    copied: &'s mut Buffer<'b, f32>,
+) -> &'s [f32] {
+    let hidden = h.columns();
+    let positions = steps.range(range.end - 1).end - steps.range(range.start).start;
+    let together = (range.start..range.end - 1).all(|t| steps.slot(t).len() == steps.active(t));
+    if together {
+        return &h.as_slice()[steps.slot(range.start).start * hidden..][..positions * hidden];
     }
+    *copied = cpu.scratch.buffer(positions * hidden);
+    let mut rest = &mut copied[..];
+    for t in range {
+        let (to, later) = rest.split_at_mut(steps.active(t) * hidden);
+        to.copy_from_slice(&h.as_slice()[steps.slot(t).start * hidden..][..to.len()]);
+        rest = later;
+    }
+    copied
 }
 
 impl Cpu {
@@ -50,21 +70,8 @@ impl Cpu {
     ) {
         let Stretch { steps, ref range, hidden, x, tape, dz } = *stretch;
         let positions = stretch.positions();
-        let from = steps.slot(range.start).start * hidden;
-        let states = &tape.h.as_slice()[from..];
-        let together = stretch.states_are_together();
-        let mut copied = self.scratch.buffer(if together { 0 } else { positions.len() * hidden });
-        let h_prev = if together {
-            &states[..positions.len() * hidden]
-        } else {
-            let mut rest = &mut copied[..];
-            for t in range.clone() {
-                let (to, later) = rest.split_at_mut(steps.active(t) * hidden);
-                to.copy_from_slice(&tape.h.as_slice()[steps.slot(t).start * hidden..][..to.len()]);
-                rest = later;
-            }
-            &copied[..]
-        };
+        let mut copied = self.scratch.buffer(0);
+        let h_prev = states_before(self, steps, range.clone(), &tape.h, &mut copied);
         // Rows that start from zero add nothing to w_h at their first step.
         let rows = steps.active(0);
         let begins = range.start == 0 && starts_from_zero(&h_prev[..rows * hidden]);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use cpu::CpuError;
 use layout::random::Stream;
-use layout::{Accumulate, AdamStep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps};
+use layout::{
+    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
+};
 
 use super::Device;
 
@@ -59,8 +61,8 @@ impl Device for Cpu {
         values.extend_from_slice(matrix.as_slice());
     }
 
-    fn start(&self, tape: &mut LstmTape<Matrix<f32>>, steps: &Steps, hidden: usize) {
-        tape.start(steps, hidden);
+    fn start(&self, tape: &mut LstmTape<Matrix<f32>>, steps: &Steps, hidden: usize, keep: Keep) {
+        tape.start_keeping(steps, hidden, keep);
     }
 
     fn add(&self, x: &Matrix<f32>, accumulate: Accumulate, y: &mut Matrix<f32>) {
