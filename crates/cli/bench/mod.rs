@@ -80,9 +80,11 @@ impl What {
 
     /// The shapes of `--shape`, or those that it has without one.
     fn shapes(self, asked: &[String]) -> Result<Vec<Shape>> {
-        let (default, parse): (&[&str], fn(&str) -> Result<Shape>) = match self {
-            Self::Stream => (&shape::STEP_DEFAULT, Shape::parse_step),
-            Self::Sequence | Self::Softmax | Self::Train => (&shape::DEFAULT, Shape::parse),
+        let (parse, default) = match self {
+            Self::Stream => (Shape::parse_step as fn(&str) -> _, &shape::STEP_DEFAULT[..]),
+            Self::Sequence | Self::Softmax | Self::Train => {
+                (Shape::parse as _, &shape::DEFAULT[..])
+            }
         };
         match asked {
             [] => default.iter().map(|text| parse(text)).collect(),
