@@ -145,8 +145,8 @@ fn sequence(criterion: &mut Criterion) {
 /// where some processors leave the fast path: what the second takes longer, they cost.
 ///
 /// `decaying`: the input starts near 1e-38 and fades by a fifth from step to step, nothing is added
-/// to g, and the forget gates are half open. Then x, g, c and h are denormal (x and g from the
-/// first step or the second on), and so is every term of both products; i, f and o are ordinary.
+/// to g, and the forget gates are half open. Then x and h are denormal from the first step on, g and
+/// c by the tenth at the latest, and with them the terms of both products; i, f and o are ordinary.
 fn denormals(criterion: &mut Criterion) {
     let cpu = machine();
     let (count, batch, input, hidden) = (50, 32, 64, 128);
