@@ -12,7 +12,7 @@ use layout::{LstmParams, LstmTape, Matrix, Steps};
 
 use super::shape::Shape;
 use super::timing::sample;
-use super::values::{Purpose, values};
+use super::values::{Purpose, layer, values};
 use super::work::{F32, Mode, Work};
 
 /// What one call does.
@@ -84,19 +84,11 @@ impl Stack {
     fn new(shape: &Shape, mode: Mode, seed: u64) -> Self {
         let steps = shape.layout();
         let hidden = shape.hidden;
-        let bound = 1.0 / (hidden as f32).sqrt();
         let layers = shape.layers().enumerate().map(|(l, dims)| {
-            let weights = |k, rows, columns| {
-                values(seed, Purpose::Weights(3 * l as u32 + k), rows, columns, bound)
-            };
-            let params = LstmParams {
-                w_x: weights(0, 4 * hidden, dims.input),
-                w_h: weights(1, 4 * hidden, hidden),
-                b: weights(2, 1, 4 * hidden),
-            };
+            let params = layer(seed, l as u32, dims);
             let grads = match mode {
-                Mode::Forward => LstmParams::default(),
                 Mode::Training => LstmParams::zeros(dims),
+                Mode::Forward | Mode::Step => LstmParams::default(),
             };
             let mut tape = LstmTape::default();
             tape.start(&steps, hidden);
@@ -105,8 +97,8 @@ impl Stack {
         let layers = layers.collect();
         let x = values(seed, Purpose::Input, steps.positions(), shape.input, 1.0);
         let dh = match mode {
-            Mode::Forward => Matrix::default(),
             Mode::Training => values(seed, Purpose::Gradient, steps.positions(), hidden, 0.01),
+            Mode::Forward | Mode::Step => Matrix::default(),
         };
         let slots = (steps.batch() as u32..steps.slots() as u32).collect();
         Self { steps, slots, x, layers, dh, dz: Matrix::default(), dx: Default::default() }

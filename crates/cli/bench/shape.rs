@@ -7,6 +7,8 @@ use crate::failure::usage;
 
 /// How a shape is spelled, for help and errors.
 const GRAMMAR: &str = "T50,B64,I128,H256[,L2][,V10000][,lengths=skew]";
+/// The same where a step is timed.
+const STEP_GRAMMAR: &str = "B1,I128,H128[,V10000]";
 /// The largest number after a letter.
 const LARGEST: usize = 1 << 20;
 /// Items where a shape names no V.
@@ -26,6 +28,10 @@ pub(super) const DEFAULT: [&str; 10] = [
     "T200,B32,I1760,H1760",
     "T200,B512,I128,H128,lengths=skew",
 ];
+
+/// The layers of `bench stream` where it is given none, small to large.
+pub(super) const STEP_DEFAULT: [&str; 4] =
+    ["B1,I128,H64", "B1,I128,H128", "B1,I128,H256", "B1,I128,H512"];
 
 /// The sizes of a bench. What a bench has no use for (V without a softmax) it leaves alone, so that
 /// one list of shapes serves all of them.
@@ -56,8 +62,42 @@ impl Shape {
     ///
     /// One that names the part that is wrong.
     pub(super) fn parse(text: &str) -> Result<Self> {
+        let shape = Self::read(text, GRAMMAR, None)?;
+        if shape.skewed && shape.steps < 2 {
+            let problem = "\"lengths=skew\" makes lengths from 2 to T; set T to 2 or more";
+            return Err(refusal(&shape.text, problem));
+        }
+        Ok(shape)
+    }
+
+    /// Reads the shape of a step: one row, one layer. T is left alone and counts as 1.
+    ///
+    /// # Errors
+    ///
+    /// One that names the part that is wrong.
+    pub(super) fn parse_step(text: &str) -> Result<Self> {
+        let shape = Self::read(text, STEP_GRAMMAR, Some(1))?;
+        let Self { batch, layers, .. } = shape;
+        if batch > 1 {
+            let problem = format!("\"B{batch}\": a streaming step is for one user; write B1");
+            return Err(refusal(&shape.text, &problem));
+        }
+        if layers > 1 {
+            let problem =
+                format!("\"L{layers}\": a step of several layers is not timed yet; write L1");
+            return Err(refusal(&shape.text, &problem));
+        }
+        if shape.skewed {
+            let problem = "\"lengths=skew\": a step is as long as any other; leave it out";
+            return Err(refusal(&shape.text, problem));
+        }
+        Ok(Self { steps: 1, ..shape })
+    }
+
+    /// Reads the parts; T may be missing where there is a default.
+    fn read(text: &str, grammar: &str, default_steps: Option<usize>) -> Result<Self> {
         let text = text.trim();
-        let refuse = |problem: String| usage(format!("--shape {text}: {problem}"));
+        let refuse = |problem: String| refusal(text, &problem);
         let mut sizes: [(char, Option<usize>); 6] =
             ['T', 'B', 'I', 'H', 'L', 'V'].map(|l| (l, None));
         let mut skewed = false;
@@ -81,7 +121,7 @@ impl Shape {
             }
             let size = sizes.iter_mut().find(|(letter, _)| part.starts_with(*letter));
             let Some((letter, size)) = size else {
-                return Err(refuse(format!("{part:?} is no part of a shape; write {GRAMMAR}")));
+                return Err(refuse(format!("{part:?} is no part of a shape; write {grammar}")));
             };
             if size.is_some() {
                 return Err(twice());
@@ -98,23 +138,18 @@ impl Shape {
         }
         let [steps, batch, input, hidden, layers, items] = sizes;
         let needed = |(letter, size): (char, Option<usize>)| {
-            size.ok_or_else(|| refuse(format!("{letter} is missing; write {GRAMMAR}")))
+            size.ok_or_else(|| refuse(format!("{letter} is missing; write {grammar}")))
         };
-        let shape = Self {
+        Ok(Self {
             text: text.to_owned(),
-            steps: needed(steps)?,
+            steps: needed((steps.0, steps.1.or(default_steps)))?,
             batch: needed(batch)?,
             input: needed(input)?,
             hidden: needed(hidden)?,
             layers: layers.1.unwrap_or(1),
             items: items.1.unwrap_or(ITEMS),
             skewed,
-        };
-        if skewed && shape.steps < 2 {
-            let problem = "\"lengths=skew\" makes lengths from 2 to T; set T to 2 or more";
-            return Err(refuse(problem.to_owned()));
-        }
-        Ok(shape)
+        })
     }
 
     /// The length of each row, none longer than the one before it.
@@ -143,6 +178,11 @@ impl Shape {
         let Self { input, hidden, layers, .. } = *self;
         (0..layers).map(move |l| LstmDims { input: if l == 0 { input } else { hidden }, hidden })
     }
+}
+
+/// The error of a shape that cannot be used.
+fn refusal(text: &str, problem: &str) -> anyhow::Error {
+    usage(format!("--shape {text}: {problem}"))
 }
 
 /// The length of row `b` of `batch` rows where lengths are skewed: the quantiles of a Pareto
@@ -198,6 +238,28 @@ mod tests {
             ("T3,\u{fc}", "\"\u{fc}\" is no part", "write T50"),
         ] {
             let error = Shape::parse(text).unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            let message = error.to_string();
+            assert!(message.starts_with(&format!("--shape {text}: ")), "{message}");
+            assert!(message.contains(problem) && message.contains(remedy), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_step_is_of_one_row_and_one_layer() {
+        let shape = Shape::parse_step("V300,H5,B1,I4").unwrap();
+        let Shape { steps, batch, input, hidden, layers, items, .. } = shape;
+        assert_eq!((steps, batch, input, hidden, layers, items), (1, 1, 4, 5, 1, 300));
+        assert_eq!(Shape::parse_step("T50,B1,I4,H5,L1").unwrap().positions(), 1.0);
+        assert!(STEP_DEFAULT.iter().all(|text| Shape::parse_step(text).is_ok()));
+        for (text, problem, remedy) in [
+            ("B2,I4,H5", "\"B2\": a streaming step is for one user", "write B1"),
+            ("B1,I4,H5,L2", "\"L2\"", "write L1"),
+            ("B1,I4,H5,lengths=skew", "\"lengths=skew\"", "leave it out"),
+            ("I4,H5", "B is missing", "write B1,I128"),
+            ("B1,I4,H5,X6", "\"X6\" is no part", "write B1,I128"),
+        ] {
+            let error = Shape::parse_step(text).unwrap_err();
             assert_eq!(crate::failure::exit_code(&error), 2);
             let message = error.to_string();
             assert!(message.starts_with(&format!("--shape {text}: ")), "{message}");

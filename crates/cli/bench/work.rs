@@ -15,6 +15,8 @@ pub(super) enum Mode {
     Forward,
     /// Forward, and back to all gradients.
     Training,
+    /// One step of one row, from state to state.
+    Step,
 }
 
 impl Mode {
@@ -23,6 +25,7 @@ impl Mode {
         match self {
             Self::Forward => "forward",
             Self::Training => "training",
+            Self::Step => "step",
         }
     }
 }
@@ -44,7 +47,7 @@ impl Work {
         (self.flop / peak).max(self.bytes / bandwidth)
     }
 
-    /// An LSTM layer over N positions in T steps.
+    /// An LSTM layer over N positions in T steps, forward or in training.
     ///
     /// ```text
     ///     flop     forward    8·N·H·(I + H)
@@ -84,11 +87,29 @@ impl Work {
         let backward =
             weights + 2.0 * (weights + bias) + kept + positions * (hidden + input) + refetched;
         match mode {
-            Mode::Forward => Self { flop: 2.0 * positions * weights, bytes: F32 * forward },
+            Mode::Forward | Mode::Step => {
+                Self { flop: 2.0 * positions * weights, bytes: F32 * forward }
+            }
             Mode::Training => {
                 Self { flop: 6.0 * positions * weights, bytes: F32 * (forward + backward) }
             }
         }
+    }
+
+    /// One step of one row in an LSTM layer whose input is a row of a table.
+    ///
+    /// ```text
+    ///     flop     8·H·H                one product; the input's share is a row that is added
+    ///     bytes/4  4H·H                 w_h
+    ///            + 4H + 4H              the row; h and c, read and written
+    /// ```
+    ///
+    /// From one step to the next, `w_h` stays in a cache if one holds it: then it is that cache
+    /// whose rate counts, and not that of memory.
+    pub(super) fn lstm_step(hidden: usize) -> Self {
+        let hidden = hidden as f64;
+        let w_h = 4.0 * hidden * hidden;
+        Self { flop: 2.0 * w_h, bytes: F32 * (w_h + 8.0 * hidden) }
     }
 
     /// Softmax loss of N positions over C columns of width E, with all gradients.
@@ -142,6 +163,13 @@ mod tests {
             assert_eq!(bytes(mode, Some(144)), bytes(mode, None));
             assert_eq!(bytes(mode, Some(143)), bytes(mode, None) + ways * 288.0);
         }
+    }
+
+    #[test]
+    fn a_step_small_enough_to_count_by_hand() {
+        // H = 3: 36 weights, a row of 12, states of 6 read and of 6 written.
+        let expected = Work { flop: 72.0, bytes: 4.0 * (36.0 + 12.0 + 12.0) };
+        assert_eq!(Work::lstm_step(3), expected);
     }
 
     #[test]
