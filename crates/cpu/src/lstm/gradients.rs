@@ -3,7 +3,7 @@
 use super::starts_from_zero;
 use crate::Cpu;
 use crate::panel::{Panels, Source};
-use crate::product::{add_pass, product};
+use crate::product::{Sum, add_pass, product};
 use crate::scratch::Buffer;
 use crate::simd::{Kernel, Lanes, Left};
 use layout::{Accumulate, GATES, LstmParams, LstmTape, Matrix, Steps};
@@ -175,10 +175,10 @@ impl Kernel for AddRows<'_> {
                 let left = Left { row_stride: 1, k_stride: ROWS_PER_BLOCK, ..left };
                 if let Some(x) = x {
                     let dw_x = &mut dw_x[rows.start * inputs..rows.end * inputs];
-                    add_pass(lanes, left, x, from..from + count, true, dw_x);
+                    add_pass(lanes, left, x, from..from + count, Sum::Apart, dw_x);
                 }
                 let dw_h = &mut dw_h[rows.start * h.columns()..rows.end * h.columns()];
-                add_pass(lanes, left.from(0, skipped), h, k.clone(), true, dw_h);
+                add_pass(lanes, left.from(0, skipped), h, k.clone(), Sum::Apart, dw_h);
             }
         }
     }
@@ -205,10 +205,10 @@ fn pack_and_sum<L: Lanes>(
         }
     }
     for (v, sums) in sums.chunks_mut(L::WIDTH).enumerate() {
-        let mut sum = lanes.load_partial(sums);
+        let mut sum = lanes.splat(0.0);
         for row in packed.chunks_exact(ROWS_PER_BLOCK) {
             sum = lanes.add(sum, lanes.load_partial(&row[v * L::WIDTH..]));
         }
-        lanes.store_partial(sum, sums);
+        lanes.store_partial(lanes.add(lanes.load_partial(sums), sum), sums);
     }
 }
