@@ -18,6 +18,9 @@ const TASKS_PER_THREAD: usize = 8;
 /// Positions that a task takes in one pass: its columns of dz, packed, stay in the first-level cache.
 const POSITIONS_PER_PASS: usize = 192;
 
+/// Positions in a partial sum of the bias' gradient: short chains round little.
+const ROWS_PER_SUM: usize = 16;
+
 /// A stretch of steps whose dz is there.
 pub(super) struct Stretch<'a> {
     pub(super) steps: &'a Steps,
@@ -206,8 +209,12 @@ fn pack_and_sum<L: Lanes>(
     }
     for (v, sums) in sums.chunks_mut(L::WIDTH).enumerate() {
         let mut sum = lanes.splat(0.0);
-        for row in packed.chunks_exact(ROWS_PER_BLOCK) {
-            sum = lanes.add(sum, lanes.load_partial(&row[v * L::WIDTH..]));
+        for rows in packed.chunks(ROWS_PER_SUM * ROWS_PER_BLOCK) {
+            let mut some = lanes.splat(0.0);
+            for row in rows.chunks_exact(ROWS_PER_BLOCK) {
+                some = lanes.add(some, lanes.load_partial(&row[v * L::WIDTH..]));
+            }
+            sum = lanes.add(sum, some);
         }
         lanes.store_partial(lanes.add(lanes.load_partial(sums), sum), sums);
     }

@@ -41,6 +41,9 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// The larger; `b` where one of the two is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     fn sqrt(self, a: Self::V) -> Self::V;
+    fn abs(self, a: Self::V) -> Self::V;
+    /// `a < b ? x : y`.
+    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
     /// 2ⁿ, where `a` is `n + 1.5 · 2²³` for a whole n in `[-126, 127]`: then n stands in the lowest
     /// bits of `a`, ready to be moved to the exponent.
     fn exp2_of_shifted(self, a: Self::V) -> Self::V;
@@ -146,6 +149,14 @@ impl Lanes for Portable {
     #[inline(always)]
     fn sqrt(self, a: Self::V) -> Self::V {
         a.map(f32::sqrt)
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::V) -> Self::V {
+        a.map(f32::abs)
+    }
+    #[inline(always)]
+    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        std::array::from_fn(|k| if a[k] < b[k] { x[k] } else { y[k] })
     }
     #[inline(always)]
     fn exp2_of_shifted(self, a: Self::V) -> Self::V {

@@ -112,6 +112,16 @@ impl Lanes for Avx2 {
         unsafe { _mm256_sqrt_ps(a) }
     }
     #[inline(always)]
+    fn abs(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
+    }
+    #[inline(always)]
+    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) }
+    }
+    #[inline(always)]
     fn exp2_of_shifted(self, a: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe {
@@ -230,6 +240,16 @@ impl Lanes for Avx512 {
     fn sqrt(self, a: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe { _mm512_sqrt_ps(a) }
+    }
+    #[inline(always)]
+    fn abs(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { _mm512_abs_ps(a) }
+    }
+    #[inline(always)]
+    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), y, x) }
     }
     #[inline(always)]
     fn exp2_of_shifted(self, a: Self::V) -> Self::V {
