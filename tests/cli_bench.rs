@@ -62,8 +62,8 @@ fn bench_times_every_shape_in_every_mode() {
     }
     // 8·6·5·9; N = 42, and 24·42·6·(10 + 12).
     assert_eq!((&results[0]["flop"], &results[3]["flop"]), (&2160.into(), &133_056.into()));
-    // 180 weights, 20 biases, 34 numbers a position.
-    assert_eq!(results[0]["bytes"], 4 * (180 + 20 + 6 * 34));
+    // 180 weights, 20 biases, 14 numbers of x, c and h a position.
+    assert_eq!(results[0]["bytes"], 4 * (180 + 20 + 6 * 14));
 
     for (what, heading) in [("softmax", "of floor"), ("train", "events/s")] {
         let people = bench(what, &[]);

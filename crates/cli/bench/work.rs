@@ -54,8 +54,9 @@ impl Work {
     ///              training  24·N·H·(I + H)
     ///
     ///     bytes/4  forward    4H·(I + H + 1)       w_x, w_h, b
-    ///                       + N·(I + 6H)           x; a, c, h of the tape
+    ///                       + N·(I + 2H)           x; c, h
     ///              training   as forward
+    ///                       + N·4H                 a of the tape
     ///                       + 4H·(I + H)           w_x, w_h once more, backward
     ///                       + 2·4H·(I + H + 1)     dw_x, dw_h, db: read and added to
     ///                       + N·(I + 6H)           x and the tape once more
@@ -77,15 +78,16 @@ impl Work {
         let (input, hidden) = (dims.input as f64, dims.hidden as f64);
         let weights = 4.0 * hidden * (input + hidden);
         let bias = 4.0 * hidden;
-        let kept = positions * (input + 6.0 * hidden);
+        let states = positions * (input + 2.0 * hidden);
+        let gates = positions * 4.0 * hidden;
         let w_h = 4.0 * hidden * hidden;
         let refetched = match cache {
             Some(cache) if F32 * w_h > cache as f64 => (steps - 1) as f64 * w_h,
             _ => 0.0,
         };
-        let forward = weights + bias + kept + refetched;
-        let backward =
-            weights + 2.0 * (weights + bias) + kept + positions * (hidden + input) + refetched;
+        let forward = weights + bias + states + refetched;
+        let gradients = 2.0 * (weights + bias) + positions * (hidden + input);
+        let backward = 2.0 * gates + states + weights + gradients + refetched;
         match mode {
             Mode::Forward | Mode::Step => {
                 Self { flop: 2.0 * positions * weights, bytes: F32 * forward }
@@ -145,12 +147,13 @@ mod tests {
 
     #[test]
     fn a_layer_small_enough_to_count_by_hand() {
-        // N = 6, I = 2, H = 3: 12 rows of w_x and w_h, 60 weights, 12 biases, 20 numbers a position.
+        // N = 6, I = 2, H = 3: 12 rows of w_x and w_h, 60 weights, 12 biases; a position has 8 numbers
+        // of x, c and h, and 12 gates, which training writes and reads.
         let dims = LstmDims { input: 2, hidden: 3 };
         let forward = Work::lstm(Mode::Forward, 6.0, 3, dims, None);
-        assert_eq!(forward, Work { flop: 720.0, bytes: 4.0 * (60.0 + 12.0 + 120.0) });
+        assert_eq!(forward, Work { flop: 720.0, bytes: 4.0 * (60.0 + 12.0 + 48.0) });
         let training = Work::lstm(Mode::Training, 6.0, 3, dims, None);
-        let backward = 60.0 + 144.0 + 120.0 + 30.0;
+        let backward = 144.0 + 48.0 + 60.0 + 144.0 + 30.0;
         assert_eq!(training, Work { flop: 2160.0, bytes: forward.bytes + 4.0 * backward });
     }
 

@@ -255,9 +255,8 @@ mod tests {
     use crate::Path;
     use layout::LstmDims;
 
-    fn wave(rows: usize, columns: usize, phase: f32) -> Matrix<f32> {
-        let value = |k: usize| (phase + 0.7 * k as f32).sin() * 0.5;
-        Matrix::from_vec(rows, columns, (0..rows * columns).map(value).collect())
+    fn wave(rows: usize, columns: usize, phase: f64) -> Matrix<f32> {
+        testkit::to_matrix(testkit::to_f32(&testkit::wave((rows, columns), phase)).view())
     }
 
     /// Everything that a layer leaves behind.

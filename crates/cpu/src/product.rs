@@ -4,8 +4,8 @@
 //!     y[m, n] (+)= Σ_k x[m, k] · b[k, n]
 //! ```
 //!
-//! k runs upwards for every entry, in one accumulator, whatever the number of rows or threads: the
-//! bits of a row of y depend on that row of x and on b alone.
+//! k runs upwards for every entry, in one accumulator unless [`Sum::Apart`] is asked for, whatever the
+//! number of rows or threads: the bits of a row of y depend on that row of x and on b alone.
 
 use crate::panel::Panels;
 use crate::simd::{Kernel, Lanes, Left, Path, Tiles, for_tiles, tile};

@@ -1,6 +1,6 @@
 //! Answers: pictures of sessions, and the scores of all items.
 
-use layout::Accumulate;
+use layout::{Accumulate, Keep};
 
 use crate::network::{Table, Workspace};
 use crate::{Batch, BatchError, Device, Model};
@@ -61,7 +61,8 @@ impl<'m, D: Device> Scorer<'m, D> {
         });
         Self {
             model,
-            workspace: Workspace::default(),
+            // Nothing goes back from an answer.
+            workspace: Workspace::keeping(Keep::States),
             table,
             bias,
             repeat: parameters.repeat_bias.as_ref().map_or(Vec::new(), |r| device.download(r)),

@@ -55,12 +55,7 @@ impl<'a> Again<'a> {
         let mut a = cpu.scratch.buffer(positions.len() * GATES * hidden);
         let x = &x.as_slice()[positions.start * inputs..positions.end * inputs];
         product(cpu.path, x, w_x, Accumulate::Replace, &mut a);
-        let b = params.b.as_slice();
-        a.par_chunks_mut(ROWS_PER_TASK * GATES * hidden).for_each(|rows| {
-            for row in rows.chunks_exact_mut(GATES * hidden) {
-                row.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-            }
-        });
+        cpu.bias_forward(&params.b, &mut a);
         let mut copied = cpu.scratch.buffer(0);
         let h_prev = states_before(cpu, steps, range, h, &mut copied);
         product(cpu.path, h_prev, w_h, Accumulate::Add, &mut a);

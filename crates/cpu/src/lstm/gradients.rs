@@ -17,7 +17,6 @@ const ROWS_PER_BLOCK: usize = 24;
 const TASKS_PER_THREAD: usize = 8;
 /// Positions that a task takes in one pass: its columns of dz, packed, stay in the first-level cache.
 const POSITIONS_PER_PASS: usize = 192;
-
 /// Positions in a partial sum of the bias' gradient: short chains round little.
 const ROWS_PER_SUM: usize = 16;
 
@@ -201,6 +200,7 @@ fn pack_and_sum<L: Lanes>(
     let packed = &mut packed[..count * ROWS_PER_BLOCK];
     for (row, to) in dz.chunks_exact(stride).zip(packed.chunks_exact_mut(ROWS_PER_BLOCK)) {
         let row = &row[columns.clone()];
+        // A copy of a fixed length is a few registers, any other a call.
         if row.len() == ROWS_PER_BLOCK {
             to.copy_from_slice(&row[..ROWS_PER_BLOCK]);
         } else {
