@@ -90,8 +90,10 @@ impl Cpu {
             let a = tape.a.as_mut_slice();
             product(self.path, x.as_slice(), &panels, Accumulate::Replace, a);
         }
-        let w_h = self.packed_gates(params.w_h.as_slice(), hidden, hidden);
-        let w_x = inside.map(|_| self.packed_gates(params.w_x.as_slice(), hidden, inputs));
+        let (w_h, w_x) = rayon::join(
+            || self.packed_gates(params.w_h.as_slice(), hidden, hidden),
+            || inside.map(|_| self.packed_gates(params.w_x.as_slice(), hidden, inputs)),
+        );
         let input = match (inside, &w_x) {
             (Some(x), Some(w_x)) => Input::Rows { x: x.as_slice(), inputs, w_x },
             _ => Input::Product,
@@ -159,11 +161,11 @@ impl Cpu {
         if steps.positions() == 0 {
             return;
         }
-        let w_h = self.packed(GATES * hidden, hidden, Source::Plain(params.w_h.as_slice()));
-        let w_x = dx.is_some().then(|| {
-            let source = Source::Plain(params.w_x.as_slice());
-            self.packed(GATES * hidden, params.w_x.columns(), source)
-        });
+        let source = Source::Plain(params.w_x.as_slice());
+        let (w_h, w_x) = rayon::join(
+            || self.packed(GATES * hidden, hidden, Source::Plain(params.w_h.as_slice())),
+            || dx.is_some().then(|| self.packed(GATES * hidden, params.w_x.columns(), source)),
+        );
         let again = (tape.a.rows() == 0).then(|| {
             let x = x.expect("without an input the tape keeps the gates");
             Again::new(self, params, x, steps, &tape.h)

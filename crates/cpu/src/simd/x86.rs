@@ -112,21 +112,11 @@ impl Lanes for Avx2 {
         unsafe { _mm256_sqrt_ps(a) }
     }
     #[inline(always)]
-    fn abs(self, a: Self::V) -> Self::V {
-        // SAFETY: the token.
-        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
-    }
-    #[inline(always)]
-    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
-        // SAFETY: the token.
-        unsafe { _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b)) }
-    }
-    #[inline(always)]
-    fn exp2_of_shifted(self, a: Self::V) -> Self::V {
+    fn scale(self, a: Self::V, shifted: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe {
-            let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(a));
-            _mm256_castsi256_ps(_mm256_add_epi32(n, _mm256_set1_epi32(127 << 23)))
+            let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n))
         }
     }
     #[inline(always)]
@@ -242,21 +232,11 @@ impl Lanes for Avx512 {
         unsafe { _mm512_sqrt_ps(a) }
     }
     #[inline(always)]
-    fn abs(self, a: Self::V) -> Self::V {
-        // SAFETY: the token.
-        unsafe { _mm512_abs_ps(a) }
-    }
-    #[inline(always)]
-    fn select_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V {
-        // SAFETY: the token.
-        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), y, x) }
-    }
-    #[inline(always)]
-    fn exp2_of_shifted(self, a: Self::V) -> Self::V {
+    fn scale(self, a: Self::V, shifted: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe {
-            let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(a));
-            _mm512_castsi512_ps(_mm512_add_epi32(n, _mm512_set1_epi32(127 << 23)))
+            let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n))
         }
     }
     #[inline(always)]
