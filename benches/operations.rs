@@ -2,12 +2,12 @@
 //!
 //! Throughput is reported in FLOP as "elements": criterion's `Gelem/s` reads as GFLOP/s. A dense
 //! LSTM layer counts 8·N·H·(I + H) forward and 24·N·H·(I + H) for forward and backward; a softmax
-//! step 6·N·C·E; a product 2·M·K·N.
+//! step 6·N·C·E; a product 2·M·K·N; a step of one row 8·H·H.
 //!
 //! `cargo bench --bench operations` · threads by `TIDEGATE_BENCH_THREADS` (default 2) · path by
 //! `TIDEGATE_SIMD`
 
-use cpu::Cpu;
+use cpu::{Cpu, LstmState};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use layout::{Accumulate, LstmDims, LstmParams, LstmTape, Matrix, SoftmaxTask, Steps};
 use std::hint::black_box;
@@ -23,57 +23,182 @@ fn wave(rows: usize, columns: usize, phase: f32) -> Matrix<f32> {
     Matrix::from_vec(rows, columns, (0..rows * columns).map(value).collect())
 }
 
-fn sequence(criterion: &mut Criterion) {
-    let cpu = machine();
-    let shapes = [(20, 32, 100, 100), (50, 32, 64, 128), (50, 64, 128, 256), (20, 512, 100, 100)];
-    for (steps, batch, input, hidden) in shapes {
-        let shape = format!("T{steps}_B{batch}_I{input}_H{hidden}");
-        let flop = (8 * steps * batch * hidden * (input + hidden)) as u64;
-        let steps = Steps::uniform(steps, batch);
+/// T, B, I, H, L, and whether rows are as long as sessions are: the shapes of `tidegate bench`, less
+/// H = 1760, which takes seconds a call.
+const SHAPES: [(usize, usize, usize, usize, usize, bool); 9] = [
+    (20, 32, 100, 100, 1, false),
+    (50, 32, 64, 128, 1, false),
+    (50, 64, 128, 256, 1, false),
+    (50, 128, 256, 512, 1, false),
+    (20, 512, 100, 100, 1, false),
+    (100, 64, 256, 256, 2, false),
+    (100, 16, 512, 1024, 1, false),
+    (50, 64, 500, 500, 1, false),
+    (200, 512, 128, 128, 1, true),
+];
+/// FLOP of a call past which ten samples of it must do.
+const LONG: usize = 5_000_000_000;
+
+/// One of some layers, its input, and where its gradients go.
+struct Layer {
+    params: LstmParams<Matrix<f32>>,
+    x: Matrix<f32>,
+    tape: LstmTape<Matrix<f32>>,
+    grads: LstmParams<Matrix<f32>>,
+    dx: Matrix<f32>,
+}
+
+impl Layer {
+    fn new(steps: &Steps, dims: LstmDims) -> Self {
+        let LstmDims { input, hidden } = dims;
         let params = LstmParams {
             w_x: wave(4 * hidden, input, 0.1),
             w_h: wave(4 * hidden, hidden, 0.2),
             b: wave(1, 4 * hidden, 0.3),
         };
-        let mut grads = LstmParams::zeros(LstmDims { input, hidden });
         let x = wave(steps.positions(), input, 0.4);
-        let dh = wave(steps.positions(), hidden, 0.5);
         let mut tape = LstmTape::default();
-        tape.start(&steps, hidden);
-        let (mut dz, mut dx) = (Matrix::default(), Matrix::default());
+        tape.start(steps, hidden);
+        Self { params, x, tape, grads: LstmParams::zeros(dims), dx: Matrix::default() }
+    }
+}
+
+/// Forward through all layers; `slots` are those of the states that enter the next one.
+fn forward(cpu: &Cpu, steps: &Steps, slots: &[u32], layers: &mut [Layer]) {
+    for l in 0..layers.len() {
+        let (below, here) = layers.split_at_mut(l);
+        let Layer { params, x, tape, .. } = &mut here[0];
+        if let Some(below) = below.last() {
+            cpu.embedding_forward(&below.tape.h, slots, x);
+        }
+        cpu.lstm_forward(params, Some(black_box(x)), steps, tape);
+    }
+}
+
+/// Back through all layers, from the gradient of the highest one's states.
+fn backward(
+    cpu: &Cpu,
+    steps: &Steps,
+    layers: &mut [Layer],
+    dh: &Matrix<f32>,
+    dz: &mut Matrix<f32>,
+) {
+    for l in (0..layers.len()).rev() {
+        let (here, above) = layers.split_at_mut(l + 1);
+        let Layer { params, x, tape, grads, dx } = &mut here[l];
+        let dh = above.first().map_or(dh, |above| &above.dx);
+        cpu.lstm_backward(params, Some(x), steps, tape, dh, grads, dz, Some(dx), None);
+    }
+}
+
+fn sequence(criterion: &mut Criterion) {
+    let cpu = machine();
+    for (steps, batch, input, hidden, count, skewed) in SHAPES {
+        let mut shape = format!("T{steps}_B{batch}_I{input}_H{hidden}");
+        if count > 1 {
+            shape += &format!("_L{count}");
+        }
+        if skewed {
+            shape += "_skew";
+        }
+        // The rule of `tidegate bench`: quantiles of a Pareto distribution, cut at T.
+        let length = |b: usize| match skewed {
+            true => {
+                let rarity = 2.0 * batch as f64 / (2 * b + 1) as f64;
+                ((2.0 * rarity.powf(0.8)) as usize).min(steps)
+            }
+            false => steps,
+        };
+        let steps = Steps::from_lengths(&(0..batch).map(length).collect::<Vec<_>>());
+        let dims = |l| LstmDims { input: if l == 0 { input } else { hidden }, hidden };
+        let mut layers: Vec<_> = (0..count).map(|l| Layer::new(&steps, dims(l))).collect();
+        let slots: Vec<u32> = (batch as u32..steps.slots() as u32).collect();
+        let inputs: usize = (0..count).map(|l| dims(l).input).sum();
+        let flop = 8 * steps.positions() * hidden * (inputs + count * hidden);
+        let dh = wave(steps.positions(), hidden, 0.5);
+        let mut dz = Matrix::default();
 
         let mut group = criterion.benchmark_group("sequence_forward");
-        group.throughput(Throughput::Elements(flop));
+        group.sample_size(if flop > LONG { 10 } else { 100 });
+        group.throughput(Throughput::Elements(flop as u64));
         group.bench_function(format!("{shape}/cpu"), |b| {
-            b.iter(|| {
-                cpu.run(|| cpu.lstm_forward(&params, Some(black_box(&x)), &steps, &mut tape))
-            });
+            b.iter(|| cpu.run(|| forward(&cpu, &steps, &slots, &mut layers)));
         });
         group.finish();
 
         let mut group = criterion.benchmark_group("sequence_training");
-        group.throughput(Throughput::Elements(3 * flop));
+        group.sample_size(if 3 * flop > LONG { 10 } else { 100 });
+        group.throughput(Throughput::Elements(3 * flop as u64));
         group.bench_function(format!("{shape}/cpu"), |b| {
             b.iter(|| {
                 cpu.run(|| {
-                    cpu.lstm_forward(&params, Some(black_box(&x)), &steps, &mut tape);
-                    let dx = Some(&mut dx);
-                    cpu.lstm_backward(
-                        &params,
-                        Some(&x),
-                        &steps,
-                        &tape,
-                        &dh,
-                        &mut grads,
-                        &mut dz,
-                        dx,
-                        None,
-                    );
+                    forward(&cpu, &steps, &slots, &mut layers);
+                    backward(&cpu, &steps, &mut layers, &dh, &mut dz);
                 });
             });
         });
         group.finish();
     }
+}
+
+/// The forward pass with states of ordinary size, and with states below the normal range of f32,
+/// where some processors leave the fast path: what the second takes longer, they cost.
+///
+/// `decaying`: the input starts near 1e-38 and fades by a fifth from step to step, nothing is added
+/// to g, and the forget gates are half open. Then x and h are denormal from the first step on, g and
+/// c by the tenth at the latest, and with them the terms of both products; i, f and o are ordinary.
+fn denormals(criterion: &mut Criterion) {
+    let cpu = machine();
+    let (count, batch, input, hidden) = (50, 32, 64, 128);
+    let steps = Steps::uniform(count, batch);
+    let mut group = criterion.benchmark_group("denormals");
+    group.throughput(Throughput::Elements((8 * count * batch * hidden * (input + hidden)) as u64));
+    for name in ["ordinary", "decaying"] {
+        let mut layer = Layer::new(&steps, LstmDims { input, hidden });
+        if name == "decaying" {
+            let mut scale = 1e-37;
+            for step in layer.x.as_mut_slice().chunks_mut(batch * input) {
+                step.iter_mut().for_each(|x| *x *= scale);
+                scale *= 0.8;
+            }
+            layer.params.b.as_mut_slice()[2 * hidden..3 * hidden].fill(0.0);
+        }
+        let mut layers = [layer];
+        group.bench_function(name, |b| {
+            b.iter(|| cpu.run(|| forward(&cpu, &steps, &[], &mut layers)));
+        });
+        let tape = &layers[0].tape;
+        let share = |values: &[f32]| {
+            values.iter().filter(|x| x.is_subnormal()).count() as f64 / values.len() as f64
+        };
+        let written = batch * hidden;
+        let of_states = [&tape.c, &tape.h].map(|states| share(&states.as_slice()[written..]));
+        println!("denormals/{name}: {of_states:.2?} of all c and h are denormal");
+    }
+    group.finish();
+}
+
+/// One step for one user from a table of items' rows, another one at every step.
+fn stream(criterion: &mut Criterion) {
+    const ITEMS: usize = 1000;
+    let cpu = machine();
+    let mut group = criterion.benchmark_group("stream_step");
+    for hidden in [64, 128, 256, 512] {
+        let layer = Layer::new(&Steps::uniform(1, ITEMS), LstmDims { input: 128, hidden });
+        let mut table = Matrix::default();
+        cpu.run(|| cpu.lstm_input_table(&layer.params, &layer.x, &mut table));
+        let packed = cpu.pack_lstm(&layer.params);
+        let mut state = LstmState::new(hidden);
+        let mut item = 0;
+        group.throughput(Throughput::Elements((8 * hidden * hidden) as u64));
+        group.bench_function(format!("H{hidden}/cpu"), |b| {
+            b.iter(|| {
+                item = (item + 389) % ITEMS;
+                cpu.lstm_step(&packed, black_box(table.row(item)), &mut state);
+            });
+        });
+    }
+    group.finish();
 }
 
 fn softmax(criterion: &mut Criterion) {
@@ -145,5 +270,5 @@ fn product(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, sequence, softmax, product);
+criterion_group!(benches, sequence, denormals, stream, softmax, product);
 criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! What scripts rely on: results, keys, exit codes, messages, folders.
 
+mod calls;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -7,54 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use calls::{assert_keys, call, command, keys};
 use serde_json::Value;
-
-/// What a call has left.
-struct Called {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Called {
-    fn json(&self) -> Value {
-        assert_eq!(self.code, Some(0), "{}", self.stderr);
-        serde_json::from_str(&self.stdout).expect("exactly one JSON object on stdout")
-    }
-
-    /// The message of a call that failed with this code; it must be one, and no panic.
-    fn fails(&self, code: i32) -> &str {
-        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
-        assert_eq!(self.stdout, "");
-        assert!(!self.stderr.contains("panicked") && !self.stderr.contains("RUST_BACKTRACE"));
-        &self.stderr
-    }
-}
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    command.current_dir(folder).args(arguments).env("NO_COLOR", "1");
-    command
-}
-
-fn call(folder: &Path, arguments: &[&str]) -> Called {
-    let output = command(folder, arguments).output().unwrap();
-    Called {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn keys(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
-}
-
-fn assert_keys(value: &Value, expected: &[&str]) {
-    for key in expected {
-        assert!(value.get(key).is_some(), "{key} is missing among {:?}", keys(value));
-    }
-}
 
 const FIGURES: [&str; 12] = [
     "cases",
@@ -156,17 +112,6 @@ fn a_wrong_command_line_is_code_2_and_names_the_flag() {
         (&["simulate"], "--out"),
         (&["simulate", "--out", "s", "--truth", "s"], "--truth"),
         (&["recommend", "model", "--user", "3"], "--log"),
-        (&["bench"], "<WHAT>"),
-        (&["bench", "everything"], "sequence"),
-        (&["bench", "sequence", "--shape", "T3,B2,I4,H0"], "--shape T3,B2,I4,H0: \"H0\""),
-        (&["bench", "sequence", "--shape", "T3,B2,I4"], "H is missing"),
-        (&["bench", "sequence", "--shape", "T3,B2,I4,H5,bi"], "\"bi\": both directions"),
-        (&["bench", "sequence", "--mode", "step"], "--mode"),
-        (&["bench", "sequence", "--dtype", "bf16"], "--dtype"),
-        (&["bench", "sequence", "--seconds", "-1"], "--seconds"),
-        (&["bench", "softmax", "--mode", "forward"], "--mode"),
-        (&["bench", "train", "--shape", "T3,B2,I4,H5,L65"], "model.layers"),
-        (&["bench", "train", "--shape", "T1000000,B1000000,I1,H1"], "of memory"),
     ] {
         let called = call(path, arguments);
         assert!(called.fails(2).contains(part), "{arguments:?}: {}", called.stderr);
@@ -452,50 +397,6 @@ fn devices_names_the_kernel() {
     let wrong = command(folder.path(), &["devices"]).env("TIDEGATE_SIMD", "mmx").output().unwrap();
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8(wrong.stderr).unwrap().contains("TIDEGATE_SIMD"));
-}
-
-#[test]
-fn bench_times_every_shape_in_every_mode() {
-    let folder = tempfile::tempdir().unwrap();
-    let bench = |what: &str, flags: &[&str]| {
-        let shapes = ["--shape", "T3,B2,I4,H5", "--shape", "H6,T20,B8,I4,L2,V50,lengths=skew"];
-        let rest = ["--seconds", "0.01", "--threads", "2"];
-        call(folder.path(), &[&["bench", what][..], &shapes, &rest, flags].concat())
-    };
-    let found = bench("sequence", &["--json", "--quiet"]).json();
-    assert_keys(&found, &["machine", "kernel", "peak_gflops", "bandwidth_gbs"]);
-    assert_keys(&found["machine"], &["cpu", "cores", "os", "arch"]);
-    let results = found["results"].as_array().unwrap();
-    let number = |value: &Value| value.as_f64().unwrap();
-    let names: Vec<_> = results.iter().map(|r| (&r["shape"], &r["mode"])).collect();
-    assert_eq!(names[0], (&"T3,B2,I4,H5".into(), &"forward".into()));
-    assert_eq!(names[3], (&"H6,T20,B8,I4,L2,V50,lengths=skew".into(), &"training".into()));
-    for result in results {
-        assert_eq!((&result["dtype"], &result["threads"]), (&"f32".into(), &2.into()));
-        let samples: Vec<f64> =
-            result["samples_s"].as_array().unwrap().iter().map(number).collect();
-        let median = number(&result["median_s"]);
-        assert!(samples.len() >= 5 && samples.iter().any(|&s| s <= median), "{samples:?}");
-        let gflops = number(&result["gflops"]);
-        assert!((gflops * median * 1e9 / number(&result["flop"]) - 1.0).abs() < 1e-9);
-        assert!(
-            (gflops / number(&found["peak_gflops"]) / number(&result["of_peak"]) - 1.0).abs()
-                < 1e-9
-        );
-        assert!(number(&result["of_floor"]) >= number(&result["of_peak"]));
-    }
-    // 8·6·5·9; N = 42, and 24·42·6·(10 + 12).
-    assert_eq!((&results[0]["flop"], &results[3]["flop"]), (&2160.into(), &133_056.into()));
-    // 180 weights, 20 biases, 34 numbers a position.
-    assert_eq!(results[0]["bytes"], 4 * (180 + 20 + 6 * 34));
-
-    for (what, heading) in [("softmax", "of floor"), ("train", "events/s")] {
-        let people = bench(what, &[]);
-        assert_eq!(people.code, Some(0), "{}", people.stderr);
-        assert!(people.stdout.contains(heading) && people.stdout.contains("FMA peak"));
-        assert!(people.stdout.lines().all(|line| line.chars().count() <= 100), "{}", people.stdout);
-        assert!(people.stderr.contains("T3,B2,I4,H5 training: "), "{}", people.stderr);
-    }
 }
 
 #[test]

@@ -8,7 +8,8 @@
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems,
+    TopTask,
 };
 use model::{Cpu, Device, Reference};
 use testkit::{assert_parity, wave};
@@ -112,6 +113,8 @@ fn lstm() {
         (65, 4, 3, 127),
         (7, 9, 129, 8),
         (13, 2, 16, 129),
+        // More positions than the processor's backward pass takes in one stretch.
+        (900, 40, 7, 20),
     ] {
         let steps = &lengths(batch, longest);
         for (one_hot, from_zero) in [(false, false), (true, false), (false, true), (true, true)] {
@@ -153,7 +156,7 @@ fn lstm_on<D: Device>(
     };
     if from_zero {
         let mut zero = LstmTape::default();
-        device.start(&mut zero, steps, hidden);
+        device.start(&mut zero, steps, hidden, Keep::Gates);
         (tape.c, tape.h) = (zero.c, zero.h);
     }
     device.lstm_forward(&params, x, steps, &mut tape);

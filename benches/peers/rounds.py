@@ -128,6 +128,7 @@ class Ours:
         try:
             (self.last,) = found["results"]
             self.machine = {key: value for key, value in found.items() if key != "results"}
+            self.manner = threads_text(self.last["threads"])
             return [float(sample) for sample in self.last["samples_s"]]
         except (LookupError, TypeError, ValueError) as error:
             fail(f"`{' '.join(words)}`: not the JSON of one result ({error!r}): {str(found)[:200]}")

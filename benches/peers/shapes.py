@@ -21,11 +21,11 @@ DEFAULT = (
 def skewed_lengths(steps, batch):
     """Row lengths of a skewed batch, longest first: quantiles of a Pareto law cut off at T.
 
-    P(length > n) = (2/n)^1.25, as long as shop sessions are: for T = 200 and B = 512 half the rows
-    have at most 3 steps, the mean is near 7, and the longest rows fill the block.
+    The same lengths as in `tidegate bench` (crates/cli/bench/shape.rs), as long as shop sessions
+    are: for T = 200 and B = 512 half the rows have two or three steps, the mean is 7.03, and the
+    two longest rows are cut.
     """
-    survive = [(row + 0.5) / batch for row in range(batch)]
-    return [min(steps, max(2, int(2 * share ** (-1 / 1.25)))) for share in survive]
+    return [min(steps, int(2 * (2 * batch / (2 * b + 1)) ** 0.8)) for b in range(batch)]
 
 
 @dataclass(frozen=True)

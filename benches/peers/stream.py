@@ -42,11 +42,11 @@ class Steps(InProcess):
 
 
 def parse(text):
-    match = re.fullmatch(r"B([1-9]\d*)(?:,V([1-9]\d*))?,I([1-9]\d*),H([1-9]\d*)", text)
-    if not match:
+    matches = [re.fullmatch(r"([BVIH])([1-9]\d*)", part) for part in text.split(",")]
+    sizes = {match[1]: int(match[2]) for match in matches if match}
+    if len(sizes) < len(matches) or not {*"BIH"} <= sizes.keys():
         fail(f"--shape {text}: say B1,I128,H128 or B1,V17376,I128,H128", 2)
-    batch, items, columns, hidden = (int(size or 0) for size in match.groups())
-    return batch, items, columns, hidden
+    return sizes["B"], sizes.get("V", 0), sizes["I"], sizes["H"]
 
 
 class Numbers:

@@ -6,6 +6,7 @@
 //! | `softmax` | [`softmax`] | loss over all items, with its gradients |
 //! | `score` | [`score`] | the best of all items for many sessions |
 //! | `train` | [`train`] | training steps of a whole model |
+//! | `stream` | [`stream`] | one step for one user |
 //!
 //! [`shape`] is what sizes are spelled like, [`work`] how much there is to do, [`timing`] how it is
 //! timed, [`report`] what is made of it. A new bench is a variant of [`What`], a module with
@@ -16,6 +17,7 @@ mod score;
 mod sequence;
 mod shape;
 mod softmax;
+mod stream;
 mod timing;
 mod train;
 mod values;
@@ -41,6 +43,8 @@ use work::{Mode, Work};
 const BANDWIDTH_TIME: Duration = Duration::from_millis(200);
 /// How long the FMA peak is looked for, before each result.
 const PEAK_TIME: Duration = Duration::from_millis(100);
+/// How long the rate of a cache is looked for, before each result that it bounds.
+const CACHE_TIME: Duration = Duration::from_millis(100);
 /// Memory that a shape may take where the system does not tell what there is.
 const MEMORY: u64 = 1 << 40;
 
@@ -55,6 +59,8 @@ pub(crate) enum What {
     Score,
     /// Whole training steps of a next-item model
     Train,
+    /// One step of an LSTM layer for one user, on one thread
+    Stream,
 }
 
 impl What {
@@ -64,6 +70,7 @@ impl What {
             Self::Softmax => "softmax",
             Self::Score => "score",
             Self::Train => "train",
+            Self::Stream => "stream",
         }
     }
 
@@ -73,6 +80,22 @@ impl What {
             Self::Sequence => &[Mode::Forward, Mode::Training],
             Self::Softmax | Self::Train => &[Mode::Training],
             Self::Score => &[Mode::Forward],
+            Self::Stream => &[Mode::Step],
+        }
+    }
+
+    /// The shapes of `--shape`, or those that it has without one.
+    fn shapes(self, asked: &[String]) -> Result<Vec<Shape>> {
+        let (parse, default) = match self {
+            Self::Stream => (Shape::parse_step as fn(&str) -> _, &shape::STEP_DEFAULT[..]),
+            Self::Score => (Shape::parse_rows as _, &shape::ROWS_DEFAULT[..]),
+            Self::Sequence | Self::Softmax | Self::Train => {
+                (Shape::parse as _, &shape::DEFAULT[..])
+            }
+        };
+        match asked {
+            [] => default.iter().map(|text| parse(text)).collect(),
+            asked => asked.iter().map(|text| parse(text)).collect(),
         }
     }
 }
@@ -93,6 +116,10 @@ struct Plan {
 pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
     let mut settings = Settings::load(common, None)?;
     overlay(&mut settings.bench, args);
+    if args.what == What::Stream {
+        // A step of one row is one thread's work, so the peak is to be one thread's, too.
+        settings.threads = Some(1);
+    }
     settings.announce()?;
     let plan = Plan::new(args.what, &settings)?;
     let device = device(&settings)?;
@@ -110,7 +137,9 @@ pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
             stages.begin(&format!("{} {}", shape.text, mode.name()));
             peaks.push(machine.peak(PEAK_TIME));
             let work = plan.work(shape, mode, last_level_cache())?;
-            let result = Timed { shape, mode, work, samples_s: plan.sample(&device, shape, mode)? };
+            let cache = plan.cache_rate(&device, shape);
+            let samples_s = plan.sample(&device, shape, mode)?;
+            let result = Timed { shape, mode, work, cache, samples_s };
             stages.end(&result.line());
             results.push(result);
         }
@@ -143,13 +172,7 @@ impl Plan {
     /// Checks what is asked for.
     fn new(what: What, settings: &Settings) -> Result<Self> {
         let asked = &settings.bench;
-        let shapes: Result<Vec<_>> = match asked.shape.is_empty() {
-            true => shape::DEFAULT.iter().map(|text| Shape::parse(text)).collect(),
-            false if what == What::Score => {
-                asked.shape.iter().map(|text| Shape::parse_rows(text)).collect()
-            }
-            false => asked.shape.iter().map(|text| Shape::parse(text)).collect(),
-        };
+        let shapes = what.shapes(&asked.shape)?;
         check_dtype(asked.dtype.as_deref().unwrap_or("f32"))?;
         let seconds = asked.seconds.unwrap_or(1.0);
         if !(0.0..=3600.0).contains(&seconds) {
@@ -157,7 +180,7 @@ impl Plan {
         }
         let plan = Self {
             what,
-            shapes: shapes?,
+            shapes,
             modes: modes(what, asked.mode.as_deref())?,
             seconds,
             threads: threads(settings),
@@ -181,6 +204,7 @@ impl Plan {
                     What::Sequence => sequence::memory(shape, mode),
                     What::Softmax => softmax::memory(shape, self.threads),
                     What::Score => score::memory(shape),
+                    What::Stream => stream::memory(shape),
                     What::Train => {
                         train::memory(shape, &train::config(shape, &self.model)?, self.threads)
                     }
@@ -205,10 +229,17 @@ impl Plan {
             What::Sequence => sequence::work(shape, mode, cache),
             What::Softmax => softmax::work(shape),
             What::Score => score::work(shape),
+            What::Stream => stream::work(shape),
             What::Train => {
                 train::work(shape, &train::config(shape, &self.model)?, &self.optimizer, cache)
             }
         })
+    }
+
+    /// The bytes a second of the cache that bounds the work, where that is not memory.
+    fn cache_rate(&self, device: &Machine, shape: &Shape) -> Option<f64> {
+        let stream = self.what == What::Stream;
+        stream.then(|| stream::cache_rate(device.machine(), shape, CACHE_TIME))
     }
 
     /// Seconds of a call, sample by sample.
@@ -218,6 +249,7 @@ impl Plan {
             What::Sequence => Ok(sequence::run(cpu, shape, mode, seed, seconds)),
             What::Softmax => Ok(softmax::run(cpu, shape, seed, seconds)),
             What::Score => Ok(score::run(cpu, shape, seed, seconds)),
+            What::Stream => Ok(stream::run(cpu, shape, seed, seconds)),
             What::Train => {
                 let config = train::config(shape, &self.model)?;
                 train::run(device, shape, &config, &self.optimizer, seed, seconds)
@@ -233,16 +265,15 @@ fn modes(what: What, asked: Option<&str>) -> Result<Vec<Mode>> {
     let mode = match asked {
         "forward" => Mode::Forward,
         "training" => Mode::Training,
-        "step" => return refuse("single steps are not in this version; use forward or training"),
-        _ => return refuse("expected forward or training"),
+        "step" => Mode::Step,
+        _ => return refuse("expected forward, training or step"),
     };
-    match what.modes().contains(&mode) {
-        true => Ok(vec![mode]),
-        false => {
-            let only = what.modes()[0].name();
-            refuse(&format!("bench {} has the mode {only} alone", what.name()))
-        }
+    if what.modes().contains(&mode) {
+        return Ok(vec![mode]);
     }
+    let names: Vec<_> = what.modes().iter().map(|mode| mode.name()).collect();
+    let steps = if mode == Mode::Step { "; steps are timed by bench stream" } else { "" };
+    refuse(&format!("bench {} has {}{steps}", what.name(), names.join(" and ")))
 }
 
 fn check_dtype(dtype: &str) -> Result<()> {
@@ -274,15 +305,23 @@ mod tests {
         assert_eq!(modes(What::Sequence, None).unwrap(), both);
         assert_eq!(modes(What::Sequence, Some("forward")).unwrap(), [Mode::Forward]);
         assert_eq!(modes(What::Train, None).unwrap(), [Mode::Training]);
-        for (what, mode) in [
-            (What::Softmax, "forward"),
-            (What::Score, "training"),
-            (What::Sequence, "step"),
-            (What::Train, "x"),
+        assert_eq!(modes(What::Score, None).unwrap(), [Mode::Forward]);
+        assert_eq!(modes(What::Stream, None).unwrap(), [Mode::Step]);
+        assert_eq!(modes(What::Stream, Some("step")).unwrap(), [Mode::Step]);
+        for (what, mode, remedy) in [
+            (What::Softmax, "forward", "bench softmax has training"),
+            (What::Score, "training", "bench score has forward"),
+            (
+                What::Sequence,
+                "step",
+                "bench sequence has forward and training; steps are timed by bench stream",
+            ),
+            (What::Stream, "training", "bench stream has step"),
+            (What::Train, "x", "expected forward, training or step"),
         ] {
             let error = modes(what, Some(mode)).unwrap_err();
             assert_eq!(crate::failure::exit_code(&error), 2);
-            assert!(error.to_string().starts_with(&format!("--mode {mode}: ")), "{error}");
+            assert_eq!(error.to_string(), format!("--mode {mode}: {remedy}"));
         }
     }
 
@@ -297,5 +336,9 @@ mod tests {
             assert_eq!(crate::failure::exit_code(&error), 2);
             assert!(error.to_string().contains(&bytes(least)), "{error}");
         }
+        // A million rows of the table, 160 bytes each, and of vectors, 4 bytes.
+        let plan = Plan::for_tests(What::Stream, "B1,I1,H10,V1000000", 1);
+        assert!(plan.check_memory(170_000_000).is_ok());
+        assert!(plan.check_memory(160_000_000).is_err());
     }
 }

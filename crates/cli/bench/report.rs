@@ -51,6 +51,8 @@ pub(super) struct Timed<'a> {
     pub(super) shape: &'a Shape,
     pub(super) mode: Mode,
     pub(super) work: Work,
+    /// Bytes/s of the cache that bounds the work; where there is none, it is the memory's.
+    pub(super) cache: Option<f64>,
     /// Seconds of a call.
     pub(super) samples_s: Vec<f64>,
 }
@@ -84,11 +86,14 @@ pub(super) struct Outcome {
     /// Predicted positions a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     events_per_s: Option<f64>,
+    /// GB/s of the cache that took the memory's place in `of_floor`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_gbs: Option<f64>,
 }
 
 impl Outcome {
     pub(super) fn new(plan: &Plan, timed: Timed<'_>, limits: Limits) -> Self {
-        let Timed { shape, mode, work, samples_s } = timed;
+        let Timed { shape, mode, work, cache, samples_s } = timed;
         let (median_s, spread) = median_and_spread(&samples_s);
         let rate = work.flop / median_s;
         let positions = shape.positions();
@@ -102,11 +107,12 @@ impl Outcome {
             spread,
             gflops: rate / 1e9,
             of_peak: rate / limits.peak,
-            of_floor: work.floor(limits.peak, limits.bandwidth) / median_s,
+            of_floor: work.floor(limits.peak, cache.unwrap_or(limits.bandwidth)) / median_s,
             bytes: work.bytes as u64,
             flop: work.flop as u64,
             positions: positions as u64,
             events_per_s: (plan.what == What::Train).then_some(positions / median_s),
+            cache_gbs: cache.map(|rate| rate / 1e9),
         }
     }
 
@@ -168,14 +174,25 @@ pub(super) fn render(
     // A column that says the same in every line says nothing.
     let modes = plan.what == What::Sequence;
     let rates = plan.what == What::Train;
-    let row = |[shape, mode, rest @ .., events]: [String; 8]| {
+    let caches = plan.what == What::Stream;
+    let row = |[shape, mode, rest @ .., cache, events]: [String; 9]| {
         let mode = modes.then_some(mode);
+        let cache = caches.then_some(cache);
         let events = rates.then_some(events);
-        std::iter::once(shape).chain(mode).chain(rest).chain(events)
+        std::iter::once(shape).chain(mode).chain(rest).chain(cache).chain(events)
     };
-    let heading =
-        ["shape", "mode", "median", "spread", "GFLOP/s", "of peak", "of floor", "events/s"];
-    let heading = row(heading.map(str::to_owned));
+    let heading = row([
+        "shape",
+        "mode",
+        "median",
+        "spread",
+        "GFLOP/s",
+        "of peak",
+        "of floor",
+        "cache GB/s",
+        "events/s",
+    ]
+    .map(str::to_owned));
     let mut table = if modes { Table::left(heading) } else { Table::new(heading) };
     for outcome in outcomes {
         table.row(row([
@@ -186,14 +203,22 @@ pub(super) fn render(
             format!("{:.1}", outcome.gflops),
             share(outcome.of_peak),
             share(outcome.of_floor),
+            format!("{:.0}", outcome.cache_gbs.unwrap_or(0.0)),
             count(outcome.events_per_s.unwrap_or(0.0) as u64),
         ]));
     }
     text += &table.render(style);
-    text += &style.dim(
+    let slower = match caches {
+        true => {
+            "cache allows, whichever is slower\n  cache: one thread that reads as many bytes as w_h \
+             has, again and again"
+        }
+        false => "memory bandwidth allows, whichever is slower",
+    };
+    text += &style.dim(&format!(
         "\n  spread: the middle half of the samples over their median\n  of floor: of the speed that \
-         FMA peak or memory bandwidth allows, whichever is slower",
-    );
+         FMA peak or {slower}"
+    ));
     text + "\n"
 }
 
@@ -218,7 +243,8 @@ mod tests {
     use super::*;
 
     fn plan(what: What) -> Plan {
-        Plan::for_tests(what, "T3,B2,I4,H5", 2)
+        let shape = if what == What::Stream { "B1,I4,H5" } else { "T3,B2,I4,H5" };
+        Plan::for_tests(what, shape, 2)
     }
 
     const LIMITS: Limits = Limits { peak: 2160e3, lowest: 2000e3, bandwidth: 1e6 };
@@ -227,8 +253,11 @@ mod tests {
         let plan = plan(what);
         let work = Work { flop: 2160.0, bytes: 2000.0 };
         let samples_s = vec![4e-3, 3e-3, 4e-3, 5e-3, 4e-3];
-        let timed = Timed { shape: &plan.shapes[0], mode: Mode::Forward, work, samples_s };
-        assert_eq!(timed.line(), "T3,B2,I4,H5 forward: 4.00 ms, 0.0 GFLOP/s");
+        // 2000 bytes of a cache take 3 ms.
+        let cache = (what == What::Stream).then_some(2e6 / 3.0);
+        let timed = Timed { shape: &plan.shapes[0], mode: Mode::Forward, work, cache, samples_s };
+        let line = format!("{} forward: 4.00 ms, 0.0 GFLOP/s", plan.shapes[0].text);
+        assert_eq!(timed.line(), line);
         Outcome::new(&plan, timed, LIMITS)
     }
 
@@ -239,8 +268,20 @@ mod tests {
         assert_eq!((outcome.median_s, outcome.of_peak, outcome.of_floor), (4e-3, 0.25, 0.5));
         assert_eq!((outcome.positions, outcome.flop, outcome.bytes), (6, 2160, 2000));
         assert!((outcome.gflops - 0.54e-3).abs() < 1e-12 && outcome.doubt().is_none());
+        assert_eq!(outcome.cache_gbs, None);
         let doubtful = Outcome { spread: 0.3, ..outcome };
         assert!(doubtful.doubt().is_some_and(|doubt| doubt.contains("spans 30 % of the median")));
+    }
+
+    #[test]
+    fn the_floor_of_a_step_is_that_of_its_cache() {
+        let outcome = outcome(What::Stream);
+        assert!((outcome.of_floor - 0.75).abs() < 1e-9);
+        assert!(outcome.cache_gbs.is_some_and(|rate| (rate - 2e-3 / 3.0).abs() < 1e-12));
+        let text = render(&plan(What::Stream), "portable", LIMITS, &[outcome], Style::plain());
+        assert!(text.contains("cache GB/s") && text.contains("75 %"), "{text}");
+        assert!(text.contains("bytes as w_h") && !text.contains("events/s"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     }
 
     #[test]

@@ -2,17 +2,17 @@
 //!
 //! | mode | timed |
 //! |---|---|
-//! | forward | `lstm_forward` of every layer, with everything that a backward pass would need |
-//! | training | the same, then `lstm_backward` with the gradients of input and weights |
+//! | forward | `lstm_forward` of every layer, for answers: states are kept, gates are not |
+//! | training | the same with the gates kept, then `lstm_backward` with all gradients |
 //!
 //! Between two layers the states are gathered into a matrix, as the model does. Weights are packed
 //! in every call. Rows start from zero, and nothing of the start's gradient is made.
 
-use layout::{LstmParams, LstmTape, Matrix, Steps};
+use layout::{Keep, LstmParams, LstmTape, Matrix, Steps};
 
 use super::shape::Shape;
 use super::timing::sample;
-use super::values::{Purpose, values};
+use super::values::{Purpose, layer, values};
 use super::work::{F32, Mode, Work};
 
 /// What one call does.
@@ -27,14 +27,16 @@ pub(super) fn memory(shape: &Shape, mode: Mode) -> f64 {
     let layers = shape.layers().map(|dims| {
         let (input, hidden) = (dims.input as f64, dims.hidden as f64);
         let weights = 4.0 * hidden * (input + hidden + 1.0);
-        let entering_and_tape = positions * (input + 6.0 * hidden) + 2.0 * batch * hidden;
-        let gradients = if mode == Mode::Training { weights } else { 0.0 };
+        let (gates, gradients) =
+            if mode == Mode::Training { (4.0 * hidden, weights) } else { (0.0, 0.0) };
+        let tape = positions * (2.0 * hidden + gates) + 2.0 * batch * hidden;
+        let entering_and_tape = positions * input + tape;
         weights + gradients + entering_and_tape
     });
     let widest = shape.layers().map(|dims| dims.input + dims.hidden).max().unwrap_or(0) as f64;
     let packed = 4.0 * top * widest;
-    // dh, dz, dx; h_prev; and dz twice, x and h once more, packed for the weight gradients.
-    let backward = positions * (14.0 * top + 2.0 * widest);
+    // dh, dz and dx; what a stretch of steps packs is bounded.
+    let backward = positions * (4.0 * top + widest);
     let backward = if mode == Mode::Training { backward } else { 0.0 };
     F32 * (layers.sum::<f64>() + packed + backward)
 }
@@ -84,29 +86,25 @@ impl Stack {
     fn new(shape: &Shape, mode: Mode, seed: u64) -> Self {
         let steps = shape.layout();
         let hidden = shape.hidden;
-        let bound = 1.0 / (hidden as f32).sqrt();
         let layers = shape.layers().enumerate().map(|(l, dims)| {
-            let weights = |k, rows, columns| {
-                values(seed, Purpose::Weights(3 * l as u32 + k), rows, columns, bound)
-            };
-            let params = LstmParams {
-                w_x: weights(0, 4 * hidden, dims.input),
-                w_h: weights(1, 4 * hidden, hidden),
-                b: weights(2, 1, 4 * hidden),
-            };
+            let params = layer(seed, l as u32, dims);
             let grads = match mode {
-                Mode::Forward => LstmParams::default(),
                 Mode::Training => LstmParams::zeros(dims),
+                Mode::Forward | Mode::Step => LstmParams::default(),
             };
             let mut tape = LstmTape::default();
-            tape.start(&steps, hidden);
+            let keep = match mode {
+                Mode::Training => Keep::Gates,
+                Mode::Forward | Mode::Step => Keep::States,
+            };
+            tape.start_keeping(&steps, hidden, keep);
             Layer { params, grads, tape, passed: Matrix::default() }
         });
         let layers = layers.collect();
         let x = values(seed, Purpose::Input, steps.positions(), shape.input, 1.0);
         let dh = match mode {
-            Mode::Forward => Matrix::default(),
             Mode::Training => values(seed, Purpose::Gradient, steps.positions(), hidden, 0.01),
+            Mode::Forward | Mode::Step => Matrix::default(),
         };
         let slots = (steps.batch() as u32..steps.slots() as u32).collect();
         Self { steps, slots, x, layers, dh, dz: Matrix::default(), dx: Default::default() }

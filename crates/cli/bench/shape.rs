@@ -7,6 +7,10 @@ use crate::failure::usage;
 
 /// How a shape is spelled, for help and errors.
 const GRAMMAR: &str = "T50,B64,I128,H256[,L2][,V10000][,lengths=skew]";
+/// The same where a step is timed.
+const STEP_GRAMMAR: &str = "B1,I128,H128[,V10000]";
+/// The same where rows have no steps.
+const ROWS_GRAMMAR: &str = "B10000,H100[,V17376]";
 /// The largest number after a letter.
 const LARGEST: usize = 1 << 20;
 /// Items where a shape names no V.
@@ -26,6 +30,14 @@ pub(super) const DEFAULT: [&str; 10] = [
     "T200,B32,I1760,H1760",
     "T200,B512,I128,H128,lengths=skew",
 ];
+
+/// The layers of `bench stream` where it is given none, small to large.
+pub(super) const STEP_DEFAULT: [&str; 4] =
+    ["B1,I128,H64", "B1,I128,H128", "B1,I128,H256", "B1,I128,H512"];
+
+/// The rows of `bench score` where it is given none: few sessions, where what is done once for all of
+/// them shows, and many.
+pub(super) const ROWS_DEFAULT: [&str; 2] = ["B100,H100,V17376", "B10000,H100,V17376"];
 
 /// The sizes of a bench. What a bench has no use for (V without a softmax) it leaves alone, so that
 /// one list of shapes serves all of them.
@@ -56,22 +68,51 @@ impl Shape {
     ///
     /// One that names the part that is wrong.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        Self::read(text, None)
+        let shape = Self::read(text, GRAMMAR, "")?;
+        if shape.skewed && shape.steps < 2 {
+            let problem = "\"lengths=skew\" makes lengths from 2 to T; set T to 2 or more";
+            return Err(refusal(&shape.text, problem));
+        }
+        Ok(shape)
     }
 
-    /// Reads a shape of rows without steps: T and I may be left out, and are 1.
+    /// Reads the shape of rows without steps. T and I are left alone and count as 1.
     ///
     /// # Errors
     ///
-    /// As [`Shape::parse`].
+    /// One that names the part that is wrong.
     pub(super) fn parse_rows(text: &str) -> Result<Self> {
-        Self::read(text, Some(1))
+        Ok(Self { steps: 1, input: 1, skewed: false, ..Self::read(text, ROWS_GRAMMAR, "TI")? })
     }
 
-    /// Reads a shape; `unnamed` is what T and I are where they are left out and may be.
-    fn read(text: &str, unnamed: Option<usize>) -> Result<Self> {
+    /// Reads the shape of a step: one row, one layer. T is left alone and counts as 1.
+    ///
+    /// # Errors
+    ///
+    /// One that names the part that is wrong.
+    pub(super) fn parse_step(text: &str) -> Result<Self> {
+        let shape = Self::read(text, STEP_GRAMMAR, "T")?;
+        let Self { batch, layers, .. } = shape;
+        if batch > 1 {
+            let problem = format!("\"B{batch}\": a streaming step is for one user; write B1");
+            return Err(refusal(&shape.text, &problem));
+        }
+        if layers > 1 {
+            let problem =
+                format!("\"L{layers}\": a step of several layers is not timed yet; write L1");
+            return Err(refusal(&shape.text, &problem));
+        }
+        if shape.skewed {
+            let problem = "\"lengths=skew\": a step is as long as any other; leave it out";
+            return Err(refusal(&shape.text, problem));
+        }
+        Ok(Self { steps: 1, ..shape })
+    }
+
+    /// Reads the parts. Of T, B, I and H those in `optional` may be left out, and are 1 then.
+    fn read(text: &str, grammar: &str, optional: &str) -> Result<Self> {
         let text = text.trim();
-        let refuse = |problem: String| usage(format!("--shape {text}: {problem}"));
+        let refuse = |problem: String| refusal(text, &problem);
         let mut sizes: [(char, Option<usize>); 6] =
             ['T', 'B', 'I', 'H', 'L', 'V'].map(|l| (l, None));
         let mut skewed = false;
@@ -95,7 +136,7 @@ impl Shape {
             }
             let size = sizes.iter_mut().find(|(letter, _)| part.starts_with(*letter));
             let Some((letter, size)) = size else {
-                return Err(refuse(format!("{part:?} is no part of a shape; write {GRAMMAR}")));
+                return Err(refuse(format!("{part:?} is no part of a shape; write {grammar}")));
             };
             if size.is_some() {
                 return Err(twice());
@@ -110,12 +151,11 @@ impl Shape {
                 }
             }
         }
-        let [mut steps, batch, mut input, hidden, layers, items] = sizes;
-        (steps.1, input.1) = (steps.1.or(unnamed), input.1.or(unnamed));
+        let [steps, batch, input, hidden, layers, items] = sizes;
         let needed = |(letter, size): (char, Option<usize>)| {
-            size.ok_or_else(|| refuse(format!("{letter} is missing; write {GRAMMAR}")))
+            size.or(optional.contains(letter).then_some(1)).ok_or_else(|| refuse(format!("{letter} is missing; write {grammar}")))
         };
-        let shape = Self {
+        Ok(Self {
             text: text.to_owned(),
             steps: needed(steps)?,
             batch: needed(batch)?,
@@ -124,12 +164,7 @@ impl Shape {
             layers: layers.1.unwrap_or(1),
             items: items.1.unwrap_or(ITEMS),
             skewed,
-        };
-        if skewed && shape.steps < 2 {
-            let problem = "\"lengths=skew\" makes lengths from 2 to T; set T to 2 or more";
-            return Err(refuse(problem.to_owned()));
-        }
-        Ok(shape)
+        })
     }
 
     /// The length of each row, none longer than the one before it.
@@ -160,6 +195,11 @@ impl Shape {
     }
 }
 
+/// The error of a shape that cannot be used.
+fn refusal(text: &str, problem: &str) -> anyhow::Error {
+    usage(format!("--shape {text}: {problem}"))
+}
+
 /// The length of row `b` of `batch` rows where lengths are skewed: the quantiles of a Pareto
 /// distribution that starts at 2, rounded down and cut at T.
 ///
@@ -188,8 +228,6 @@ mod tests {
         assert_eq!(shape, Shape { text, steps, batch, input, hidden, layers, items, skewed });
         let plain = Shape::parse("T3,B2,I4,H5").unwrap();
         assert_eq!((plain.layers, plain.items, plain.skewed), (1, 10_000, false));
-        let rows = Shape::parse_rows("B2,H5").unwrap();
-        assert_eq!((rows.steps, rows.batch, rows.input, rows.hidden), (1, 2, 1, 5));
         assert!(DEFAULT.iter().all(|text| Shape::parse(text).is_ok()));
     }
 
@@ -220,6 +258,38 @@ mod tests {
             assert!(message.starts_with(&format!("--shape {text}: ")), "{message}");
             assert!(message.contains(problem) && message.contains(remedy), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn a_step_is_of_one_row_and_one_layer() {
+        let shape = Shape::parse_step("V300,H5,B1,I4").unwrap();
+        let Shape { steps, batch, input, hidden, layers, items, .. } = shape;
+        assert_eq!((steps, batch, input, hidden, layers, items), (1, 1, 4, 5, 1, 300));
+        assert_eq!(Shape::parse_step("T50,B1,I4,H5,L1").unwrap().positions(), 1.0);
+        assert!(STEP_DEFAULT.iter().all(|text| Shape::parse_step(text).is_ok()));
+        for (text, problem, remedy) in [
+            ("B2,I4,H5", "\"B2\": a streaming step is for one user", "write B1"),
+            ("B1,I4,H5,L2", "\"L2\"", "write L1"),
+            ("B1,I4,H5,lengths=skew", "\"lengths=skew\"", "leave it out"),
+            ("I4,H5", "B is missing", "write B1,I128"),
+            ("B1,I4,H5,X6", "\"X6\" is no part", "write B1,I128"),
+        ] {
+            let error = Shape::parse_step(text).unwrap_err();
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            let message = error.to_string();
+            assert!(message.starts_with(&format!("--shape {text}: ")), "{message}");
+            assert!(message.contains(problem) && message.contains(remedy), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn rows_have_no_steps() {
+        let rows = Shape::parse_rows("B2,H5").unwrap();
+        assert_eq!((rows.steps, rows.batch, rows.input, rows.hidden), (1, 2, 1, 5));
+        assert_eq!(Shape::parse_rows("T9,B2,I4,H5,lengths=skew").unwrap().positions(), 2.0);
+        assert!(ROWS_DEFAULT.iter().all(|text| Shape::parse_rows(text).is_ok()));
+        let message = Shape::parse_rows("B2,V5").unwrap_err().to_string();
+        assert_eq!(message, "--shape B2,V5: H is missing; write B10000,H100[,V17376]");
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub(super) fn memory(shape: &Shape, config: &ModelConfig, threads: usize) -> f64
     // `bench sequence`, less the weights.
     let weights = 5.0 * numbers(config, shape.items) as f64;
     let per_position = shape.layers().map(|dims| dims.input + 6 * dims.hidden).sum::<usize>()
-        + 16 * shape.hidden
+        + 8 * shape.hidden
         + 6 * shape.input;
     let scores = 32.0 * threads as f64 * shape.items as f64;
     F32 * (weights + shape.positions() * per_position as f64 + scores)

@@ -15,6 +15,8 @@ pub(super) enum Mode {
     Forward,
     /// Forward, and back to all gradients.
     Training,
+    /// One step of one row, from state to state.
+    Step,
 }
 
 impl Mode {
@@ -23,6 +25,7 @@ impl Mode {
         match self {
             Self::Forward => "forward",
             Self::Training => "training",
+            Self::Step => "step",
         }
     }
 }
@@ -44,15 +47,16 @@ impl Work {
         (self.flop / peak).max(self.bytes / bandwidth)
     }
 
-    /// An LSTM layer over N positions in T steps.
+    /// An LSTM layer over N positions in T steps, forward or in training.
     ///
     /// ```text
     ///     flop     forward    8·N·H·(I + H)
     ///              training  24·N·H·(I + H)
     ///
     ///     bytes/4  forward    4H·(I + H + 1)       w_x, w_h, b
-    ///                       + N·(I + 6H)           x; a, c, h of the tape
+    ///                       + N·(I + 2H)           x; c, h
     ///              training   as forward
+    ///                       + N·4H                 a of the tape
     ///                       + 4H·(I + H)           w_x, w_h once more, backward
     ///                       + 2·4H·(I + H + 1)     dw_x, dw_h, db: read and added to
     ///                       + N·(I + 6H)           x and the tape once more
@@ -74,21 +78,40 @@ impl Work {
         let (input, hidden) = (dims.input as f64, dims.hidden as f64);
         let weights = 4.0 * hidden * (input + hidden);
         let bias = 4.0 * hidden;
-        let kept = positions * (input + 6.0 * hidden);
+        let states = positions * (input + 2.0 * hidden);
+        let gates = positions * 4.0 * hidden;
         let w_h = 4.0 * hidden * hidden;
         let refetched = match cache {
             Some(cache) if F32 * w_h > cache as f64 => (steps - 1) as f64 * w_h,
             _ => 0.0,
         };
-        let forward = weights + bias + kept + refetched;
-        let backward =
-            weights + 2.0 * (weights + bias) + kept + positions * (hidden + input) + refetched;
+        let forward = weights + bias + states + refetched;
+        let gradients = 2.0 * (weights + bias) + positions * (hidden + input);
+        let backward = 2.0 * gates + states + weights + gradients + refetched;
         match mode {
-            Mode::Forward => Self { flop: 2.0 * positions * weights, bytes: F32 * forward },
+            Mode::Forward | Mode::Step => {
+                Self { flop: 2.0 * positions * weights, bytes: F32 * forward }
+            }
             Mode::Training => {
                 Self { flop: 6.0 * positions * weights, bytes: F32 * (forward + backward) }
             }
         }
+    }
+
+    /// One step of one row in an LSTM layer whose input is a row of a table.
+    ///
+    /// ```text
+    ///     flop     8·H·H                one product; the input's share is a row that is added
+    ///     bytes/4  4H·H                 w_h
+    ///            + 4H + 4H              the row; h and c, read and written
+    /// ```
+    ///
+    /// From one step to the next, `w_h` stays in a cache if one holds it: then it is that cache
+    /// whose rate counts, and not that of memory.
+    pub(super) fn lstm_step(hidden: usize) -> Self {
+        let hidden = hidden as f64;
+        let w_h = 4.0 * hidden * hidden;
+        Self { flop: 2.0 * w_h, bytes: F32 * (w_h + 8.0 * hidden) }
     }
 
     /// Softmax loss of N positions over C columns of width E, with all gradients.
@@ -124,12 +147,13 @@ mod tests {
 
     #[test]
     fn a_layer_small_enough_to_count_by_hand() {
-        // N = 6, I = 2, H = 3: 12 rows of w_x and w_h, 60 weights, 12 biases, 20 numbers a position.
+        // N = 6, I = 2, H = 3: 12 rows of w_x and w_h, 60 weights, 12 biases; a position has 8 numbers
+        // of x, c and h, and 12 gates, which training writes and reads.
         let dims = LstmDims { input: 2, hidden: 3 };
         let forward = Work::lstm(Mode::Forward, 6.0, 3, dims, None);
-        assert_eq!(forward, Work { flop: 720.0, bytes: 4.0 * (60.0 + 12.0 + 120.0) });
+        assert_eq!(forward, Work { flop: 720.0, bytes: 4.0 * (60.0 + 12.0 + 48.0) });
         let training = Work::lstm(Mode::Training, 6.0, 3, dims, None);
-        let backward = 60.0 + 144.0 + 120.0 + 30.0;
+        let backward = 144.0 + 48.0 + 60.0 + 144.0 + 30.0;
         assert_eq!(training, Work { flop: 2160.0, bytes: forward.bytes + 4.0 * backward });
     }
 
@@ -142,6 +166,13 @@ mod tests {
             assert_eq!(bytes(mode, Some(144)), bytes(mode, None));
             assert_eq!(bytes(mode, Some(143)), bytes(mode, None) + ways * 288.0);
         }
+    }
+
+    #[test]
+    fn a_step_small_enough_to_count_by_hand() {
+        // H = 3: 36 weights, a row of 12, states of 6 read and of 6 written.
+        let expected = Work { flop: 72.0, bytes: 4.0 * (36.0 + 12.0 + 12.0) };
+        assert_eq!(Work::lstm_step(3), expected);
     }
 
     #[test]

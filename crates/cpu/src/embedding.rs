@@ -49,21 +49,24 @@ impl Cpu {
         if ids.is_empty() || width == 0 {
             return;
         }
-        // Each task owns some rows of the table and looks through all ids for them: the order of a
-        // row's sum is that of the positions, whoever adds it. Frequent items have small ids, so
-        // the shares grow.
-        let mut rest = dtable.as_mut_slice();
-        let (mut first, mut rows) = (0, ROWS_PER_TASK);
-        let mut tasks = Vec::new();
-        while !rest.is_empty() {
-            let (mine, others) = rest.split_at_mut((rows * width).min(rest.len()));
-            tasks.push((first, mine));
-            rest = others;
-            first += rows;
-            rows += rows / 2;
-        }
-        tasks.into_par_iter().with_max_len(1).for_each(|(first, mine)| {
-            let until = first + mine.len() / width;
+        self.scatter(ids, dout, 0, ROWS_PER_TASK, dtable.as_mut_slice());
+    }
+
+    /// Adds what belongs to the rows of a table from `first` on. Each task owns some rows and looks
+    /// through all ids for them: the order of a row's sum is that of the positions, whoever adds it.
+    /// Frequent items have small ids, so the shares grow.
+    fn scatter(
+        &self,
+        ids: &[u32],
+        dout: &Matrix<f32>,
+        first: usize,
+        rows: usize,
+        table: &mut [f32],
+    ) {
+        let width = dout.columns();
+        let (mine, others) = table.split_at_mut((rows * width).min(table.len()));
+        let until = first + mine.len() / width;
+        let mut add = || {
             for (p, &id) in ids.iter().enumerate() {
                 let id = id as usize;
                 if (first..until).contains(&id) {
@@ -71,7 +74,11 @@ impl Cpu {
                     self.path.run(AddRow { x: dout.row(p), y });
                 }
             }
-        });
+        };
+        if others.is_empty() {
+            return add();
+        }
+        rayon::join(add, || self.scatter(ids, dout, until, rows + rows / 2, others));
     }
 
     /// `y = x` or `y += x`.

@@ -55,12 +55,12 @@ impl Cpu {
     }
 
     /// `y_p += b` for every row; b has O numbers.
-    pub(crate) fn bias_forward(&self, b: &Matrix<f32>, y: &mut Matrix<f32>) {
-        let columns = y.columns();
-        assert_eq!(b.as_slice().len(), columns, "a bias for each column");
-        y.as_mut_slice().par_chunks_mut(64 * columns).for_each(|rows| {
-            for row in rows.chunks_exact_mut(columns) {
-                row.iter_mut().zip(b.as_slice()).for_each(|(y, b)| *y += b);
+    pub(crate) fn bias_forward(&self, b: &Matrix<f32>, y: &mut [f32]) {
+        let b = b.as_slice();
+        assert!(y.is_empty() || y.len().is_multiple_of(b.len()), "rows of a number for each bias");
+        y.par_chunks_mut(64 * b.len().max(1)).for_each(|rows| {
+            for row in rows.chunks_exact_mut(b.len()) {
+                row.iter_mut().zip(b).for_each(|(y, b)| *y += b);
             }
         });
     }

@@ -18,8 +18,9 @@
 //! few and weights are large, by units. Where rows start from zero, the recurrent product of their
 //! first step, forward and backward, is left out.
 //!
-//! Reading order: this file, `forward`, `backward`, `gradients`.
+//! Reading order: this file, `forward`, `backward`, `gradients`, `again`.
 
+mod again;
 mod backward;
 mod forward;
 mod gradients;
@@ -28,10 +29,11 @@ use crate::Cpu;
 use crate::panel::Source;
 use crate::product::product;
 use crate::simd::{Order, Shared, Split, in_turns};
-use backward::StepBackward;
+use again::Again;
+use backward::{Gates, StepBackward};
 use forward::{Input, StepForward};
 use gradients::Stretch;
-use layout::{Accumulate, GATES, LstmParams, LstmStart, LstmTape, Matrix, Steps};
+use layout::{Accumulate, GATES, Keep, LstmParams, LstmStart, LstmTape, Matrix, Steps};
 use std::ops::Range;
 
 /// Rows of a slice at most: their states stay in the second-level cache.
@@ -52,6 +54,7 @@ impl Cpu {
     /// |---|---|---|---|
     /// | `x` | `[N, I]` | the input; `None` where `tape.a` holds `x·w_xᵀ` already | untouched |
     /// | `tape.a` | `[N, 4H]` | anything, or `x·w_xᵀ` | activated gates `i f g o` |
+    /// |  | `[0, 4H]` | a tape that keeps the states alone: only with `x` | untouched |
     /// | `tape.c`, `tape.h` | `[B + N, H]` | slot 0: the start | all slots |
     ///
     /// # Panics
@@ -73,36 +76,45 @@ impl Cpu {
             return;
         }
         let split = split(steps, hidden);
+        let keep = if tape.a.rows() == 0 { Keep::States } else { Keep::Gates };
+        assert!(keep == Keep::Gates || x.is_some(), "without an input the tape keeps the gates");
         // An input product inside the loop reads w_x at every step: not for a handful of rows.
         let rows = match split {
             Split::Rows(slices) => steps.positions() / steps.count() / slices,
             Split::Units(_) => steps.positions() / steps.count(),
         };
-        let inside = x.filter(|_| rows >= 8);
+        let inside = x.filter(|_| rows >= 8 || keep == Keep::States);
         if let (Some(x), None) = (x, inside) {
             let source = Source::Transposed(params.w_x.as_slice());
             let panels = self.packed(inputs, GATES * hidden, source);
             let a = tape.a.as_mut_slice();
             product(self.path, x.as_slice(), &panels, Accumulate::Replace, a);
         }
-        let w_h = self.packed_gates(params.w_h.as_slice(), hidden, hidden);
-        let w_x = inside.map(|_| self.packed_gates(params.w_x.as_slice(), hidden, inputs));
+        let (w_h, w_x) = rayon::join(
+            || self.packed_gates(params.w_h.as_slice(), hidden, hidden),
+            || inside.map(|_| self.packed_gates(params.w_x.as_slice(), hidden, inputs)),
+        );
         let input = match (inside, &w_x) {
             (Some(x), Some(w_x)) => Input::Rows { x: x.as_slice(), inputs, w_x },
             _ => Input::Product,
         };
+        let mut nothing = [];
         let buffers = [
-            Shared::positions(steps, GATES * hidden, tape.a.as_mut_slice()),
+            match keep {
+                Keep::Gates => Shared::positions(steps, GATES * hidden, tape.a.as_mut_slice()),
+                Keep::States => Shared::positions(steps, 0, &mut nothing),
+            },
             Shared::slots(steps, hidden, tape.c.as_mut_slice()),
             Shared::slots(steps, hidden, tape.h.as_mut_slice()),
         ];
         let (w_h, b) = (&w_h[..], params.b.as_slice());
         in_turns(steps, 0..steps.count(), hidden, split, Order::Rising, buffers, |turn| {
-            self.path.run(StepForward { turn, hidden, input, w_h, b });
+            self.path.run(StepForward { turn, hidden, input, w_h, b, keep });
         });
     }
 
-    /// Undoes [`Cpu::lstm_forward`].
+    /// Undoes [`Cpu::lstm_forward`]. Where the tape keeps the states alone, the gates of each stretch
+    /// are made again, to the last bit as they were.
     ///
     /// | argument | shape | on entry | on return |
     /// |---|---|---|---|
@@ -149,21 +161,40 @@ impl Cpu {
         if steps.positions() == 0 {
             return;
         }
-        let w_h = self.packed(GATES * hidden, hidden, Source::Plain(params.w_h.as_slice()));
-        let w_x = dx.is_some().then(|| {
-            let source = Source::Plain(params.w_x.as_slice());
-            self.packed(GATES * hidden, params.w_x.columns(), source)
+        let source = Source::Plain(params.w_x.as_slice());
+        let (w_h, w_x) = rayon::join(
+            || self.packed(GATES * hidden, hidden, Source::Plain(params.w_h.as_slice())),
+            || dx.is_some().then(|| self.packed(GATES * hidden, params.w_x.columns(), source)),
+        );
+        let again = (tape.a.rows() == 0).then(|| {
+            let x = x.expect("without an input the tape keeps the gates");
+            Again::new(self, params, x, steps, &tape.h)
         });
         let split = split(steps, hidden);
         let mut end = steps.count();
         while end > 0 {
             let range = stretch(steps, hidden, end);
+            let first = steps.range(range.start).start;
+            let made = again
+                .as_ref()
+                .map(|again| again.gates(first..steps.range(end - 1).end, range.clone()));
+            let gates = match &made {
+                Some(made) => Gates { a: made, first },
+                None => Gates { a: tape.a.as_slice(), first: 0 },
+            };
             let buffers = [
                 Shared::positions(steps, GATES * hidden, dz.as_mut_slice()),
                 Shared::batch(steps, hidden, dc_carry),
             ];
             in_turns(steps, range.clone(), hidden, split, Order::Falling, buffers, |turn| {
-                self.path.run(StepBackward { turn, hidden, tape, dh_above, w_h: &w_h });
+                self.path.run(StepBackward {
+                    turn,
+                    hidden,
+                    gates,
+                    c: &tape.c,
+                    dh_above,
+                    w_h: &w_h,
+                });
             });
             let stretch = Stretch { steps, range: range.clone(), hidden, x, tape, dz };
             let dx = dx.as_deref_mut().zip(w_x.as_deref());
@@ -218,4 +249,70 @@ fn stretch(steps: &Steps, hidden: usize, end: usize) -> Range<usize> {
 /// need not be made. With finite weights they would change at most the sign of a zero.
 fn starts_from_zero(states: &[f32]) -> bool {
     states.iter().all(|&h| h == 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Path;
+    use layout::LstmDims;
+
+    fn wave(rows: usize, columns: usize, phase: f64) -> Matrix<f32> {
+        testkit::to_matrix(testkit::to_f32(&testkit::wave((rows, columns), phase)).view())
+    }
+
+    /// Everything that a layer leaves behind.
+    fn run(cpu: &Cpu, steps: &Steps, dims: LstmDims, keep: Keep) -> Vec<Matrix<f32>> {
+        let LstmDims { input, hidden } = dims;
+        let params = LstmParams {
+            w_x: wave(GATES * hidden, input, 0.1),
+            w_h: wave(GATES * hidden, hidden, 0.2),
+            b: wave(1, GATES * hidden, 0.3),
+        };
+        let x = wave(steps.positions(), input, 0.4);
+        let dh = wave(steps.positions(), hidden, 0.5);
+        let mut tape = LstmTape::default();
+        tape.start_keeping(steps, hidden, keep);
+        let mut grads = LstmParams::zeros(dims);
+        let (mut dz, mut dx, mut start) = Default::default();
+        cpu.run(|| {
+            cpu.lstm_forward(&params, Some(&x), steps, &mut tape);
+            let (dx, start) = (Some(&mut dx), Some(&mut start));
+            cpu.lstm_backward(&params, Some(&x), steps, &tape, &dh, &mut grads, &mut dz, dx, start);
+        });
+        let LstmStart { dh_0, dc_0 } = start;
+        vec![tape.h, tape.c, dz, dx, grads.w_x, grads.w_h, grads.b, dh_0, dc_0]
+    }
+
+    /// The gates made again are those that were kept; and large weights, which a team shares unit by
+    /// unit, give what they give to a single thread.
+    #[test]
+    fn neither_what_is_kept_nor_how_work_is_cut_changes_a_bit() {
+        for path in Path::available() {
+            for (steps, dims) in [
+                (Steps::uniform(5, 3), LstmDims { input: 3, hidden: 5 }),
+                (Steps::from_lengths(&[9, 7, 7, 2, 1]), LstmDims { input: 9, hidden: 33 }),
+                (Steps::uniform(60, 40), LstmDims { input: 6, hidden: 161 }),
+                (Steps::from_lengths(&[4, 4, 2]), LstmDims { input: 6, hidden: 161 }),
+            ] {
+                let machines = [1, 2, 3].map(|threads| Cpu::with_path(threads, path).unwrap());
+                let expected = run(&machines[0], &steps, dims, Keep::Gates);
+                for cpu in &machines {
+                    for keep in [Keep::Gates, Keep::States] {
+                        let found = run(cpu, &steps, dims, keep);
+                        assert!(found == expected, "{path:?} {dims:?} {keep:?} {}", cpu.threads());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_team_is_for_few_rows_and_large_weights() {
+        let cpu = Cpu::with_path(2, Path::available()[0]).unwrap();
+        let split = |steps: Steps, hidden| cpu.run(|| split(&steps, hidden));
+        assert!(matches!(split(Steps::from_lengths(&[4, 4, 2]), 161), Split::Units(_)));
+        assert!(matches!(split(Steps::uniform(4, 64), 161), Split::Rows(_)));
+        assert!(matches!(split(Steps::uniform(4, 3), 33), Split::Rows(_)));
+    }
 }

@@ -84,23 +84,31 @@ impl Cpu {
     /// row, in f64 over them, 256 rows at a time.
     pub fn sum_of_squares(&self, x: &Matrix<f32>, rows: Option<&[u32]>) -> f64 {
         let square = |x: &[f32]| f64::from(self.path.run(Square { x }));
-        // Partial sums of a fixed length, collected in their order.
-        let partial: Vec<f64> = match rows {
-            Some(rows) => rows
-                .par_chunks(ROWS_PER_TASK)
-                .map(|rows| {
-                    let squares = rows.iter().enumerate().map(|(k, &row)| {
-                        if let Some(&next) = rows.get(k + ROWS_AHEAD) {
-                            prefetch(x.row(next as usize));
-                        }
-                        square(x.row(row as usize))
-                    });
-                    squares.sum()
-                })
-                .collect(),
-            None => x.as_slice().par_chunks(ENTRIES).map(square).collect(),
-        };
-        partial.into_iter().sum()
+        // Partial sums of a fixed length, added in their order.
+        match rows {
+            Some(rows) => {
+                let mut partial = self.scratch.sums(rows.len().div_ceil(ROWS_PER_TASK));
+                partial.par_iter_mut().zip(rows.par_chunks(ROWS_PER_TASK)).for_each(
+                    |(sum, rows)| {
+                        let squares = rows.iter().enumerate().map(|(k, &row)| {
+                            if let Some(&next) = rows.get(k + ROWS_AHEAD) {
+                                prefetch(x.row(next as usize));
+                            }
+                            square(x.row(row as usize))
+                        });
+                        *sum = squares.sum();
+                    },
+                );
+                partial.iter().sum()
+            }
+            None => {
+                let x = x.as_slice();
+                let mut partial = self.scratch.sums(x.len().div_ceil(ENTRIES));
+                let pairs = partial.par_iter_mut().zip(x.par_chunks(ENTRIES));
+                pairs.for_each(|(sum, x)| *sum = square(x));
+                partial.iter().sum()
+            }
+        }
     }
 
     /// Sets some rows to zero.

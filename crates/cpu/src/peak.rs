@@ -1,5 +1,5 @@
 //! What the machine can do at most: fused multiply-adds on registers without any memory, and memory
-//! read without any arithmetic to speak of.
+//! or a cache read without any arithmetic to speak of.
 
 use crate::Cpu;
 use crate::simd::{Kernel, Lanes};
@@ -17,6 +17,12 @@ const BYTES_PER_THREAD: usize = 128 << 20;
 const BYTES: RangeInclusive<usize> = 256 << 20..=4 << 30;
 /// Registers of sums side by side, so that no load waits for an addition.
 const SUMS: usize = 8;
+
+/// Bytes read in a round of [`Cpu::read_rate`], at least: tens of microseconds, which a clock can
+/// tell.
+const BYTES_PER_ROUND: usize = 4 << 20;
+/// Where a buffer begins, so that no register is read from two lines.
+const LINE: usize = 64;
 
 impl Cpu {
     /// FMA peak of all threads together in FLOP/s, the best of many short rounds within `time`: the
@@ -47,17 +53,44 @@ impl Cpu {
         while best == 0.0 || begin.elapsed() < time {
             let round = Instant::now();
             self.pool.broadcast(|thread| {
-                black_box(self.path.run(Sum { values: &blocks[thread.index()] }))
+                black_box(self.path.run(Sum { values: &blocks[thread.index()], passes: 1 }))
             });
             best = best.max(bytes / round.elapsed().as_secs_f64());
         }
         best
     }
+
+    /// Bytes a second at which one thread, the one that calls, reads the same `bytes` again and
+    /// again, the best of many rounds within `time` (one at least): the rate of the smallest cache
+    /// that holds them, or of memory where none does. Less than a register's worth counts as one.
+    ///
+    /// It is the bound of work that goes through the same weights at every step and does little
+    /// with each: [`Cpu::lstm_step`] has one multiply-add for each number of `w_h`, so it cannot
+    /// take less time than `w_h` takes to arrive, and `bandwidth`, with all threads and no cache,
+    /// says nothing about that.
+    pub fn read_rate(&self, bytes: usize, time: Duration) -> f64 {
+        let numbers = (bytes / size_of::<f32>()).max(self.path.width());
+        let buffer = vec![1f32; numbers + LINE / size_of::<f32>()];
+        // Never more than a line away; at worst the buffer begins between two.
+        let start = buffer.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
+        let values = &buffer[start..][..numbers];
+        let passes = BYTES_PER_ROUND.div_ceil(size_of_val(values));
+        let mut best = 0f64;
+        let begin = Instant::now();
+        while best == 0.0 || begin.elapsed() < time {
+            let round = Instant::now();
+            black_box(self.path.run(Sum { values, passes }));
+            let seconds = round.elapsed().as_secs_f64();
+            best = best.max((passes * size_of_val(values)) as f64 / seconds);
+        }
+        best
+    }
 }
 
-/// The sum of all values, which takes no longer than to read them.
+/// The sum of all values, `passes` times, which takes no longer than to read them as often.
 struct Sum<'a> {
     values: &'a [f32],
+    passes: usize,
 }
 
 impl Kernel for Sum<'_> {
@@ -66,18 +99,21 @@ impl Kernel for Sum<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> f32 {
         let mut sums = [lanes.splat(0.0); SUMS];
-        let mut blocks = self.values.chunks_exact(SUMS * L::WIDTH);
-        for block in &mut blocks {
-            for (k, sum) in sums.iter_mut().enumerate() {
-                *sum = lanes.add(*sum, lanes.load(&block[k * L::WIDTH..][..L::WIDTH]));
+        for _ in 0..self.passes {
+            // Nobody may know that the next pass reads what this one has read.
+            let mut blocks = black_box(self.values).chunks_exact(SUMS * L::WIDTH);
+            for block in &mut blocks {
+                for (k, sum) in sums.iter_mut().enumerate() {
+                    *sum = lanes.add(*sum, lanes.load(&block[k * L::WIDTH..][..L::WIDTH]));
+                }
+            }
+            for (k, rest) in blocks.remainder().chunks(L::WIDTH).enumerate() {
+                sums[k] = lanes.add(sums[k], lanes.load_partial(rest));
             }
         }
         let mut total = 0.0;
         for sum in sums {
             total += lanes.sum(sum);
-        }
-        for value in blocks.remainder() {
-            total += value;
         }
         total
     }
@@ -130,12 +166,26 @@ mod tests {
     }
 
     #[test]
+    fn the_read_rate_is_one_of_every_size() {
+        for path in Path::available() {
+            let cpu = Cpu::with_path(2, path).unwrap();
+            for bytes in [0, 4, 1000, 64 << 10, 5 << 20] {
+                let rate = cpu.read_rate(bytes, Duration::from_millis(2));
+                assert!(rate > 1e8 && rate < 1e13, "{path:?} {bytes}: {rate:e} bytes/s");
+            }
+        }
+    }
+
+    #[test]
     fn every_value_is_read() {
         for path in Path::available() {
             for count in [0, 1, 127, 128, 1000] {
                 let values: Vec<f32> = (0..count).map(|k| k as f32).collect();
                 let sum = values.iter().sum::<f32>();
-                assert_eq!(path.run(Sum { values: &values }), sum, "{path:?} {count}");
+                for passes in [1, 3] {
+                    let found = path.run(Sum { values: &values, passes });
+                    assert_eq!(found, passes as f32 * sum, "{path:?} {count} {passes}");
+                }
             }
         }
     }

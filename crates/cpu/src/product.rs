@@ -4,8 +4,8 @@
 //!     y[m, n] (+)= Σ_k x[m, k] · b[k, n]
 //! ```
 //!
-//! k runs upwards for every entry, in one accumulator, whatever the number of rows or threads: the
-//! bits of a row of y depend on that row of x and on b alone.
+//! k runs upwards for every entry, in one accumulator unless [`Sum::Apart`] is asked for, whatever the
+//! number of rows or threads: the bits of a row of y depend on that row of x and on b alone.
 
 use crate::panel::Panels;
 use crate::simd::{Kernel, Lanes, Left, Path, Tiles, for_tiles, tile};
@@ -51,14 +51,13 @@ pub(crate) fn transposed_product(
         return;
     }
     // A panel of a, read across, is the left operand of as many rows as it has columns.
-    let panels: Vec<_> = a.iter(path.width()).collect();
-    y.par_chunks_mut(2 * path.width() * b.columns()).zip(panels).with_max_len(1).for_each(
-        |(y, (_, vectors, panel))| {
-            let k_stride = vectors * path.width();
-            let left = Left { row_stride: 1, k_stride, ..Left::plain(panel, 0) };
-            block(path, left, b, accumulate, y);
-        },
-    );
+    let width = 2 * path.width();
+    y.par_chunks_mut(width * b.columns()).enumerate().with_max_len(1).for_each(|(k, y)| {
+        let (vectors, panel) = a.panel(k * width, path.width());
+        let k_stride = vectors * path.width();
+        let left = Left { row_stride: 1, k_stride, ..Left::plain(panel, 0) };
+        block(path, left, b, accumulate, y);
+    });
 }
 
 /// `y = x · b` or `y += x · b` on one thread, for a caller that has cut its work already: into some
@@ -90,13 +89,26 @@ impl Kernel for Block<'_> {
         let run = if x.run < depth { x.run } else { 1 };
         let pass = depth.div_ceil(passes).next_multiple_of(run);
         for from in (0..depth).step_by(pass) {
-            let add = from > 0 || accumulate == Accumulate::Add;
-            add_pass(lanes, x.from(0, from), b, from..depth.min(from + pass), add, y);
+            let goes_on = from > 0 || accumulate == Accumulate::Add;
+            let sum = if goes_on { Sum::GoesOn } else { Sum::Begins };
+            add_pass(lanes, x.from(0, from), b, from..depth.min(from + pass), sum, y);
         }
     }
 }
 
-/// What the rows `k` of b give to y, added or in its place; the first entry of `left` belongs to the
+/// How a pass over some k meets what stands in y.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sum {
+    /// In its place.
+    Begins,
+    /// y is where the sum has come to: one chain over all k, whatever the passes.
+    GoesOn,
+    /// The sum of the pass is made apart and then added: over many thousands of k, as in gradients of
+    /// weights, a chain of passes rounds far less than one chain.
+    Apart,
+}
+
+/// What the rows `k` of b give to y; the first entry of `left` belongs to the
 /// first of them.
 #[inline(always)]
 pub(crate) fn add_pass<L: Lanes>(
@@ -104,7 +116,7 @@ pub(crate) fn add_pass<L: Lanes>(
     left: Left<'_>,
     b: &Panels,
     k: Range<usize>,
-    add: bool,
+    sum: Sum,
     y: &mut [f32],
 ) {
     let columns = b.columns();
@@ -116,7 +128,7 @@ pub(crate) fn add_pass<L: Lanes>(
         let panel = &panel[k.start * vectors * L::WIDTH..];
         let width = (columns - first).min(vectors * L::WIDTH);
         let y = &mut y[first..];
-        let mut update = Update { depth: k.len(), left, panel, add, y, columns, width };
+        let mut update = Update { depth: k.len(), left, panel, sum, y, columns, width };
         for_tiles(lanes, rows, vectors, &mut update);
     }
 }
@@ -126,7 +138,7 @@ struct Update<'a> {
     depth: usize,
     left: Left<'a>,
     panel: &'a [f32],
-    add: bool,
+    sum: Sum,
     /// From the first column of the panel on, rows `columns` apart, of which `width` are there.
     y: &'a mut [f32],
     columns: usize,
@@ -136,11 +148,11 @@ struct Update<'a> {
 impl<L: Lanes> Tiles<L> for Update<'_> {
     #[inline(always)]
     fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize) {
-        let Self { depth, left, panel, add, columns, width, .. } = *self;
+        let Self { depth, left, panel, sum, columns, width, .. } = *self;
         let y = &mut self.y[row * columns..];
         let mut acc = [[lanes.splat(0.0); VECTORS]; ROWS];
         let whole = width == VECTORS * L::WIDTH;
-        if add {
+        if sum == Sum::GoesOn {
             for (row, acc) in acc.iter_mut().enumerate() {
                 let y = &y[row * columns..][..width];
                 for (v, acc) in acc.iter_mut().enumerate() {
@@ -154,6 +166,11 @@ impl<L: Lanes> Tiles<L> for Update<'_> {
             let y = &mut y[row * columns..][..width];
             for (v, &acc) in acc.iter().enumerate() {
                 let y = &mut y[(v * L::WIDTH).min(width)..];
+                let acc = match sum {
+                    Sum::Apart if whole => lanes.add(lanes.load(y), acc),
+                    Sum::Apart => lanes.add(lanes.load_partial(y), acc),
+                    _ => acc,
+                };
                 if whole { lanes.store(acc, y) } else { lanes.store_partial(acc, y) }
             }
         }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     buffers: Mutex<Vec<Vec<f32>>>,
+    sums: Mutex<Vec<Vec<f64>>>,
     keys: Mutex<Vec<Vec<u64>>>,
     panels: Mutex<Vec<Panels>>,
 }
@@ -17,11 +18,16 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// A buffer of `len` entries of unspecified value: the smallest on the shelf that holds them,
     /// or else the largest, made to fit.
-    pub(crate) fn buffer(&self, len: usize) -> Buffer<'_> {
+    pub(crate) fn buffer(&self, len: usize) -> Buffer<'_, f32> {
         Buffer::take(&self.buffers, len)
     }
 
-    /// The same of whole numbers.
+    /// The same for sums in f64.
+    pub(crate) fn sums(&self, len: usize) -> Buffer<'_, f64> {
+        Buffer::take(&self.sums, len)
+    }
+
+    /// The same for keys, which are whole numbers.
     pub(crate) fn keys(&self, len: usize) -> Buffer<'_, u64> {
         Buffer::take(&self.keys, len)
     }
@@ -58,7 +64,7 @@ impl Cpu {
 
 /// Numbers that go back to their shelf when they are dropped.
 #[derive(Debug)]
-pub(crate) struct Buffer<'a, T = f32> {
+pub(crate) struct Buffer<'a, T> {
     values: Vec<T>,
     len: usize,
     shelf: &'a Mutex<Vec<Vec<T>>>,
@@ -66,9 +72,9 @@ pub(crate) struct Buffer<'a, T = f32> {
 
 impl<'a, T: Copy + Default> Buffer<'a, T> {
     fn take(shelf: &'a Mutex<Vec<Vec<T>>>, len: usize) -> Self {
-        let mut vectors = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let fit = best_fit(vectors.iter().map(Vec::len), len);
-        let mut values = fit.map(|k| vectors.swap_remove(k)).unwrap_or_default();
+        let mut rest = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let fit = best_fit(rest.iter().map(Vec::len), len);
+        let mut values = fit.map(|k| rest.swap_remove(k)).unwrap_or_default();
         // Never made shorter: growing again would write zeros that nobody reads.
         if values.len() < len {
             values.resize(len, T::default());

@@ -80,7 +80,7 @@ impl Cpu {
         table: &mut Matrix<f32>,
     ) {
         self.linear_forward(&params.w_x, x, Accumulate::Replace, table);
-        self.bias_forward(&params.b, table);
+        self.bias_forward(&params.b, table.as_mut_slice());
     }
 
     /// One step of one row: `input` is its row of [`Cpu::lstm_input_table`], 4H numbers.
@@ -187,9 +187,8 @@ mod tests {
     /// Sizes below, at and beyond one and two registers of every path.
     #[test]
     fn steps_have_the_bits_of_the_sequence() {
-        let wave = |rows: usize, columns: usize, phase: f32| {
-            let values = (0..rows * columns).map(|k| (phase + 0.7 * k as f32).sin()).collect();
-            Matrix::from_vec(rows, columns, values)
+        let wave = |rows: usize, columns: usize, phase: f64| {
+            testkit::to_matrix(testkit::to_f32(&testkit::wave((rows, columns), phase)).view())
         };
         for path in crate::Path::available() {
             let cpu = Cpu::with_path(2, path).unwrap();

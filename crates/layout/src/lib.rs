@@ -17,7 +17,7 @@ mod steps;
 mod task;
 mod top;
 
-pub use lstm::{GATES, Gate, LstmDims, LstmParams, LstmStart, LstmTape};
+pub use lstm::{GATES, Gate, Keep, LstmDims, LstmParams, LstmStart, LstmTape};
 pub use matrix::Matrix;
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;

@@ -74,6 +74,18 @@ pub struct LstmStart<M> {
     pub dc_0: M,
 }
 
+/// How much the forward pass keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keep {
+    /// Gates and states, `6 · H` numbers a position.
+    #[default]
+    Gates,
+    /// States alone, `2 · H` numbers a position: the backward pass makes the gates again from the
+    /// input and the states, which costs as much as the products of the forward pass but has nothing
+    /// serial in it.
+    States,
+}
+
 /// What the forward pass keeps of a whole sequence so that it can be undone.
 ///
 /// N positions, B rows, laid out by [`Steps`]; `6 · H` numbers a position. tanh c is not kept: the
@@ -81,7 +93,8 @@ pub struct LstmStart<M> {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LstmTape<M> {
     /// Activated gates `i f g o`, `[N, 4H]`. Before the recurrence runs, the same rows hold the
-    /// input's share of the pre-activations, `x·w_xᵀ`; the bias joins it on the way.
+    /// input's share of the pre-activations, `x·w_xᵀ`; the bias joins it on the way. `[0, 4H]` where
+    /// the tape keeps the states alone.
     pub a: M,
     /// Cell states in slots, `[B + N, H]`; slot 0 is where the rows start.
     pub c: M,
@@ -90,9 +103,16 @@ pub struct LstmTape<M> {
 }
 
 impl<S: Copy + Default> LstmTape<Matrix<S>> {
-    /// Gives the tape the shape of a batch and sets the start of every row to zero.
+    /// Gives the tape the shape of a batch and sets the start of every row to zero; it will keep
+    /// gates and states.
     pub fn start(&mut self, steps: &Steps, hidden: usize) {
-        self.a.resize(steps.positions(), GATES * hidden);
+        self.start_keeping(steps, hidden, Keep::Gates);
+    }
+
+    /// The same for a tape that keeps more or less.
+    pub fn start_keeping(&mut self, steps: &Steps, hidden: usize, keep: Keep) {
+        let rows = if keep == Keep::Gates { steps.positions() } else { 0 };
+        self.a.resize(rows, GATES * hidden);
         self.c.resize(steps.slots(), hidden);
         self.h.resize(steps.slots(), hidden);
         for state in [&mut self.c, &mut self.h] {

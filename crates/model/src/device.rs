@@ -14,7 +14,8 @@ pub use reference::Reference;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems,
+    TopTask,
 };
 
 /// A machine: memory of its own and the operations on it. A clone is another handle on the same
@@ -41,8 +42,8 @@ pub trait Device: Clone + Send + Sync {
         self.download_into(matrix, &mut values);
         values
     }
-    /// Shape and zero start of an LSTM tape for a batch.
-    fn start(&self, tape: &mut LstmTape<Self::Matrix>, steps: &Steps, hidden: usize);
+    /// Shape and zero start of an LSTM tape for a batch. A machine may keep more than it is asked to.
+    fn start(&self, tape: &mut LstmTape<Self::Matrix>, steps: &Steps, hidden: usize, keep: Keep);
     /// `y = x` or `y += x`.
     fn add(&self, x: &Self::Matrix, accumulate: Accumulate, y: &mut Self::Matrix);
 

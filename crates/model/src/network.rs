@@ -18,6 +18,8 @@ mod stack;
 pub use gradients::Gradients;
 pub(crate) use output::Table;
 
+use layout::Keep;
+
 use crate::{Batch, BatchError, Device, Model, Parameters};
 
 /// Names the random numbers of one training step: which entries drop, which items are drawn.
@@ -36,6 +38,15 @@ pub struct Workspace<M> {
     stack: stack::Tape<M>,
     readout: readout::Tape<M>,
     output: output::Tape<M>,
+}
+
+impl<M: Clone + Default> Workspace<M> {
+    /// A workspace whose LSTM tapes keep more or less.
+    pub fn keeping(keep: Keep) -> Self {
+        let mut workspace = Self::default();
+        workspace.stack.keep(keep);
+        workspace
+    }
 }
 
 impl<D: Device> Model<D> {

@@ -111,32 +111,6 @@ impl<T> Parameters<T> {
         }
     }
 
-    /// A reference to each value, to write.
-    pub fn as_mut(&mut self) -> Parameters<&mut T> {
-        Parameters {
-            embedding: self.embedding.as_mut(),
-            lstm: self
-                .lstm
-                .iter_mut()
-                .map(|l| LstmParams { w_x: &mut l.w_x, w_h: &mut l.w_h, b: &mut l.b })
-                .collect(),
-            readout: ReadoutParameters {
-                w_h: self.readout.w_h.as_mut(),
-                attention: self.readout.attention.as_mut().map(|a| AttentionParameters {
-                    w_x: &mut a.w_x,
-                    w_c: &mut a.w_c,
-                    query: &mut a.query,
-                    key_h: &mut a.key_h,
-                    key_x: &mut a.key_x,
-                    lag_bias: &mut a.lag_bias,
-                }),
-            },
-            output: self.output.as_mut(),
-            output_bias: self.output_bias.as_mut(),
-            repeat_bias: self.repeat_bias.as_mut(),
-        }
-    }
-
     /// The values in the order of the catalogue.
     pub fn into_vec(self) -> Vec<T> {
         let mut values = Vec::new();
@@ -145,13 +119,28 @@ impl<T> Parameters<T> {
     }
 
     /// References to the values in the order of the catalogue.
-    pub fn iter(&self) -> std::vec::IntoIter<&T> {
-        self.as_ref().into_vec().into_iter()
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let lstm = self.lstm.iter().flat_map(|l| [&l.w_x, &l.w_h, &l.b]);
+        let attention = self
+            .readout
+            .attention
+            .iter()
+            .flat_map(|a| [&a.w_x, &a.w_c, &a.query, &a.key_h, &a.key_x, &a.lag_bias]);
+        let readout = self.readout.w_h.iter().chain(attention);
+        let output = self.output.iter().chain(&self.output_bias).chain(&self.repeat_bias);
+        self.embedding.iter().chain(lstm).chain(readout).chain(output)
     }
 
     /// References to the values in the order of the catalogue, to write.
-    pub fn iter_mut(&mut self) -> std::vec::IntoIter<&mut T> {
-        self.as_mut().into_vec().into_iter()
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        let lstm = self.lstm.iter_mut().flat_map(|l| [&mut l.w_x, &mut l.w_h, &mut l.b]);
+        let attention = self.readout.attention.iter_mut().flat_map(|a| {
+            [&mut a.w_x, &mut a.w_c, &mut a.query, &mut a.key_h, &mut a.key_x, &mut a.lag_bias]
+        });
+        let readout = self.readout.w_h.iter_mut().chain(attention);
+        let output =
+            self.output.iter_mut().chain(&mut self.output_bias).chain(&mut self.repeat_bias);
+        self.embedding.iter_mut().chain(lstm).chain(readout).chain(output)
     }
 }
 

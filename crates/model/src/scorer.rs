@@ -1,6 +1,6 @@
 //! Answers: pictures of sessions, the scores of all items, and the best of them.
 
-use layout::{Accumulate, TopItems, TopTask};
+use layout::{Accumulate, Keep, TopItems, TopTask};
 
 use crate::network::{Table, Workspace};
 use crate::{Batch, BatchError, Device, Model};
@@ -63,7 +63,8 @@ impl<'m, D: Device> Scorer<'m, D> {
         });
         Self {
             model,
-            workspace: Workspace::default(),
+            // Nothing goes back from an answer.
+            workspace: Workspace::keeping(Keep::States),
             table,
             bias,
             repeat: parameters.repeat_bias.as_ref().map_or(Vec::new(), |r| device.download(r)),

@@ -1,5 +1,7 @@
 //! One training step after the other.
 
+use layout::Keep;
+
 use crate::network::Workspace;
 use crate::optimizer::{NotFinite, Optimizer};
 use crate::{
@@ -51,6 +53,12 @@ impl<D: Device> Trainer<D> {
     pub(crate) fn from_parts(model: Model<D>, optimizer: Optimizer<D::Matrix>, seed: u64) -> Self {
         let gradients = Gradients::new(model.device(), model.catalogue());
         Self { model, optimizer, seed, workspace: Workspace::default(), gradients }
+    }
+
+    /// What the LSTM layers keep of a step until its backward pass, from the next step on: less memory
+    /// for more arithmetic, or the other way round. Not a bit of the result depends on it.
+    pub fn keep(&mut self, keep: Keep) {
+        self.workspace = Workspace::keeping(keep);
     }
 
     /// One step: forward, backward, Adam. The step's number, [`Trainer::steps`], names its random

@@ -13,6 +13,7 @@ pub(crate) fn identity(data: &Data, run: &Run<'_>) -> Value {
     if let Some(keys) = training.as_object_mut() {
         // When checkpoints are made changes nothing.
         keys.remove("checkpoint_seconds");
+        keys.remove("recompute");
     }
     let mut hash = Fnv::default();
     data.train.items.iter().for_each(|&item| hash.add(u64::from(item)));

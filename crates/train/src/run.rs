@@ -185,7 +185,7 @@ impl<'a, D: Device> Loop<'a, D> {
             Existing::Resume => checkpoint.load(device.clone())?,
             _ => None,
         };
-        let (trainer, state) = match found {
+        let (mut trainer, state) = match found {
             Some((trainer, state)) => {
                 check_same(&state, &identity, run, checkpoint, observer)?;
                 (trainer, state)
@@ -205,6 +205,9 @@ impl<'a, D: Device> Loop<'a, D> {
                 (trainer, State { identity, kernel, ..State::default() })
             }
         };
+        if run.training.recompute {
+            trainer.keep(layout::Keep::States);
+        }
         let batch = Batch::new(run.model);
         observer.begin(&Plan {
             epochs: run.training.epochs,

@@ -34,6 +34,9 @@ pub struct Training {
     pub choose_by: Criterion,
     /// Share of the steps, the last ones, whose weights are averaged; 0: the weights as they are.
     pub average: f64,
+    /// Keep the states of the LSTM layers alone until the backward pass and make the gates again there:
+    /// a third of the memory, for some more time. The result is the same to the last bit.
+    pub recompute: bool,
     /// Seconds between checkpoints inside an epoch; there is one after each epoch in any case.
     pub checkpoint_seconds: f64,
 }
@@ -53,6 +56,7 @@ impl Default for Training {
             patience: 3,
             choose_by: Criterion::RecallAndMrr,
             average: 0.0,
+            recompute: false,
             checkpoint_seconds: 20.0,
         }
     }

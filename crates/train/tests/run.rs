@@ -212,8 +212,8 @@ fn another_run_cannot_be_resumed() {
     other.train.items.swap(3, 4);
     let error = run(&other, &out, Existing::Resume, &training(), &mut Stop::default()).unwrap_err();
     assert!(error.to_string().contains("the sessions that it trains on are not the same"));
-    // When checkpoints are made may change.
-    let often = Training { checkpoint_seconds: 0.0, ..training() };
+    // When checkpoints are made may change, and how much a step keeps in memory.
+    let often = Training { checkpoint_seconds: 0.0, recompute: true, ..training() };
     run(&data, &out, Existing::Resume, &often, &mut Stop::default()).unwrap();
 }
 

@@ -3,11 +3,18 @@
 use crate::math::tanh;
 use crate::panel::Panels;
 use crate::simd::{Kernel, Lanes, Left, Tiles, Turn, for_tiles, tile};
-use layout::{GATES, LstmTape, Matrix};
+use layout::{GATES, Matrix};
 
 /// Number of a buffer among those of the backward pass.
 const DZ: usize = 0;
 const DC: usize = 1;
+
+/// Activated gates, `4H` numbers a position, from position `first` on.
+#[derive(Clone, Copy)]
+pub(super) struct Gates<'a> {
+    pub(super) a: &'a [f32],
+    pub(super) first: usize,
+}
 
 /// One turn backward; `dc` becomes what reaches the step before.
 ///
@@ -21,7 +28,9 @@ const DC: usize = 1;
 pub(super) struct StepBackward<'a> {
     pub(super) turn: Turn<'a, 2>,
     pub(super) hidden: usize,
-    pub(super) tape: &'a LstmTape<Matrix<f32>>,
+    pub(super) gates: Gates<'a>,
+    /// Cell states in slots.
+    pub(super) c: &'a Matrix<f32>,
     pub(super) dh_above: &'a Matrix<f32>,
     /// As right operand, `[4H, H]`.
     pub(super) w_h: &'a Panels,
@@ -67,7 +76,7 @@ impl<L: Lanes> Tiles<L> for Cells<'_> {
     #[inline(always)]
     fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize) {
         let Self { step, first, depth, left, panel, from } = *self;
-        let StepBackward { ref turn, hidden, tape, dh_above, .. } = *step;
+        let StepBackward { ref turn, hidden, gates, c, dh_above, .. } = *step;
         let mut product = [[lanes.splat(0.0); VECTORS]; ROWS];
         let left = if depth > 0 { left.from(row, 0) } else { left };
         tile::<L, ROWS, VECTORS>(lanes, depth, left, panel, &mut product);
@@ -75,7 +84,7 @@ impl<L: Lanes> Tiles<L> for Cells<'_> {
         let row = from + row;
         let position = turn.position() + row;
         let slot_before = turn.slot_before() + row;
-        let slot_after = tape.c.rows() - dh_above.rows() + position;
+        let slot_after = c.rows() - dh_above.rows() + position;
         let dz = [turn.own(DZ, 0), turn.own(DZ, 1), turn.own(DZ, 2), turn.own(DZ, 3)];
         let carry = turn.own(DC, 0);
         let one = lanes.splat(1.0);
@@ -89,18 +98,18 @@ impl<L: Lanes> Tiles<L> for Cells<'_> {
             let at = j - turn.units().start;
             let mut u = [lanes.splat(0.0); ROWS];
             for (r, u) in u.iter_mut().enumerate() {
-                *u = lanes.load_partial(&tape.c.row(slot_after + r)[j..][..units]);
+                *u = lanes.load_partial(&c.row(slot_after + r)[j..][..units]);
             }
             let u = tanh(lanes, u);
             let mut dc = carry.load::<L, ROWS>(lanes, row, at);
             let mut slopes = [[lanes.splat(0.0); ROWS]; GATES];
             for r in 0..ROWS {
-                let a = tape.a.row(position + r);
+                let a = &gates.a[(position + r - gates.first) * GATES * hidden..][..GATES * hidden];
                 let i = lanes.load_partial(&a[j..][..units]);
                 let f = lanes.load_partial(&a[hidden + j..][..units]);
                 let g = lanes.load_partial(&a[2 * hidden + j..][..units]);
                 let o = lanes.load_partial(&a[3 * hidden + j..][..units]);
-                let c_prev = lanes.load_partial(&tape.c.row(slot_before + r)[j..][..units]);
+                let c_prev = lanes.load_partial(&c.row(slot_before + r)[j..][..units]);
                 let above = lanes.load_partial(&dh_above.row(position + r)[j..][..units]);
                 let dh = lanes.add(above, product[r][v]);
 

@@ -6,7 +6,7 @@ use crate::math::{sigmoid, tanh};
 use crate::panel::interleave;
 use crate::scratch::Buffer;
 use crate::simd::{Kernel, Lanes, Left, Turn, tile};
-use layout::{GATES, Gate};
+use layout::{GATES, Gate, Keep};
 use rayon::prelude::*;
 
 /// Number of a buffer among those of the forward pass.
@@ -27,7 +27,7 @@ impl Cpu {
     /// Lays weights `[4H, depth]` out as `[unit group][pass][k][gates of the pass][WIDTH]`: a
     /// register of the tile holds one gate of WIDTH neighbouring units, and the four gates of a unit
     /// meet in one row, in one pass of four registers or in two of two.
-    pub(crate) fn packed_gates(&self, w: &[f32], hidden: usize, depth: usize) -> Buffer<'_> {
+    pub(crate) fn packed_gates(&self, w: &[f32], hidden: usize, depth: usize) -> Buffer<'_, f32> {
         let width = self.path.width();
         let mut panels = self.scratch.buffer(hidden.next_multiple_of(width) * depth * GATES);
         if depth > 0 {
@@ -84,6 +84,7 @@ pub(super) struct StepForward<'a> {
     /// Packed by gates.
     pub(super) w_h: &'a [f32],
     pub(super) b: &'a [f32],
+    pub(super) keep: Keep,
 }
 
 impl Kernel for StepForward<'_> {
@@ -160,8 +161,10 @@ impl Cells<'_> {
             h[r] = lanes.mul(o[r], h[r]);
         }
         turn.own(H, 0).store(lanes, &h, row, at);
-        for (gate, a) in a.iter().enumerate() {
-            turn.own(A, gate).store(lanes, a, row, at);
+        if self.step.keep == Keep::Gates {
+            for (gate, a) in a.iter().enumerate() {
+                turn.own(A, gate).store(lanes, a, row, at);
+            }
         }
     }
 

@@ -3,7 +3,8 @@
 use super::starts_from_zero;
 use crate::Cpu;
 use crate::panel::{Panels, Source};
-use crate::product::{add_pass, product};
+use crate::product::{Sum, add_pass, product};
+use crate::scratch::Buffer;
 use crate::simd::{Kernel, Lanes, Left};
 use layout::{Accumulate, GATES, LstmParams, LstmTape, Matrix, Steps};
 use rayon::prelude::*;
@@ -16,6 +17,8 @@ const ROWS_PER_BLOCK: usize = 24;
 const TASKS_PER_THREAD: usize = 8;
 /// Positions that a task takes in one pass: its columns of dz, packed, stay in the first-level cache.
 const POSITIONS_PER_PASS: usize = 192;
+/// Positions in a partial sum of the bias' gradient: short chains round little.
+const ROWS_PER_SUM: usize = 16;
 
 /// A stretch of steps whose dz is there.
 pub(super) struct Stretch<'a> {
@@ -31,12 +34,31 @@ impl Stretch<'_> {
     fn positions(&self) -> Range<usize> {
         self.steps.range(self.range.start).start..self.steps.range(self.range.end - 1).end
     }
+}
 
-    /// Whether the states that the steps start from lie one after the other, as where no row ends.
-    fn states_are_together(&self) -> bool {
-        let rows = |s: usize| self.steps.slot(s).len();
-        (self.range.start..self.range.end - 1).all(|t| rows(t) == self.steps.active(t))
+/// The states that the steps `range` start from, a row a position: where they lie one after the other,
+/// as where no row ends, or else copied.
+pub(super) fn states_before<'s, 'b: 's>(
+    cpu: &'b Cpu,
+    steps: &Steps,
+    range: Range<usize>,
+    h: &'s Matrix<f32>,
+    copied: &'s mut Buffer<'b, f32>,
+) -> &'s [f32] {
+    let hidden = h.columns();
+    let positions = steps.range(range.end - 1).end - steps.range(range.start).start;
+    let together = (range.start..range.end - 1).all(|t| steps.slot(t).len() == steps.active(t));
+    if together {
+        return &h.as_slice()[steps.slot(range.start).start * hidden..][..positions * hidden];
     }
+    *copied = cpu.scratch.buffer(positions * hidden);
+    let mut rest = &mut copied[..];
+    for t in range {
+        let (to, later) = rest.split_at_mut(steps.active(t) * hidden);
+        to.copy_from_slice(&h.as_slice()[steps.slot(t).start * hidden..][..to.len()]);
+        rest = later;
+    }
+    copied
 }
 
 impl Cpu {
@@ -50,21 +72,8 @@ impl Cpu {
     ) {
         let Stretch { steps, ref range, hidden, x, tape, dz } = *stretch;
         let positions = stretch.positions();
-        let from = steps.slot(range.start).start * hidden;
-        let states = &tape.h.as_slice()[from..];
-        let together = stretch.states_are_together();
-        let mut copied = self.scratch.buffer(if together { 0 } else { positions.len() * hidden });
-        let h_prev = if together {
-            &states[..positions.len() * hidden]
-        } else {
-            let mut rest = &mut copied[..];
-            for t in range.clone() {
-                let (to, later) = rest.split_at_mut(steps.active(t) * hidden);
-                to.copy_from_slice(&tape.h.as_slice()[steps.slot(t).start * hidden..][..to.len()]);
-                rest = later;
-            }
-            &copied[..]
-        };
+        let mut copied = self.scratch.buffer(0);
+        let h_prev = states_before(self, steps, range.clone(), &tape.h, &mut copied);
         // Rows that start from zero add nothing to w_h at their first step.
         let rows = steps.active(0);
         let begins = range.start == 0 && starts_from_zero(&h_prev[..rows * hidden]);
@@ -168,10 +177,10 @@ impl Kernel for AddRows<'_> {
                 let left = Left { row_stride: 1, k_stride: ROWS_PER_BLOCK, ..left };
                 if let Some(x) = x {
                     let dw_x = &mut dw_x[rows.start * inputs..rows.end * inputs];
-                    add_pass(lanes, left, x, from..from + count, true, dw_x);
+                    add_pass(lanes, left, x, from..from + count, Sum::Apart, dw_x);
                 }
                 let dw_h = &mut dw_h[rows.start * h.columns()..rows.end * h.columns()];
-                add_pass(lanes, left.from(0, skipped), h, k.clone(), true, dw_h);
+                add_pass(lanes, left.from(0, skipped), h, k.clone(), Sum::Apart, dw_h);
             }
         }
     }
@@ -191,6 +200,7 @@ fn pack_and_sum<L: Lanes>(
     let packed = &mut packed[..count * ROWS_PER_BLOCK];
     for (row, to) in dz.chunks_exact(stride).zip(packed.chunks_exact_mut(ROWS_PER_BLOCK)) {
         let row = &row[columns.clone()];
+        // A copy of a fixed length is a few registers, any other a call.
         if row.len() == ROWS_PER_BLOCK {
             to.copy_from_slice(&row[..ROWS_PER_BLOCK]);
         } else {
@@ -198,10 +208,14 @@ fn pack_and_sum<L: Lanes>(
         }
     }
     for (v, sums) in sums.chunks_mut(L::WIDTH).enumerate() {
-        let mut sum = lanes.load_partial(sums);
-        for row in packed.chunks_exact(ROWS_PER_BLOCK) {
-            sum = lanes.add(sum, lanes.load_partial(&row[v * L::WIDTH..]));
+        let mut sum = lanes.splat(0.0);
+        for rows in packed.chunks(ROWS_PER_SUM * ROWS_PER_BLOCK) {
+            let mut some = lanes.splat(0.0);
+            for row in rows.chunks_exact(ROWS_PER_BLOCK) {
+                some = lanes.add(some, lanes.load_partial(&row[v * L::WIDTH..]));
+            }
+            sum = lanes.add(sum, some);
         }
-        lanes.store_partial(sum, sums);
+        lanes.store_partial(lanes.add(lanes.load_partial(sums), sum), sums);
     }
 }

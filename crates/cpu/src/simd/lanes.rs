@@ -43,9 +43,9 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// A bit for each entry, the first one lowest: whether `a > b`; not where one of the two is NaN.
     fn greater(self, a: Self::V, b: Self::V) -> u32;
     fn sqrt(self, a: Self::V) -> Self::V;
-    /// 2ⁿ, where `a` is `n + 1.5 · 2²³` for a whole n in `[-126, 127]`: then n stands in the lowest
-    /// bits of `a`, ready to be moved to the exponent.
-    fn exp2_of_shifted(self, a: Self::V) -> Self::V;
+    /// `a · 2ⁿ`, where `shifted` is `n + 1.5 · 2²³` for a whole n: then n stands in its lowest bits,
+    /// ready to be added to the exponent of `a`. Both `a` and the result are normal numbers.
+    fn scale(self, a: Self::V, shifted: Self::V) -> Self::V;
     /// The entries, for sums across a register in a fixed order. Entries beyond `WIDTH` are zero.
     fn to_array(self, a: Self::V) -> [f32; 16];
 
@@ -158,8 +158,10 @@ impl Lanes for Portable {
         a.map(f32::sqrt)
     }
     #[inline(always)]
-    fn exp2_of_shifted(self, a: Self::V) -> Self::V {
-        a.map(|x| f32::from_bits((x.to_bits() << 23).wrapping_add(127 << 23)))
+    fn scale(self, a: Self::V, shifted: Self::V) -> Self::V {
+        std::array::from_fn(|k| {
+            f32::from_bits(a[k].to_bits().wrapping_add(shifted[k].to_bits() << 23))
+        })
     }
     #[inline(always)]
     fn to_array(self, a: Self::V) -> [f32; 16] {

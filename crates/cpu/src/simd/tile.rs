@@ -45,7 +45,8 @@ impl<'a> Left<'a> {
 ///
 /// # Panics
 ///
-/// Where the left operand or the panel is too short for `depth` steps.
+/// Where the left operand or the panel is too short for `depth` steps, or neither of the operand's
+/// strides is one.
 #[inline(always)]
 pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     lanes: L,
@@ -57,8 +58,6 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     if depth == 0 {
         return;
     }
-    /// Large panels stream by from far caches: entries by which they are asked for before their use.
-    const AHEAD: usize = 512;
     let width = VECTORS * L::WIDTH;
     let Left { values, row_stride, k_stride, run, hop } = left;
     // The farthest entry of any run, were the last one whole. Saturating, so that no stride however
@@ -76,46 +75,104 @@ pub(crate) fn tile<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     let mut left_over = depth;
     while left_over > 0 {
         let steps = run.min(left_over);
-        let mut from = start;
-        for _ in 0..steps {
-            prefetch_line(column.wrapping_add(AHEAD));
-            // SAFETY: `from` is entry (0, k) of the operand with k < depth, so from + row · row_stride
-            // is at most `last`, which lies inside `values`; `column` is row k of the panel, which is
-            // whole, as the assertion shows. The final moves may point past the end but are not read.
-            unsafe {
-                // The shorter side is held, the longer one passes by: three rows of four registers
-                // are 12 sums, 3 held and 1 passing, all sixteen registers of AVX2.
-                if ROWS < VECTORS {
-                    let mut held = [lanes.splat(0.0); ROWS];
-                    for (row, held) in held.iter_mut().enumerate() {
-                        *held = lanes.splat(*from.add(row * row_stride));
-                    }
-                    for v in 0..VECTORS {
-                        let right = lanes.load_ptr(column.add(v * L::WIDTH));
-                        for (sum, &held) in sum.iter_mut().zip(&held) {
-                            sum[v] = lanes.mul_add(held, right, sum[v]);
-                        }
-                    }
-                } else {
-                    let mut held = [lanes.splat(0.0); VECTORS];
-                    for (v, held) in held.iter_mut().enumerate() {
-                        *held = lanes.load_ptr(column.add(v * L::WIDTH));
-                    }
-                    for (row, sum) in sum.iter_mut().enumerate() {
-                        let x = lanes.splat(*from.add(row * row_stride));
-                        for (sum, &held) in sum.iter_mut().zip(&held) {
-                            *sum = lanes.mul_add(x, held, *sum);
-                        }
-                    }
-                }
+        // SAFETY: entry (0, k) of the operand with k < depth, and from there row · row_stride, is at
+        // most `last`, which lies inside `values`; row k of the panel is whole, as the assertion
+        // shows.
+        unsafe {
+            // A stride known to be one leaves fewer addresses to count along.
+            match (row_stride, k_stride) {
+                (_, 1) => run_of_steps(lanes, steps, start, (row_stride, 1), column, &mut sum),
+                (1, _) => run_of_steps(lanes, steps, start, (1, k_stride), column, &mut sum),
+                _ => panic!("an operand whose rows or columns have no gaps"),
             }
-            from = from.wrapping_add(k_stride);
-            column = column.wrapping_add(width);
         }
         start = start.wrapping_add(hop);
+        column = column.wrapping_add(steps * width);
         left_over -= steps;
     }
     *acc = sum;
+}
+
+/// One run of k, several steps a turn of the loop: counting instructions would otherwise take from
+/// the multipliers, above all where the core's other half is busy with somebody else's.
+///
+/// # Safety
+///
+/// Entries `row · strides.0 + k · strides.1` from `from` on and `k` rows of the panel from `column`
+/// on can be read, for all rows and `k < steps`.
+#[inline(always)]
+unsafe fn run_of_steps<L: Lanes, const ROWS: usize, const VECTORS: usize>(
+    lanes: L,
+    steps: usize,
+    mut from: *const f32,
+    (row_stride, k_stride): (usize, usize),
+    mut column: *const f32,
+    sum: &mut [[L::V; VECTORS]; ROWS],
+) {
+    const AT_ONCE: usize = 4;
+    let width = VECTORS * L::WIDTH;
+    for _ in 0..steps / AT_ONCE {
+        for k in 0..AT_ONCE {
+            let (from, column) = (from.wrapping_add(k * k_stride), column.wrapping_add(k * width));
+            // SAFETY: a step below `steps`.
+            unsafe { one_step(lanes, from, row_stride, column, sum) };
+        }
+        // The last moves may point past the end, where nothing is read.
+        from = from.wrapping_add(AT_ONCE * k_stride);
+        column = column.wrapping_add(AT_ONCE * width);
+    }
+    for _ in 0..steps % AT_ONCE {
+        // SAFETY: a step below `steps`.
+        unsafe { one_step(lanes, from, row_stride, column, sum) };
+        from = from.wrapping_add(k_stride);
+        column = column.wrapping_add(width);
+    }
+}
+
+/// One k.
+///
+/// # Safety
+///
+/// Entries `row · row_stride` from `from` on and a row of the panel from `column` on can be read.
+#[inline(always)]
+unsafe fn one_step<L: Lanes, const ROWS: usize, const VECTORS: usize>(
+    lanes: L,
+    from: *const f32,
+    row_stride: usize,
+    column: *const f32,
+    sum: &mut [[L::V; VECTORS]; ROWS],
+) {
+    /// Large panels stream by from far caches: entries by which they are asked for before their use.
+    const AHEAD: usize = 512;
+    prefetch_line(column.wrapping_add(AHEAD));
+    // SAFETY: what is read here is what the caller vouches for.
+    unsafe {
+        // The shorter side is held, the longer one passes by: three rows of four registers are 12
+        // sums, 3 held and 1 passing, all sixteen registers of AVX2.
+        if ROWS < VECTORS {
+            let mut held = [lanes.splat(0.0); ROWS];
+            for (row, held) in held.iter_mut().enumerate() {
+                *held = lanes.splat(*from.add(row * row_stride));
+            }
+            for v in 0..VECTORS {
+                let right = lanes.load_ptr(column.add(v * L::WIDTH));
+                for (sum, &held) in sum.iter_mut().zip(&held) {
+                    sum[v] = lanes.mul_add(held, right, sum[v]);
+                }
+            }
+        } else {
+            let mut held = [lanes.splat(0.0); VECTORS];
+            for (v, held) in held.iter_mut().enumerate() {
+                *held = lanes.load_ptr(column.add(v * L::WIDTH));
+            }
+            for (row, sum) in sum.iter_mut().enumerate() {
+                let x = lanes.splat(*from.add(row * row_stride));
+                for (sum, &held) in sum.iter_mut().zip(&held) {
+                    *sum = lanes.mul_add(x, held, *sum);
+                }
+            }
+        }
+    }
 }
 
 /// `acc[p][v] += Σ_k x[k] · panels[p][k, v]`, with k rising: one row against several panels, which

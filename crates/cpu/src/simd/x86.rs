@@ -118,11 +118,11 @@ impl Lanes for Avx2 {
         unsafe { _mm256_sqrt_ps(a) }
     }
     #[inline(always)]
-    fn exp2_of_shifted(self, a: Self::V) -> Self::V {
+    fn scale(self, a: Self::V, shifted: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe {
-            let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(a));
-            _mm256_castsi256_ps(_mm256_add_epi32(n, _mm256_set1_epi32(127 << 23)))
+            let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
+            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n))
         }
     }
     #[inline(always)]
@@ -244,11 +244,11 @@ impl Lanes for Avx512 {
         unsafe { _mm512_sqrt_ps(a) }
     }
     #[inline(always)]
-    fn exp2_of_shifted(self, a: Self::V) -> Self::V {
+    fn scale(self, a: Self::V, shifted: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe {
-            let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(a));
-            _mm512_castsi512_ps(_mm512_add_epi32(n, _mm512_set1_epi32(127 << 23)))
+            let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n))
         }
     }
     #[inline(always)]

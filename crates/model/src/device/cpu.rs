@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cpu::CpuError;
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps, TopItems,
-    TopTask,
+    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
+    TopItems, TopTask,
 };
 
 use super::Device;
@@ -62,8 +62,8 @@ impl Device for Cpu {
         values.extend_from_slice(matrix.as_slice());
     }
 
-    fn start(&self, tape: &mut LstmTape<Matrix<f32>>, steps: &Steps, hidden: usize) {
-        tape.start(steps, hidden);
+    fn start(&self, tape: &mut LstmTape<Matrix<f32>>, steps: &Steps, hidden: usize, keep: Keep) {
+        tape.start_keeping(steps, hidden, keep);
     }
 
     fn add(&self, x: &Matrix<f32>, accumulate: Accumulate, y: &mut Matrix<f32>) {

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, GATES, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
+    Accumulate, AdamStep, GATES, Keep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
     TopItems, TopTask,
 };
 use ndarray::{ArrayView2, NdFloat};
@@ -51,7 +51,7 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         values.extend(matrix.as_slice().iter().map(rounded));
     }
 
-    fn start(&self, tape: &mut LstmTape<Matrix<S>>, steps: &Steps, hidden: usize) {
+    fn start(&self, tape: &mut LstmTape<Matrix<S>>, steps: &Steps, hidden: usize, _keep: Keep) {
         tape.start(steps, hidden);
     }
 

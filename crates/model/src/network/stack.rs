@@ -1,6 +1,6 @@
 //! The LSTM layers, one on the other; between two of them, dropout.
 
-use layout::{LstmParams, LstmTape};
+use layout::{Keep, LstmParams, LstmTape};
 
 use super::{Gradients, Pass, input};
 use crate::Device;
@@ -16,6 +16,8 @@ pub(super) struct Tape<M> {
     /// ∂L/∂h of the layer that backward has come to, and of the one below it, `[N, H]`.
     dh: [M; 2],
     dz: M,
+    /// What layers keep that have an input to make their gates from again.
+    keep: Keep,
 }
 
 impl<M: Clone + Default> Tape<M> {
@@ -24,11 +26,18 @@ impl<M: Clone + Default> Tape<M> {
         let steps = pass.batch.steps();
         self.layers.resize_with(pass.config.layers, LstmTape::default);
         self.passed.resize_with(pass.config.layers - 1, M::default);
-        for layer in &mut self.layers {
-            pass.device.start(layer, steps, pass.config.hidden);
+        for (l, layer) in self.layers.iter_mut().enumerate() {
+            let has_input = l > 0 || pass.config.input == crate::Input::Embedding;
+            let keep = if has_input { self.keep } else { Keep::Gates };
+            pass.device.start(layer, steps, pass.config.hidden, keep);
         }
         self.slots.clear();
         self.slots.extend(steps.batch() as u32..steps.slots() as u32);
+    }
+
+    /// What the tapes keep from the next batch on.
+    pub(super) fn keep(&mut self, keep: Keep) {
+        self.keep = keep;
     }
 
     /// The tape of the lowest layer.

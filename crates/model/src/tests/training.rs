@@ -1,6 +1,6 @@
 //! Training steps: what they learn, what they leave alone, what they refuse.
 
-use layout::Matrix;
+use layout::{Keep, Matrix};
 
 use super::*;
 use crate::{BatchError, Reference, Scorer, TrainingError, Wanted};
@@ -37,6 +37,19 @@ fn threads_do_not_change_a_bit() {
         });
         assert_eq!(weights[0], weights[1]);
         assert_eq!(weights[0], weights[2]);
+    }
+}
+
+#[test]
+fn what_the_tapes_keep_does_not_change_a_bit() {
+    for config in [rich(), one_hot()] {
+        let weights = [Keep::Gates, Keep::States].map(|keep| {
+            let mut trainer = trainer(cpu(), &config);
+            trainer.keep(keep);
+            train(&mut trainer, 5);
+            bits(trainer.model())
+        });
+        assert_eq!(weights[0], weights[1]);
     }
 }
 
