@@ -153,7 +153,8 @@ impl Shape {
         }
         let [steps, batch, input, hidden, layers, items] = sizes;
         let needed = |(letter, size): (char, Option<usize>)| {
-            size.or(optional.contains(letter).then_some(1)).ok_or_else(|| refuse(format!("{letter} is missing; write {grammar}")))
+            size.or(optional.contains(letter).then_some(1))
+                .ok_or_else(|| refuse(format!("{letter} is missing; write {grammar}")))
         };
         Ok(Self {
             text: text.to_owned(),

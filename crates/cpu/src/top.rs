@@ -12,20 +12,20 @@
 //! with a chance of k / n. So the search is one comparison of a register for every E multiplications,
 //! and the scores of all items never exist at once. Blocks are cut by the shape of the table alone.
 
+mod heap;
+mod search;
+
 use crate::Cpu;
-use crate::math::exp;
-use crate::panel::{Panels, Source};
-use crate::simd::{Kernel, Lanes, Left, Tiles, for_tiles, tile};
+use crate::panel::Source;
+use heap::{item_of, score_of};
 use layout::{Matrix, TopItems, TopTask};
 use rayon::prelude::*;
+use search::Search;
 
 /// Rows in one task: their q stays in the nearest caches, and whole tiles of every height fill them.
 const ROWS_PER_TASK: usize = 48;
 /// Panels of items in one block; an even number, as sums take two registers at a time.
 const PANELS_PER_BLOCK: usize = 4;
-
-/// A place in a heap that no item has taken yet: below every score, and no item.
-const EMPTY: u64 = key(f32::NEG_INFINITY, u32::MAX);
 
 impl Cpu {
     /// The best items of each row, as [`TopTask`] has it.
@@ -107,24 +107,6 @@ impl Cpu {
     }
 }
 
-/// An item as one number, which is larger where the item is better: a higher score, or an equal one
-/// and a smaller number. Bits of positive floats rise as the floats do, those of negative ones fall.
-const fn key(score: f32, item: u32) -> u64 {
-    // Adding zero makes one zero of two.
-    let bits = (score + 0.0).to_bits();
-    let rising = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
-    (rising as u64) << 32 | !item as u64
-}
-
-const fn item_of(key: u64) -> u32 {
-    !(key as u32)
-}
-
-const fn score_of(key: u64) -> f32 {
-    let rising = (key >> 32) as u32;
-    f32::from_bits(if rising >> 31 == 1 { rising & !(1 << 31) } else { !rising })
-}
-
 /// The entries of the rows of a task from row `first` on, by rising item: `item · 2³² + entry`.
 fn sort_additions(task: &TopTask<'_>, first: usize, additions: &mut [u64]) {
     let Some(begin) = task.offsets.get(first).map(|&offset| u64::from(offset)) else { return };
@@ -132,225 +114,6 @@ fn sort_additions(task: &TopTask<'_>, first: usize, additions: &mut [u64]) {
         *addition = u64::from(task.items[entry as usize]) << 32 | entry;
     }
     additions.sort_unstable();
-}
-
-/// Puts a better item in the place of the worst one, which is the first of a heap: each place k is
-/// no better than the places 2k + 1 and 2k + 2.
-fn replace_worst(heap: &mut [u64], key: u64) {
-    let mut place = 0;
-    loop {
-        let mut child = 2 * place + 1;
-        if child >= heap.len() {
-            break;
-        }
-        if child + 1 < heap.len() && heap[child + 1] < heap[child] {
-            child += 1;
-        }
-        if heap[child] >= key {
-            break;
-        }
-        heap[place] = heap[child];
-        place = child;
-    }
-    heap[place] = key;
-}
-
-/// Best first. Places that no item has taken go to items whose scores are −∞ or not numbers: all
-/// that are not among the others, by rising number.
-fn finish(heap: &mut [u64]) {
-    heap.sort_unstable_by(|a, b| b.cmp(a));
-    let found = heap.partition_point(|&key| key > EMPTY);
-    if found == heap.len() {
-        return;
-    }
-    let mut taken: Vec<u32> = heap[..found].iter().map(|&key| item_of(key)).collect();
-    taken.sort_unstable();
-    let mut taken = taken.into_iter().peekable();
-    let free = (0..).filter(|item| taken.next_if_eq(item).is_none());
-    for (place, item) in heap[found..].iter_mut().zip(free) {
-        *place = key(f32::NEG_INFINITY, item);
-    }
-}
-
-struct Search<'a> {
-    task: &'a TopTask<'a>,
-    /// The first row.
-    first: usize,
-    /// Items wanted of each row, not more than there are.
-    count: usize,
-    /// The table as right operand, `[E, V]`.
-    items: &'a Panels,
-    /// By item, −∞ up to whole panels.
-    bias: &'a [f32],
-    /// `[rows, E]`.
-    q: &'a [f32],
-    /// As [`sort_additions`] leaves them.
-    additions: &'a [u64],
-    /// Scores, `[panel][row][width of a panel]`.
-    block: &'a mut [f32],
-    /// `[rows, count]`, one place at least a row.
-    heaps: &'a mut [u64],
-    /// `[rows]`.
-    log_sums: &'a mut [f64],
-}
-
-impl Kernel for Search<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(mut self, lanes: L) {
-        let (rows, columns) = (self.log_sums.len(), self.items.columns());
-        self.heaps.fill(EMPTY);
-        // Nothing is above +∞, where no item is wanted.
-        let start = if self.count == 0 { f32::INFINITY } else { f32::NEG_INFINITY };
-        let mut thresholds = [start; ROWS_PER_TASK];
-        let mut sums = [Sum { top: f32::NEG_INFINITY, sum: 0.0 }; ROWS_PER_TASK];
-        let block = PANELS_PER_BLOCK * 2 * L::WIDTH;
-        for begin in (0..columns).step_by(block) {
-            let end = columns.min(begin + block);
-            let panels = (end - begin).div_ceil(2 * L::WIDTH);
-            self.scores(lanes, begin, panels, rows);
-            self.add::<L>(begin, end);
-            self.search(lanes, begin, panels, &mut thresholds[..rows]);
-            if self.task.log_sums {
-                self.sum(lanes, panels, &mut sums[..rows]);
-            }
-        }
-        for heap in self.heaps.chunks_exact_mut(self.count.max(1)).take(rows * self.count) {
-            finish(heap);
-        }
-        for (log_sum, Sum { top, sum }) in self.log_sums.iter_mut().zip(sums) {
-            *log_sum = f64::from(top) + sum.ln();
-        }
-    }
-}
-
-/// `Σ exp(s − top)` over the scores so far, and the largest of them.
-#[derive(Clone, Copy)]
-struct Sum {
-    top: f32,
-    sum: f64,
-}
-
-impl Search<'_> {
-    /// `q·eᵀ + column_bias` for the panels of a block.
-    #[inline(always)]
-    fn scores<L: Lanes>(&mut self, lanes: L, begin: usize, panels: usize, rows: usize) {
-        let depth = self.items.depth();
-        let q = Left::plain(self.q, depth);
-        for (p, scores) in
-            self.block.chunks_exact_mut(ROWS_PER_TASK * 2 * L::WIDTH).take(panels).enumerate()
-        {
-            let first = begin + p * 2 * L::WIDTH;
-            let (vectors, panel) = self.items.panel(first, L::WIDTH);
-            let bias = &self.bias[first..];
-            for_tiles(lanes, rows, vectors, &mut ScoreTiles { depth, q, panel, bias, scores });
-        }
-    }
-
-    /// Adds what the task adds to the scores of the items `begin..end`.
-    #[inline(always)]
-    fn add<L: Lanes>(&mut self, begin: usize, end: usize) {
-        let Self { task, first, .. } = *self;
-        while let Some((&addition, rest)) = self.additions.split_first() {
-            let (item, entry) = ((addition >> 32) as usize, addition as u32);
-            if item >= end {
-                break;
-            }
-            self.additions = rest;
-            // The row is the last one that begins at this entry or before.
-            let row = task.offsets[first..].partition_point(|&offset| offset <= entry) - 1;
-            let (panel, lane) = ((item - begin) / (2 * L::WIDTH), (item - begin) % (2 * L::WIDTH));
-            let place = (panel * ROWS_PER_TASK + row) * 2 * L::WIDTH + lane;
-            self.block[place] += task.values[entry as usize];
-        }
-    }
-
-    /// Finds the scores of a block that are above the thresholds, items rising.
-    #[inline(always)]
-    fn search<L: Lanes>(&mut self, lanes: L, begin: usize, panels: usize, thresholds: &mut [f32]) {
-        for (row, threshold) in thresholds.iter_mut().enumerate() {
-            for p in 0..panels {
-                let at = (p * ROWS_PER_TASK + row) * 2 * L::WIDTH;
-                let scores = &self.block[at..][..2 * L::WIDTH];
-                let least = lanes.splat(*threshold);
-                let low = lanes.greater(lanes.load(scores), least);
-                let high = lanes.greater(lanes.load(&scores[L::WIDTH..]), least);
-                let mut above = u64::from(low) | u64::from(high) << L::WIDTH;
-                while above != 0 {
-                    let lane = above.trailing_zeros() as usize;
-                    above &= above - 1;
-                    // It may have risen since. Of equal scores the first stays: it has the smaller
-                    // number.
-                    if scores[lane] > *threshold {
-                        let heap = &mut self.heaps[row * self.count..][..self.count];
-                        let item = begin + p * 2 * L::WIDTH + lane;
-                        replace_worst(heap, key(scores[lane], item as u32));
-                        *threshold = score_of(heap[0]);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Adds the exponentials of a block to the sums.
-    #[inline(always)]
-    fn sum<L: Lanes>(&mut self, lanes: L, panels: usize, sums: &mut [Sum]) {
-        for (row, sums) in sums.iter_mut().enumerate() {
-            let at = |p: usize| (p * ROWS_PER_TASK + row) * 2 * L::WIDTH;
-            let mut largest = lanes.splat(sums.top);
-            for p in 0..panels {
-                let scores = &self.block[at(p)..][..2 * L::WIDTH];
-                // The first argument of `max` may be no number: it shows in the sum.
-                largest = lanes.max(lanes.load(scores), largest);
-                largest = lanes.max(lanes.load(&scores[L::WIDTH..]), largest);
-            }
-            if lanes.greater(largest, lanes.splat(sums.top)) != 0 {
-                let top = lanes.max_across(largest);
-                sums.sum *= f64::from(sums.top - top).exp();
-                sums.top = top;
-            }
-            // Where all scores so far are −∞, their differences would be no numbers.
-            let top = if sums.top == f32::NEG_INFINITY { 0.0 } else { sums.top };
-            let top = lanes.splat(top);
-            let mut sum = [lanes.splat(0.0); 2];
-            for p in 0..panels {
-                let scores = &self.block[at(p)..][..2 * L::WIDTH];
-                let low = lanes.sub(lanes.load(scores), top);
-                let high = lanes.sub(lanes.load(&scores[L::WIDTH..]), top);
-                let [low, high] = exp(lanes, [low, high]);
-                sum[0] = lanes.add(low, sum[0]);
-                sum[1] = lanes.add(high, sum[1]);
-            }
-            sums.sum += f64::from(lanes.sum(lanes.add(sum[0], sum[1])));
-        }
-    }
-}
-
-/// Tiles of `q·eᵀ + bias` against one panel.
-struct ScoreTiles<'a> {
-    depth: usize,
-    q: Left<'a>,
-    panel: &'a [f32],
-    bias: &'a [f32],
-    scores: &'a mut [f32],
-}
-
-impl<L: Lanes> Tiles<L> for ScoreTiles<'_> {
-    #[inline(always)]
-    fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize) {
-        let mut acc = [[lanes.splat(0.0); VECTORS]; ROWS];
-        tile::<L, ROWS, VECTORS>(lanes, self.depth, self.q.from(row, 0), self.panel, &mut acc);
-        let bias = [lanes.load(self.bias), lanes.load(&self.bias[L::WIDTH..])];
-        let scores = &mut self.scores[row * 2 * L::WIDTH..];
-        for (r, acc) in acc.iter().enumerate() {
-            for v in 0..2 {
-                // Where the panel has one register, the other only fills.
-                let s = if v < VECTORS { lanes.add(acc[v], bias[v]) } else { bias[v] };
-                lanes.store(s, &mut scores[(2 * r + v) * L::WIDTH..]);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -381,19 +144,6 @@ mod tests {
             TopItems { width: 9, items: vec![7], scores: vec![f32::NAN], log_sums: vec![] };
         cpu.top_items(&q, &table, &bias, task, &mut out);
         out
-    }
-
-    #[test]
-    fn keys_rise_with_scores_and_fall_with_numbers() {
-        let scores = [f32::NEG_INFINITY, f32::MIN, -1.0, -1e-40, 0.0, 1e-40, 1.0, f32::INFINITY];
-        for pair in scores.windows(2) {
-            assert!(key(pair[0], 0) < key(pair[1], u32::MAX), "{pair:?}");
-        }
-        for score in scores {
-            assert!(key(score, 4) > key(score, 5));
-            assert_eq!((score_of(key(score, 5)), item_of(key(score, 5))), (score, 5));
-        }
-        assert_eq!(key(-0.0, 1), key(0.0, 1));
     }
 
     #[test]
