@@ -7,7 +7,10 @@
 //! softmax has two columns at least: of one, the gradient is zero but for what rounding leaves.
 
 use layout::random::Stream;
-use layout::{Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps};
+use layout::{
+    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems,
+    TopTask,
+};
 use model::{Cpu, Device, Reference};
 use testkit::{assert_parity, wave};
 
@@ -365,6 +368,84 @@ fn softmax_loss_and_scores() {
     }
 }
 
+/// Whole numbers, small enough that every sum is exact: the machines agree on every tie.
+fn whole<D: Device>(device: &D, rows: usize, columns: usize, modulus: usize) -> D::Matrix {
+    let values: Vec<f32> =
+        (0..rows * columns).map(|k| (k * 7919 % modulus) as f32 - (modulus / 2) as f32).collect();
+    let mut matrix = D::Matrix::default();
+    device.upload(&mut matrix, rows, columns, &values);
+    matrix
+}
+
+/// Entries for every second row: an item of its own, another one twice.
+fn entries(rows: usize, items: usize) -> (Vec<u32>, Vec<u32>, Vec<f32>) {
+    let (mut offsets, mut named, mut values) = (vec![0], Vec::new(), Vec::new());
+    for row in 0..rows {
+        if row % 2 == 0 {
+            let other = (row * 5 % items) as u32;
+            named.extend([(row * 11 % items) as u32, other, other]);
+            values.extend([4.0, 1.0, -3.0]);
+        }
+        offsets.push(named.len() as u32);
+    }
+    (offsets, named, values)
+}
+
+/// Items, scores and sums as matrices.
+fn top_on<D: Device>(
+    device: &D,
+    q: &D::Matrix,
+    table: &D::Matrix,
+    bias: &D::Matrix,
+    task: &TopTask<'_>,
+) -> Results<D::Matrix> {
+    let mut top = TopItems { width: 3, items: vec![5; 2], ..TopItems::default() };
+    device.top_items(q, table, bias, task, &mut top);
+    let rows = device.shape(q)[0];
+    assert_eq!(top.width, task.count.min(device.shape(table)[0]));
+    let [mut items, mut scores, mut sums] = [0; 3].map(|_| unset(device));
+    let numbers: Vec<f32> = top.items.iter().map(|&item| item as f32).collect();
+    let log_sums: Vec<f32> = top.log_sums.iter().map(|&sum| sum as f32).collect();
+    device.upload(&mut items, rows, top.width, &numbers);
+    device.upload(&mut scores, rows, top.width, &top.scores);
+    device.upload(&mut sums, rows, 1, &log_sums);
+    vec![("items", items), ("scores", scores), ("log sums", sums)]
+}
+
+#[test]
+fn top_items() {
+    for (rows, items, width, count) in [
+        (1, 1, 1, 1),
+        (2, 1, 3, 20),
+        (3, 31, 2, 1),
+        (49, 33, 31, 40),
+        (97, 129, 33, 20),
+        (31, 1000, 7, 127),
+        (5, 127, 3, 0),
+    ] {
+        let (offsets, named, values) = entries(rows, items);
+        let task =
+            TopTask { count, log_sums: true, offsets: &offsets, items: &named, values: &values };
+        for task in [task, TopTask { offsets: &[], ..task }] {
+            let case =
+                format!("N{rows} V{items} E{width} k{count}, {} offsets", task.offsets.len());
+            // Many ties.
+            parity!(format!("{case}, whole numbers"), |device| {
+                let (q, table) = (whole(&device, rows, width, 5), whole(&device, items, width, 3));
+                let bias = whole(&device, items, 1, 7);
+                top_on(&device, &q, &table, &bias, &task)
+            });
+            // Of scores that are nearly equal, either may come first.
+            parity!(case, |device| {
+                let (q, table) =
+                    (input(&device, rows, width, 0.1), input(&device, items, width, 0.2));
+                let bias = input(&device, items, 1, 0.3);
+                top_on(&device, &q, &table, &bias, &task).split_off(1)
+            });
+        }
+    }
+}
+
 #[test]
 fn optimiser() {
     let step = AdamStep {
@@ -483,6 +564,15 @@ fn one_two_and_seven_threads_give_the_same_bits() {
                 ]);
                 results.extend([("context", context), ("dquery", dquery), ("dkey", dkey)]);
                 results.extend([("dvalue", dvalue), ("dlag", dlag)]);
+                let (offsets, items, values) = entries(n, 5000);
+                let top = TopTask {
+                    count: 20,
+                    log_sums: true,
+                    offsets: &offsets,
+                    items: &items,
+                    values: &values,
+                };
+                results.extend(top_on(&device, &q, &table, &bias, &top));
                 results
             })
         };

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `sequence` | [`sequence`] | LSTM layers over a batch |
 //! | `softmax` | [`softmax`] | loss over all items, with its gradients |
+//! | `score` | [`score`] | the best of all items for many sessions |
 //! | `train` | [`train`] | training steps of a whole model |
 //! | `stream` | [`stream`] | one step for one user |
 //!
@@ -12,6 +13,7 @@
 //! `work`, `memory` and `run`, and a line in each `match` below.
 
 mod report;
+mod score;
 mod sequence;
 mod shape;
 mod softmax;
@@ -53,6 +55,8 @@ pub(crate) enum What {
     Sequence,
     /// The softmax loss over all items, with all its gradients
     Softmax,
+    /// The 20 best of all items for many sessions, by shape B10000,H100,V17376
+    Score,
     /// Whole training steps of a next-item model
     Train,
     /// One step of an LSTM layer for one user, on one thread
@@ -64,6 +68,7 @@ impl What {
         match self {
             Self::Sequence => "sequence",
             Self::Softmax => "softmax",
+            Self::Score => "score",
             Self::Train => "train",
             Self::Stream => "stream",
         }
@@ -74,6 +79,7 @@ impl What {
         match self {
             Self::Sequence => &[Mode::Forward, Mode::Training],
             Self::Softmax | Self::Train => &[Mode::Training],
+            Self::Score => &[Mode::Forward],
             Self::Stream => &[Mode::Step],
         }
     }
@@ -82,6 +88,7 @@ impl What {
     fn shapes(self, asked: &[String]) -> Result<Vec<Shape>> {
         let (parse, default) = match self {
             Self::Stream => (Shape::parse_step as fn(&str) -> _, &shape::STEP_DEFAULT[..]),
+            Self::Score => (Shape::parse_rows as _, &shape::ROWS_DEFAULT[..]),
             Self::Sequence | Self::Softmax | Self::Train => {
                 (Shape::parse as _, &shape::DEFAULT[..])
             }
@@ -196,6 +203,7 @@ impl Plan {
                 needed = needed.max(match self.what {
                     What::Sequence => sequence::memory(shape, mode),
                     What::Softmax => softmax::memory(shape, self.threads),
+                    What::Score => score::memory(shape),
                     What::Stream => stream::memory(shape),
                     What::Train => {
                         train::memory(shape, &train::config(shape, &self.model)?, self.threads)
@@ -220,6 +228,7 @@ impl Plan {
         Ok(match self.what {
             What::Sequence => sequence::work(shape, mode, cache),
             What::Softmax => softmax::work(shape),
+            What::Score => score::work(shape),
             What::Stream => stream::work(shape),
             What::Train => {
                 train::work(shape, &train::config(shape, &self.model)?, &self.optimizer, cache)
@@ -239,6 +248,7 @@ impl Plan {
         match self.what {
             What::Sequence => Ok(sequence::run(cpu, shape, mode, seed, seconds)),
             What::Softmax => Ok(softmax::run(cpu, shape, seed, seconds)),
+            What::Score => Ok(score::run(cpu, shape, seed, seconds)),
             What::Stream => Ok(stream::run(cpu, shape, seed, seconds)),
             What::Train => {
                 let config = train::config(shape, &self.model)?;
@@ -295,10 +305,12 @@ mod tests {
         assert_eq!(modes(What::Sequence, None).unwrap(), both);
         assert_eq!(modes(What::Sequence, Some("forward")).unwrap(), [Mode::Forward]);
         assert_eq!(modes(What::Train, None).unwrap(), [Mode::Training]);
+        assert_eq!(modes(What::Score, None).unwrap(), [Mode::Forward]);
         assert_eq!(modes(What::Stream, None).unwrap(), [Mode::Step]);
         assert_eq!(modes(What::Stream, Some("step")).unwrap(), [Mode::Step]);
         for (what, mode, remedy) in [
             (What::Softmax, "forward", "bench softmax has training"),
+            (What::Score, "training", "bench score has forward"),
             (
                 What::Sequence,
                 "step",

@@ -9,6 +9,8 @@ use crate::failure::usage;
 const GRAMMAR: &str = "T50,B64,I128,H256[,L2][,V10000][,lengths=skew]";
 /// The same where a step is timed.
 const STEP_GRAMMAR: &str = "B1,I128,H128[,V10000]";
+/// The same where rows have no steps.
+const ROWS_GRAMMAR: &str = "B10000,H100[,V17376]";
 /// The largest number after a letter.
 const LARGEST: usize = 1 << 20;
 /// Items where a shape names no V.
@@ -32,6 +34,10 @@ pub(super) const DEFAULT: [&str; 10] = [
 /// The layers of `bench stream` where it is given none, small to large.
 pub(super) const STEP_DEFAULT: [&str; 4] =
     ["B1,I128,H64", "B1,I128,H128", "B1,I128,H256", "B1,I128,H512"];
+
+/// The rows of `bench score` where it is given none: few sessions, where what is done once for all of
+/// them shows, and many.
+pub(super) const ROWS_DEFAULT: [&str; 2] = ["B100,H100,V17376", "B10000,H100,V17376"];
 
 /// The sizes of a bench. What a bench has no use for (V without a softmax) it leaves alone, so that
 /// one list of shapes serves all of them.
@@ -62,12 +68,21 @@ impl Shape {
     ///
     /// One that names the part that is wrong.
     pub(super) fn parse(text: &str) -> Result<Self> {
-        let shape = Self::read(text, GRAMMAR, None)?;
+        let shape = Self::read(text, GRAMMAR, "")?;
         if shape.skewed && shape.steps < 2 {
             let problem = "\"lengths=skew\" makes lengths from 2 to T; set T to 2 or more";
             return Err(refusal(&shape.text, problem));
         }
         Ok(shape)
+    }
+
+    /// Reads the shape of rows without steps. T and I are left alone and count as 1.
+    ///
+    /// # Errors
+    ///
+    /// One that names the part that is wrong.
+    pub(super) fn parse_rows(text: &str) -> Result<Self> {
+        Ok(Self { steps: 1, input: 1, skewed: false, ..Self::read(text, ROWS_GRAMMAR, "TI")? })
     }
 
     /// Reads the shape of a step: one row, one layer. T is left alone and counts as 1.
@@ -76,7 +91,7 @@ impl Shape {
     ///
     /// One that names the part that is wrong.
     pub(super) fn parse_step(text: &str) -> Result<Self> {
-        let shape = Self::read(text, STEP_GRAMMAR, Some(1))?;
+        let shape = Self::read(text, STEP_GRAMMAR, "T")?;
         let Self { batch, layers, .. } = shape;
         if batch > 1 {
             let problem = format!("\"B{batch}\": a streaming step is for one user; write B1");
@@ -94,8 +109,8 @@ impl Shape {
         Ok(Self { steps: 1, ..shape })
     }
 
-    /// Reads the parts; T may be missing where there is a default.
-    fn read(text: &str, grammar: &str, default_steps: Option<usize>) -> Result<Self> {
+    /// Reads the parts. Of T, B, I and H those in `optional` may be left out, and are 1 then.
+    fn read(text: &str, grammar: &str, optional: &str) -> Result<Self> {
         let text = text.trim();
         let refuse = |problem: String| refusal(text, &problem);
         let mut sizes: [(char, Option<usize>); 6] =
@@ -138,11 +153,12 @@ impl Shape {
         }
         let [steps, batch, input, hidden, layers, items] = sizes;
         let needed = |(letter, size): (char, Option<usize>)| {
-            size.ok_or_else(|| refuse(format!("{letter} is missing; write {grammar}")))
+            size.or(optional.contains(letter).then_some(1))
+                .ok_or_else(|| refuse(format!("{letter} is missing; write {grammar}")))
         };
         Ok(Self {
             text: text.to_owned(),
-            steps: needed((steps.0, steps.1.or(default_steps)))?,
+            steps: needed(steps)?,
             batch: needed(batch)?,
             input: needed(input)?,
             hidden: needed(hidden)?,
@@ -265,6 +281,16 @@ mod tests {
             assert!(message.starts_with(&format!("--shape {text}: ")), "{message}");
             assert!(message.contains(problem) && message.contains(remedy), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn rows_have_no_steps() {
+        let rows = Shape::parse_rows("B2,H5").unwrap();
+        assert_eq!((rows.steps, rows.batch, rows.input, rows.hidden), (1, 2, 1, 5));
+        assert_eq!(Shape::parse_rows("T9,B2,I4,H5,lengths=skew").unwrap().positions(), 2.0);
+        assert!(ROWS_DEFAULT.iter().all(|text| Shape::parse_rows(text).is_ok()));
+        let message = Shape::parse_rows("B2,V5").unwrap_err().to_string();
+        assert_eq!(message, "--shape B2,V5: H is missing; write B10000,H100[,V17376]");
     }
 
     #[test]

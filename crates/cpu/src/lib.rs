@@ -15,6 +15,7 @@
 //!   a large product outside the time loop, taken while its operands are in the caches.
 //! * `stream`: one step for one user, from weights that were packed once.
 //! * `softmax`: scores, loss and both gradients for a block of positions at a time.
+//! * `top`: the best items of each row, found among scores that never leave the caches.
 //!
 //! Every sum has one order, which depends on the shape alone: the same input gives the same bits on
 //! one path, for any number of threads, however the work was cut. Heavy tasks are handed out one
@@ -36,6 +37,7 @@ mod scratch;
 mod simd;
 mod softmax;
 mod stream;
+mod top;
 
 pub use simd::{PATH_VARIABLE, Path, PathError};
 pub use stream::{LstmState, PackedLstm};

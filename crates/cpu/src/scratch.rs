@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) struct Scratch {
     buffers: Mutex<Vec<Vec<f32>>>,
     sums: Mutex<Vec<Vec<f64>>>,
+    keys: Mutex<Vec<Vec<u64>>>,
     panels: Mutex<Vec<Panels>>,
 }
 
@@ -24,6 +25,11 @@ impl Scratch {
     /// The same for sums in f64.
     pub(crate) fn sums(&self, len: usize) -> Buffer<'_, f64> {
         Buffer::take(&self.sums, len)
+    }
+
+    /// The same for keys, which are whole numbers.
+    pub(crate) fn keys(&self, len: usize) -> Buffer<'_, u64> {
+        Buffer::take(&self.keys, len)
     }
 
     /// Panels to pack `len` entries into: the smallest on the shelf that hold them, or else the

@@ -15,9 +15,11 @@ pub mod random;
 mod shape;
 mod steps;
 mod task;
+mod top;
 
 pub use lstm::{GATES, Gate, Keep, LstmDims, LstmParams, LstmStart, LstmTape};
 pub use matrix::Matrix;
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
 pub use task::{Accumulate, AdamStep, SoftmaxTask};
+pub use top::{TopItems, TopTask};

@@ -13,7 +13,10 @@ pub use cpu::Cpu;
 pub use reference::Reference;
 
 use layout::random::Stream;
-use layout::{Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps};
+use layout::{
+    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems,
+    TopTask,
+};
 
 /// A machine: memory of its own and the operations on it. A clone is another handle on the same
 /// machine.
@@ -191,6 +194,19 @@ pub trait Device: Clone + Send + Sync {
         table: &Self::Matrix,
         column_bias: &Self::Matrix,
         scores: &mut Self::Matrix,
+    );
+
+    /// The best items of each row of q, and `log Σ exp` of all its scores where it is asked for, as
+    /// [`TopTask`] has it: the scores are those of [`Device::scores`], to the last bit, and no machine
+    /// need hold all of them. q `[N, E]`, table `[V, E]`, column_bias `[V, 1]`; `out` is replaced.
+    /// Each row is a function of its own q and its own entries alone, to the last bit.
+    fn top_items(
+        &self,
+        q: &Self::Matrix,
+        table: &Self::Matrix,
+        column_bias: &Self::Matrix,
+        task: &TopTask<'_>,
+        out: &mut TopItems,
     );
 
     // --- optimiser --------------------------------------------------------------------------

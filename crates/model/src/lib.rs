@@ -33,6 +33,7 @@ pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout
 pub use container::{FileError, Tensor, Tensors, Values};
 pub use device::{Cpu, Device, Reference};
 pub use file::{ModelFile, Vocabulary};
+pub use layout::TopItems;
 pub use model::{BatchError, Model};
 pub use network::{Gradients, StepContext, Workspace};
 pub use optimizer::{NotFinite, OptimizerConfig};

@@ -1,6 +1,6 @@
-//! Answers: pictures of sessions, and the scores of all items.
+//! Answers: pictures of sessions, the scores of all items, and the best of them.
 
-use layout::{Accumulate, Keep};
+use layout::{Accumulate, Keep, TopItems, TopTask};
 
 use crate::network::{Table, Workspace};
 use crate::{Batch, BatchError, Device, Model};
@@ -37,9 +37,11 @@ pub struct Scorer<'m, D: Device> {
     chunk: D::Matrix,
     scores: D::Matrix,
     host: Scores,
+    additions: Vec<f32>,
+    top: TopItems,
 }
 
-/// About how many scores are made at a time: 16 MiB of them.
+/// About how many scores or best items are made at a time: 16 MiB of scores.
 const CHUNK: usize = 1 << 22;
 
 impl<'m, D: Device> Scorer<'m, D> {
@@ -69,6 +71,8 @@ impl<'m, D: Device> Scorer<'m, D> {
             chunk: D::Matrix::default(),
             scores: D::Matrix::default(),
             host: Scores::default(),
+            additions: Vec::new(),
+            top: TopItems::default(),
         }
     }
 
@@ -122,6 +126,53 @@ impl<'m, D: Device> Scorer<'m, D> {
                 }
             }
             visit(first, host);
+        }
+        Ok(())
+    }
+
+    /// Finds the `k` best items for each wanted position, and `log Σ exp` of the scores of all
+    /// items, and shows them some positions at a time: `visit` gets the number of the first and
+    /// their answers. The scores are those of [`Scorer::score`]; all scores of a position never
+    /// exist at once.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`] where the batch holds an unknown item.
+    pub fn best(
+        &mut self,
+        batch: &Batch,
+        k: usize,
+        mut visit: impl FnMut(usize, &TopItems),
+    ) -> Result<(), BatchError> {
+        let (model, device) = (self.model, self.model.device());
+        if batch.is_empty() {
+            return model.check(batch);
+        }
+        let pictures = model.pictures(batch, &mut self.workspace)?;
+        let table = self.table.as_ref().map_or_else(|| item_table(model), |table| &table.rows);
+        let Self { bias, repeat, chunk, additions, top, .. } = self;
+        additions.clear();
+        additions.extend(batch.repeat_lags().iter().map(|&lag| repeat[usize::from(lag)]));
+        let wanted = batch.wanted().len();
+        let rows = (CHUNK / k.clamp(1, model.items())).clamp(1, wanted);
+        for first in (0..wanted).step_by(rows) {
+            let range = first..(first + rows).min(wanted);
+            let task = TopTask {
+                count: k,
+                log_sums: true,
+                offsets: batch.repeat_offsets().get(range.start..=range.end).unwrap_or_default(),
+                items: batch.repeat_items(),
+                values: additions,
+            };
+            device.run(|| match range.len() == wanted {
+                true => device.top_items(pictures, table, bias, &task, top),
+                false => {
+                    let positions: Vec<_> = (range.start as u32..range.end as u32).collect();
+                    device.gather(pictures, &positions, chunk);
+                    device.top_items(chunk, table, bias, &task, top);
+                }
+            });
+            visit(first, top);
         }
         Ok(())
     }

@@ -39,6 +39,7 @@ mod normalize;
 mod optimizer;
 mod pooling;
 mod softmax;
+mod top;
 
 pub use attention::{attention_backward, attention_forward, attention_weights};
 pub use dropout::dropout;
@@ -54,6 +55,7 @@ pub use normalize::{normalize_backward, normalize_forward};
 pub use optimizer::{adam, adam_rows, add, average, clear_rows, sum_of_squares};
 pub use pooling::{running_mean_backward, running_mean_forward};
 pub use softmax::{SoftmaxParams, scores, softmax_loss};
+pub use top::top_items;
 
 use std::ops::Range;
 

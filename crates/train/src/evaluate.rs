@@ -201,6 +201,10 @@ fn answer_by_popularity(items: usize, group: Group<'_>, answers: &mut [Answer]) 
 /// and what is not a number last.
 pub fn best(scores: &[f32], k: usize) -> Vec<u32> {
     let k = k.min(scores.len());
+    // Figures alone need no items, and a walk over all scores is not free.
+    if k == 0 {
+        return Vec::new();
+    }
     let key = |item: u32| match scores[item as usize] {
         score if score.is_nan() => f32::NEG_INFINITY,
         score => score,
@@ -208,7 +212,7 @@ pub fn best(scores: &[f32], k: usize) -> Vec<u32> {
     let mut found: Vec<u32> = Vec::with_capacity(k + 1);
     for item in 0..scores.len() as u32 {
         let score = key(item);
-        if found.len() == k && (k == 0 || score <= key(found[k - 1])) {
+        if found.len() == k && score <= key(found[k - 1]) {
             continue;
         }
         let place = found.partition_point(|&other| key(other) >= score);

@@ -1,10 +1,9 @@
 //! What to show next, with how much belief.
 
-use model::{Batch, Device, Model, Scorer, Wanted};
-use rayon::prelude::*;
+use model::{Batch, Device, Model, Scorer, TopItems, Wanted};
 
 use crate::Error;
-use crate::evaluate::{begin, best};
+use crate::evaluate::begin;
 use crate::trained::Knowledge;
 
 /// Positions in a batch.
@@ -52,12 +51,9 @@ pub fn recommend<D: Device>(
         rest = later;
         let these: Vec<&[u32]> = now.iter().map(seen).collect();
         batch.fill_prefixes(&these, Wanted::Last);
-        scorer.score(&batch, |first, scores| {
-            let all = (0..scores.rows()).into_par_iter();
-            let rows: Vec<_> =
-                model.device().run(|| all.map(|row| top(scores.row(row), k)).collect());
-            for (row, recommendations) in rows.into_iter().enumerate() {
-                found[now[batch.origins()[first + row].0 as usize]] = recommendations;
+        scorer.best(&batch, k, |first, best| {
+            for row in 0..best.log_sums.len() {
+                found[now[batch.origins()[first + row].0 as usize]] = probabilities(best, row);
             }
         })?;
     }
@@ -69,18 +65,15 @@ pub fn recommend<D: Device>(
     Ok(found)
 }
 
-/// The best of a row of scores, as probabilities.
+/// The best of a row, their scores as probabilities.
 ///
 /// ```text
-///     p_j = exp(s_j − max) / Σ_c exp(s_c − max)
+///     p_j = exp(s_j − log Σ_c exp s_c)
 /// ```
-fn top(scores: &[f32], k: usize) -> Vec<Recommendation> {
-    let items = best(scores, k);
-    let largest = items.first().map_or(0.0, |&item| f64::from(scores[item as usize]));
-    let weight = |score: f32| (f64::from(score) - largest).exp();
-    let sum: f64 = scores.iter().map(|&score| weight(score)).sum();
-    let score = |item: u32| (weight(scores[item as usize]) / sum) as f32;
-    items.into_iter().map(|item| Recommendation { item, score: score(item) }).collect()
+fn probabilities(best: &TopItems, row: usize) -> Vec<Recommendation> {
+    let probability = |score: f32| (f64::from(score) - best.log_sums[row]).exp() as f32;
+    let recommended = |(item, score)| Recommendation { item, score: probability(score) };
+    best.row(row).map(recommended).collect()
 }
 
 fn popular(knowledge: &Knowledge, k: usize) -> Vec<Recommendation> {
@@ -97,10 +90,18 @@ mod tests {
 
     #[test]
     fn scores_become_probabilities() {
-        let all = top(&[1.0, 3.0, 2.0], 3);
+        let best = TopItems {
+            width: 3,
+            items: vec![1, 2, 0],
+            scores: vec![3.0, 2.0, 1.0],
+            log_sums: vec![[1f64, 2.0, 3.0].map(f64::exp).iter().sum::<f64>().ln()],
+        };
+        let all = probabilities(&best, 0);
         assert_eq!(all.iter().map(|r| r.item).collect::<Vec<_>>(), [1, 2, 0]);
         assert!((all.iter().map(|r| r.score).sum::<f32>() - 1.0).abs() < 1e-6);
         assert!((all[0].score / all[1].score - 1f32.exp()).abs() < 1e-5);
-        assert_eq!(top(&[1e30, 0.0], 1)[0].score, 1.0);
+        let (items, scores, log_sums) = (vec![0], vec![1e30], vec![f64::from(1e30f32)]);
+        let far = TopItems { width: 1, items, scores, log_sums };
+        assert_eq!(probabilities(&far, 0)[0].score, 1.0);
     }
 }

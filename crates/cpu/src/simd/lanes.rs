@@ -43,6 +43,8 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// The larger; `b` where one of the two is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// A bit for each entry, the first one lowest: whether `a > b`; not where one of the two is NaN.
+    fn greater(self, a: Self::V, b: Self::V) -> u32;
     fn sqrt(self, a: Self::V) -> Self::V;
     /// `a · 2ⁿ`, where `shifted` is `n + 1.5 · 2²³` for a whole n: then n stands in its lowest bits,
     /// ready to be added to the exponent of `a`. Both `a` and the result are normal numbers.
@@ -156,6 +158,14 @@ impl Lanes for Portable {
     #[inline(always)]
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
         map2(a, b, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    fn greater(self, a: Self::V, b: Self::V) -> u32 {
+        let mut bits = 0;
+        for k in 0..8 {
+            bits |= u32::from(a[k] > b[k]) << k;
+        }
+        bits
     }
     #[inline(always)]
     fn sqrt(self, a: Self::V) -> Self::V {

@@ -107,6 +107,17 @@ impl Lanes for Neon {
         halves!(vbslq_f32, more, a, b)
     }
     #[inline(always)]
+    fn greater(self, a: Self::V, b: Self::V) -> u32 {
+        let more = halves!(vcgtq_f32, a, b);
+        // An entry that is greater has all bits: of these, each keeps its own, and the sum is all.
+        // SAFETY: the token; the array has the four numbers that are read.
+        let [low, high] = unsafe {
+            let bits = vld1q_u32([1, 2, 4, 8].as_ptr());
+            more.map(|more| vaddvq_u32(vandq_u32(more, bits)))
+        };
+        low | high << 4
+    }
+    #[inline(always)]
     fn sqrt(self, a: Self::V) -> Self::V {
         halves!(vsqrtq_f32, a)
     }

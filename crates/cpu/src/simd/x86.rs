@@ -107,6 +107,12 @@ impl Lanes for Avx2 {
         unsafe { _mm256_max_ps(a, b) }
     }
     #[inline(always)]
+    fn greater(self, a: Self::V, b: Self::V) -> u32 {
+        // SAFETY: the token.
+        let bits = unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a, b)) };
+        bits as u32
+    }
+    #[inline(always)]
     fn sqrt(self, a: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe { _mm256_sqrt_ps(a) }
@@ -230,6 +236,12 @@ impl Lanes for Avx512 {
     fn max(self, a: Self::V, b: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe { _mm512_max_ps(a, b) }
+    }
+    #[inline(always)]
+    fn greater(self, a: Self::V, b: Self::V) -> u32 {
+        // SAFETY: the token.
+        let bits = unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) };
+        u32::from(bits)
     }
     #[inline(always)]
     fn sqrt(self, a: Self::V) -> Self::V {

@@ -6,6 +6,7 @@ use cpu::CpuError;
 use layout::random::Stream;
 use layout::{
     Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
+    TopItems, TopTask,
 };
 
 use super::Device;
@@ -223,6 +224,17 @@ impl Device for Cpu {
         scores: &mut Matrix<f32>,
     ) {
         self.0.scores(q, table, column_bias, scores);
+    }
+
+    fn top_items(
+        &self,
+        q: &Matrix<f32>,
+        table: &Matrix<f32>,
+        column_bias: &Matrix<f32>,
+        task: &TopTask<'_>,
+        out: &mut TopItems,
+    ) {
+        self.0.top_items(q, table, column_bias, task, out);
     }
 
     fn adam(

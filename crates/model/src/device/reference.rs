@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use layout::random::Stream;
 use layout::{
     Accumulate, AdamStep, GATES, Keep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
+    TopItems, TopTask,
 };
 use ndarray::{ArrayView2, NdFloat};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
@@ -278,6 +279,17 @@ impl<S: NdFloat + Default> Device for Reference<S> {
     ) {
         scores.resize(q.rows(), table.rows());
         reference::scores(table.view(), column_bias.view(), q.view(), scores.view_mut());
+    }
+
+    fn top_items(
+        &self,
+        q: &Matrix<S>,
+        table: &Matrix<S>,
+        column_bias: &Matrix<S>,
+        task: &TopTask<'_>,
+        out: &mut TopItems,
+    ) {
+        reference::top_items(table.view(), column_bias.view(), q.view(), task, out);
     }
 
     fn adam(
