@@ -1,6 +1,6 @@
 //! The right operand of a product, laid out the way the micro-kernel reads it.
 
-use crate::simd::{Kernel, Lanes, Path};
+use crate::simd::{Kernel, Lanes, Path, SIDE};
 use rayon::prelude::*;
 
 /// Panels that one task packs.
@@ -127,29 +127,31 @@ impl Kernel for Pack<'_> {
                         panel.fill(0.0);
                     }
                     let rows = &values[first * depth..(first + used) * depth];
-                    interleave::<L>(rows, depth, panel, width);
+                    interleave(lanes, rows, depth, panel, width);
                 }
             }
         }
     }
 }
 
-/// Rows `[n, depth]` become columns: entry (r, k) goes to `panel[k · stride + r]`. A register's
-/// width of rows at a time: as many reading places, one writing place.
+/// Rows `[n, depth]` become columns: entry (r, k) goes to `panel[k · stride + r]`.
 #[inline(always)]
-pub(crate) fn interleave<L: Lanes>(rows: &[f32], depth: usize, panel: &mut [f32], stride: usize) {
-    const MOST: usize = 16;
-    for (group, rows) in rows.chunks(L::WIDTH * depth).enumerate() {
-        let count = rows.len() / depth;
-        let mut from: [&[f32]; MOST] = [&[]; MOST];
-        for (from, row) in from.iter_mut().zip(rows.chunks_exact(depth)) {
-            *from = &row[..depth];
+pub(crate) fn interleave<L: Lanes>(
+    lanes: L,
+    rows: &[f32],
+    depth: usize,
+    panel: &mut [f32],
+    stride: usize,
+) {
+    for (group, rows) in rows.chunks(SIDE * depth).enumerate() {
+        let panel = &mut panel[group * SIDE..];
+        let blocks = if rows.len() == SIDE * depth { depth / SIDE } else { 0 };
+        for k in (0..blocks * SIDE).step_by(SIDE) {
+            lanes.transpose(&rows[k..], depth, &mut panel[k * stride..], stride);
         }
-        let panel = &mut panel[group * L::WIDTH..];
-        for k in 0..depth {
-            let to = &mut panel[k * stride..][..count];
-            for (to, from) in to.iter_mut().zip(&from) {
-                *to = from[k];
+        for (r, row) in rows.chunks_exact(depth).enumerate() {
+            for k in blocks * SIDE..depth {
+                panel[k * stride + r] = row[k];
             }
         }
     }
@@ -162,7 +164,7 @@ mod tests {
     #[test]
     fn both_sources_give_the_same_panels() {
         for path in Path::available() {
-            for (depth, columns) in [(1, 1), (3, 7), (9, 17), (5, 33), (8, 40)] {
+            for (depth, columns) in [(1, 1), (3, 7), (9, 17), (5, 33), (8, 40), (19, 27)] {
                 let plain: Vec<f32> = (0..depth * columns).map(|x| x as f32).collect();
                 let transposed: Vec<f32> =
                     (0..depth * columns).map(|x| plain[x % depth * columns + x / depth]).collect();

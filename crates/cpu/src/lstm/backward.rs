@@ -49,12 +49,12 @@ impl Kernel for StepBackward<'_> {
         for first in units.clone().step_by(2 * L::WIDTH) {
             let (vectors, panel) = w_h.panel(first, L::WIDTH);
             let left = Left::plain(dz_after, GATES * hidden);
-            let mut cells =
-                Cells { step: &self, first, depth: GATES * hidden, left, panel, from: 0 };
-            for_tiles(lanes, going_on, vectors, &mut cells);
-            cells.depth = 0;
-            cells.from = going_on;
-            for_tiles(lanes, turn.active() - going_on, vectors, &mut cells);
+            let mut cells = Cells { step: &self, first, depth: 0, left, panel, from: 0 };
+            // A loop over both, so that the tiles are compiled once.
+            for (rows, depth) in [(0..going_on, GATES * hidden), (going_on..turn.active(), 0)] {
+                (cells.from, cells.depth) = (rows.start, depth);
+                for_tiles(lanes, rows.len(), vectors, &mut cells);
+            }
         }
     }
 }

@@ -55,7 +55,7 @@ impl Kernel for PackGates<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, _: L) {
+    fn run<L: Lanes>(self, lanes: L) {
         let Self { w, hidden, depth, first, panel } = self;
         let units = L::WIDTH.min(hidden - first);
         if units < L::WIDTH {
@@ -65,7 +65,7 @@ impl Kernel for PackGates<'_> {
         for gate in 0..GATES {
             let at = gate / L::GATES_AT_ONCE * depth * stride + gate % L::GATES_AT_ONCE * L::WIDTH;
             let rows = &w[(gate * hidden + first) * depth..][..units * depth];
-            interleave::<L>(rows, depth, &mut panel[at..], stride);
+            interleave(lanes, rows, depth, &mut panel[at..], stride);
         }
     }
 }
@@ -101,27 +101,10 @@ impl Kernel for StepForward<'_> {
             let g = first / L::WIDTH;
             let cells =
                 Cells { step: &self, depth, first, h_prev, w_h: &w_h[g * group..][..group] };
-            let most = if L::GATES_AT_ONCE == 4 { L::ROWS_OF_FOUR } else { L::ROWS_OF_TWO };
-            let mut row = 0;
-            while row < n {
-                let rest = n - row;
-                let height = rest.div_ceil(rest.div_ceil(most));
-                match (height, L::GATES_AT_ONCE) {
-                    (1, 2) => cells.tile::<L, 1, 2>(lanes, row),
-                    (2, 2) => cells.tile::<L, 2, 2>(lanes, row),
-                    (3, 2) => cells.tile::<L, 3, 2>(lanes, row),
-                    (4, 2) => cells.tile::<L, 4, 2>(lanes, row),
-                    (5, 2) => cells.tile::<L, 5, 2>(lanes, row),
-                    (6, 2) => cells.tile::<L, 6, 2>(lanes, row),
-                    (1, 4) => cells.tile::<L, 1, 4>(lanes, row),
-                    (2, 4) => cells.tile::<L, 2, 4>(lanes, row),
-                    (3, 4) => cells.tile::<L, 3, 4>(lanes, row),
-                    (4, 4) => cells.tile::<L, 4, 4>(lanes, row),
-                    (5, 4) => cells.tile::<L, 5, 4>(lanes, row),
-                    (6, 4) => cells.tile::<L, 6, 4>(lanes, row),
-                    _ => unreachable!("tiles of at most 6 rows, 2 or 4 gates at once"),
-                }
-                row += height;
+            if const { L::GATES_AT_ONCE == 4 } {
+                cells.tiles::<L, 4>(lanes, n);
+            } else {
+                cells.tiles::<L, 2>(lanes, n);
             }
         }
     }
@@ -140,6 +123,30 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
+    /// All rows, in tiles of about the same height.
+    #[inline(always)]
+    fn tiles<L: Lanes, const AT_ONCE: usize>(&self, lanes: L, rows: usize) {
+        let most = L::ROWS_OF_GATES;
+        let mut row = 0;
+        while row < rows {
+            let rest = rows - row;
+            let height = rest.div_ceil(rest.div_ceil(most));
+            // A height that this path never takes is not compiled for it.
+            macro_rules! tile {
+                ($($height:literal)*) => {
+                    match height {
+                        $($height => if const { $height <= L::ROWS_OF_GATES } {
+                            self.tile::<L, $height, AT_ONCE>(lanes, row);
+                        },)*
+                        _ => unreachable!("tiles of at most 6 rows"),
+                    }
+                };
+            }
+            tile!(1 2 3 4 5 6);
+            row += height;
+        }
+    }
+
     /// ROWS rows from `row` on.
     #[inline(always)]
     fn tile<L: Lanes, const ROWS: usize, const AT_ONCE: usize>(&self, lanes: L, row: usize) {

@@ -175,12 +175,13 @@ impl Kernel for AddRows<'_> {
                 pack_and_sum(lanes, dz, stride, columns, &mut packed, db);
                 let left = Left::plain(&packed, 0);
                 let left = Left { row_stride: 1, k_stride: ROWS_PER_BLOCK, ..left };
-                if let Some(x) = x {
-                    let dw_x = &mut dw_x[rows.start * inputs..rows.end * inputs];
-                    add_pass(lanes, left, x, from..from + count, Sum::Apart, dw_x);
+                let of_x = x.map(|x| (x, from..from + count, 0, inputs, &mut *dw_x));
+                let of_h = Some((h, k.clone(), skipped, h.columns(), &mut *dw_h));
+                // A loop over both, so that the tiles are compiled once.
+                for (b, k, skipped, columns, dw) in [of_x, of_h].into_iter().flatten() {
+                    let dw = &mut dw[rows.start * columns..rows.end * columns];
+                    add_pass(lanes, left.from(0, skipped), b, k, Sum::Apart, dw);
                 }
-                let dw_h = &mut dw_h[rows.start * h.columns()..rows.end * h.columns()];
-                add_pass(lanes, left.from(0, skipped), h, k.clone(), Sum::Apart, dw_h);
             }
         }
     }

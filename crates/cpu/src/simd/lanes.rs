@@ -1,5 +1,8 @@
 //! Vector registers of f32 behind one trait.
 
+/// Rows and columns of the block that [`Lanes::transpose`] turns; every WIDTH is a multiple of it.
+pub(crate) const SIDE: usize = 8;
+
 /// A path's registers. The value is a token: it exists only where the instructions do.
 ///
 /// All methods are elementwise. `load` and `store` take the first `WIDTH` entries of a slice and
@@ -14,10 +17,10 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     const ROWS_OF_ONE: usize;
     /// Rows of the tile with two registers a row: enough sums to keep both multipliers busy.
     const ROWS_OF_TWO: usize;
-    /// Rows of the tile with four registers a row.
-    const ROWS_OF_FOUR: usize;
     /// Gates whose registers a tile holds at once: four where there are registers enough, or two.
     const GATES_AT_ONCE: usize;
+    /// Rows of the tile with the registers of so many gates a row.
+    const ROWS_OF_GATES: usize;
 
     fn splat(self, x: f32) -> Self::V;
     fn load(self, from: &[f32]) -> Self::V;
@@ -46,6 +49,17 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     fn scale(self, a: Self::V, shifted: Self::V) -> Self::V;
     /// The entries, for sums across a register in a fixed order. Entries beyond `WIDTH` are zero.
     fn to_array(self, a: Self::V) -> [f32; 16];
+
+    /// Rows of a block become columns: entry `from[r · from_stride + k]` goes to
+    /// `to[k · to_stride + r]`, for r and k below [`SIDE`].
+    #[inline(always)]
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        for r in 0..SIDE {
+            for (k, &entry) in from[r * from_stride..][..SIDE].iter().enumerate() {
+                to[k * to_stride + r] = entry;
+            }
+        }
+    }
 
     /// Sum of the entries: neighbours at a distance of 8, then 4, 2, 1.
     #[inline(always)]
@@ -81,8 +95,8 @@ impl Lanes for Portable {
     const WIDTH: usize = 8;
     const ROWS_OF_ONE: usize = 8;
     const ROWS_OF_TWO: usize = 4;
-    const ROWS_OF_FOUR: usize = 2;
     const GATES_AT_ONCE: usize = 2;
+    const ROWS_OF_GATES: usize = 4;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {

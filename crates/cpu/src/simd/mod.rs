@@ -2,22 +2,26 @@
 //!
 //! A [`Path`] says which instructions this machine offers; only [`Path::available`] makes one, and
 //! it asks the processor first. Work that wants vectors implements [`Kernel`] and is handed a token
-//! of the path, whose type is the proof that its instructions exist: [`Avx512`], [`Avx2`] or
-//! [`Portable`]. The same generic code is compiled once for each.
+//! of the path, whose type is the proof that its instructions exist: [`Avx512`], [`Avx2`], `Neon` (on
+//! 64-bit Arm) or [`Portable`]. The same generic code is compiled once for each.
 //!
-//! Reading order: `lanes` (the registers; those of a processor in `x86`), `tile` (the products),
-//! `rows` (a batch shared out among threads).
+//! Reading order: `lanes` (the registers; those of a processor in `x86` and `neon`), `tile` (the
+//! products), `turns` and `rows` (a batch shared out among threads).
 
 #![allow(unsafe_code)]
 
 mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod rows;
 mod tile;
 mod turns;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use lanes::{Lanes, Portable};
+pub(crate) use lanes::{Lanes, Portable, SIDE};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 pub(crate) use rows::{BatchSlice, for_slices};
 pub(crate) use tile::{Left, Tiles, for_tiles, row_tile, tile};
 pub(crate) use turns::{Order, Shared, Split, Turn, in_turns};
@@ -40,6 +44,8 @@ enum Kind {
     Avx512(Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
     Portable,
 }
 
@@ -64,7 +70,7 @@ impl Path {
         }
     }
 
-    /// The path of this name: `avx512`, `avx2` or `portable`.
+    /// The path of this name: `avx512`, `avx2`, `neon` or `portable`.
     ///
     /// # Errors
     ///
@@ -85,6 +91,8 @@ impl Path {
             paths.extend(Avx512::detect().map(|token| Self(Kind::Avx512(token))));
             paths.extend(Avx2::detect().map(|token| Self(Kind::Avx2(token))));
         }
+        #[cfg(target_arch = "aarch64")]
+        paths.extend(Neon::detect().map(|token| Self(Kind::Neon(token))));
         paths.push(Self(Kind::Portable));
         paths
     }
@@ -96,6 +104,8 @@ impl Path {
             Kind::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2(_) => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon(_) => "neon",
             Kind::Portable => "portable",
         }
     }
@@ -123,6 +133,9 @@ impl Path {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the token exists, so `Avx2::detect` has found AVX2 and FMA.
             Kind::Avx2(token) => unsafe { run_avx2(kernel, token) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the token exists, so `Neon::detect` has found NEON.
+            Kind::Neon(token) => unsafe { run_neon(kernel, token) },
             Kind::Portable => kernel.run(Portable),
         }
     }
@@ -150,6 +163,7 @@ pub(crate) fn prefetch_line(at: *const f32) {
         // SAFETY: SSE is part of x86-64; an address that is only hinted at may be any.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
+    // Elsewhere there is no such hint in stable Rust.
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
 }
@@ -177,6 +191,12 @@ fn run_avx512<K: Kernel>(kernel: K, token: Avx512) -> K::Output {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn run_avx2<K: Kernel>(kernel: K, token: Avx2) -> K::Output {
+    kernel.run(token)
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn run_neon<K: Kernel>(kernel: K, token: Neon) -> K::Output {
     kernel.run(token)
 }
 

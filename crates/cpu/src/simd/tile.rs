@@ -222,12 +222,17 @@ pub(crate) fn for_tiles<L: Lanes>(
     tiles: &mut impl Tiles<L>,
 ) {
     let most = if vectors == 2 { L::ROWS_OF_TWO } else { L::ROWS_OF_ONE };
+    // A height that this path never takes is not compiled for it.
     macro_rules! tile {
         ($row:expr, $height:expr, $($rows:literal)*) => {
             match ($height, vectors) {
                 $(
-                    ($rows, 2) if $rows <= L::ROWS_OF_TWO => tiles.tile::<$rows, 2>(lanes, $row),
-                    ($rows, 1) if $rows <= L::ROWS_OF_ONE => tiles.tile::<$rows, 1>(lanes, $row),
+                    ($rows, 2) => if const { $rows <= L::ROWS_OF_TWO } {
+                        tiles.tile::<$rows, 2>(lanes, $row);
+                    },
+                    ($rows, 1) => if const { $rows <= L::ROWS_OF_ONE } {
+                        tiles.tile::<$rows, 1>(lanes, $row);
+                    },
                 )*
                 _ => unreachable!("a tile that fits the registers"),
             }

@@ -1,6 +1,6 @@
 //! The registers of x86-64: AVX2 with FMA, and AVX-512.
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, SIDE};
 use std::arch::x86_64::*;
 
 /// Sixteen registers of eight f32, with fused multiply and add.
@@ -29,8 +29,8 @@ impl Lanes for Avx2 {
     const WIDTH: usize = 8;
     const ROWS_OF_ONE: usize = 12;
     const ROWS_OF_TWO: usize = 6;
-    const ROWS_OF_FOUR: usize = 3;
     const GATES_AT_ONCE: usize = 2;
+    const ROWS_OF_GATES: usize = 6;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -120,6 +120,11 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        // SAFETY: the token.
+        unsafe { transpose(from, from_stride, to, to_stride) }
+    }
+    #[inline(always)]
     fn to_array(self, a: Self::V) -> [f32; 16] {
         let mut x = [0.0; 16];
         self.store(a, &mut x);
@@ -150,8 +155,8 @@ impl Lanes for Avx512 {
     const WIDTH: usize = 16;
     const ROWS_OF_ONE: usize = 12;
     const ROWS_OF_TWO: usize = 8;
-    const ROWS_OF_FOUR: usize = 6;
     const GATES_AT_ONCE: usize = 4;
+    const ROWS_OF_GATES: usize = 6;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -240,9 +245,52 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
+    fn transpose(self, from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+        // SAFETY: the token, since AVX2 is part of AVX-512F.
+        unsafe { transpose(from, from_stride, to, to_stride) }
+    }
+    #[inline(always)]
     fn to_array(self, a: Self::V) -> [f32; 16] {
         let mut x = [0.0; 16];
         self.store(a, &mut x);
         x
+    }
+}
+
+/// [`Lanes::transpose`]: pairs of rows are woven together, then pairs of pairs, then the halves.
+///
+/// # Safety
+///
+/// AVX2 exists.
+#[inline(always)]
+unsafe fn transpose(from: &[f32], from_stride: usize, to: &mut [f32], to_stride: usize) {
+    // SAFETY: the caller vouches for AVX2; each register is read from and written to a slice of
+    // eight entries.
+    unsafe {
+        let mut rows = [_mm256_setzero_ps(); SIDE];
+        for (r, row) in rows.iter_mut().enumerate() {
+            *row = _mm256_loadu_ps(from[r * from_stride..][..SIDE].as_ptr());
+        }
+        // woven[2j], woven[2j + 1]: rows 2j and 2j + 1, columns 0 1 and 2 3 of both halves.
+        let mut woven = rows;
+        for j in 0..SIDE / 2 {
+            woven[2 * j] = _mm256_unpacklo_ps(rows[2 * j], rows[2 * j + 1]);
+            woven[2 * j + 1] = _mm256_unpackhi_ps(rows[2 * j], rows[2 * j + 1]);
+        }
+        // fours[4j + k]: rows 4j to 4j + 3 of column k and, in the upper half, of column k + 4.
+        let mut fours = rows;
+        for j in 0..SIDE / 4 {
+            for (k, pair) in [(0, 0), (2, 1)] {
+                let (a, b) = (woven[4 * j + pair], woven[4 * j + pair + 2]);
+                fours[4 * j + k] = _mm256_shuffle_ps::<0b01_00_01_00>(a, b);
+                fours[4 * j + k + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, b);
+            }
+        }
+        for k in 0..SIDE / 2 {
+            let low = _mm256_permute2f128_ps::<0x20>(fours[k], fours[k + 4]);
+            let high = _mm256_permute2f128_ps::<0x31>(fours[k], fours[k + 4]);
+            _mm256_storeu_ps(to[k * to_stride..][..SIDE].as_mut_ptr(), low);
+            _mm256_storeu_ps(to[(k + 4) * to_stride..][..SIDE].as_mut_ptr(), high);
+        }
     }
 }
