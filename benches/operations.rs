@@ -187,7 +187,7 @@ fn stream(criterion: &mut Criterion) {
         let layer = Layer::new(&Steps::uniform(1, ITEMS), LstmDims { input: 128, hidden });
         let mut table = Matrix::default();
         cpu.run(|| cpu.lstm_input_table(&layer.params, &layer.x, &mut table));
-        let packed = cpu.pack_lstm(&layer.params);
+        let packed = cpu.pack_lstm(&layer.params, false);
         let mut state = LstmState::new(hidden);
         let mut item = 0;
         group.throughput(Throughput::Elements((8 * hidden * hidden) as u64));

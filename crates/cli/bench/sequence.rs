@@ -2,12 +2,14 @@
 //!
 //! | mode | timed |
 //! |---|---|
-//! | forward | `lstm_forward` of every layer, for answers: states are kept, gates are not |
-//! | training | the same with the gates kept, then `lstm_backward` with all gradients |
+//! | forward | `lstm_forward_packed` of every layer, for answers: states are kept, gates are not |
+//! | training | `lstm_forward`, which keeps the gates, then `lstm_backward` with all gradients |
 //!
-//! Between two layers the states are gathered into a matrix, as the model does. Weights are packed
-//! in every call. Rows start from zero, and nothing of the start's gradient is made.
+//! Between two layers the states are gathered into a matrix, as the model does. For
+//! answers weights are packed once, before the clock runs; in training in every call, as each step
+//! changes them. Rows start from zero, and nothing of the start's gradient is made.
 
+use cpu::PackedLstm;
 use layout::{Keep, LstmParams, LstmTape, Matrix, Steps};
 
 use super::shape::Shape;
@@ -43,7 +45,7 @@ pub(super) fn memory(shape: &Shape, mode: Mode) -> f64 {
 
 /// Seconds of a call, sample by sample.
 pub(super) fn run(cpu: &cpu::Cpu, shape: &Shape, mode: Mode, seed: u64, seconds: f64) -> Vec<f64> {
-    let mut stack = Stack::new(shape, mode, seed);
+    let mut stack = cpu.run(|| Stack::new(cpu, shape, mode, seed));
     let samples = cpu.run(|| {
         sample(seconds, || {
             stack.forward(cpu);
@@ -76,6 +78,8 @@ struct Stack {
 
 struct Layer {
     params: LstmParams<Matrix<f32>>,
+    /// The same weights for answers; in training there are none.
+    packed: Option<PackedLstm>,
     grads: LstmParams<Matrix<f32>>,
     tape: LstmTape<Matrix<f32>>,
     /// What enters the layer above, `[N, H]`; unused in the highest.
@@ -83,14 +87,16 @@ struct Layer {
 }
 
 impl Stack {
-    fn new(shape: &Shape, mode: Mode, seed: u64) -> Self {
+    fn new(cpu: &cpu::Cpu, shape: &Shape, mode: Mode, seed: u64) -> Self {
         let steps = shape.layout();
         let hidden = shape.hidden;
         let layers = shape.layers().enumerate().map(|(l, dims)| {
             let params = layer(seed, l as u32, dims);
-            let grads = match mode {
-                Mode::Training => LstmParams::zeros(dims),
-                Mode::Forward | Mode::Step => LstmParams::default(),
+            let (grads, packed) = match mode {
+                Mode::Training => (LstmParams::zeros(dims), None),
+                Mode::Forward | Mode::Step => {
+                    (LstmParams::default(), Some(cpu.pack_lstm(&params, true)))
+                }
             };
             let mut tape = LstmTape::default();
             let keep = match mode {
@@ -98,7 +104,7 @@ impl Stack {
                 Mode::Forward | Mode::Step => Keep::States,
             };
             tape.start_keeping(&steps, hidden, keep);
-            Layer { params, grads, tape, passed: Matrix::default() }
+            Layer { params, packed, grads, tape, passed: Matrix::default() }
         });
         let layers = layers.collect();
         let x = values(seed, Purpose::Input, steps.positions(), shape.input, 1.0);
@@ -115,8 +121,11 @@ impl Stack {
         for l in 0..count {
             let (below, here) = self.layers.split_at_mut(l);
             let x = below.last().map_or(&self.x, |layer| &layer.passed);
-            let Layer { params, tape, passed, .. } = &mut here[0];
-            cpu.lstm_forward(params, Some(x), &self.steps, tape);
+            let Layer { params, packed, tape, passed, .. } = &mut here[0];
+            match packed {
+                Some(packed) => cpu.lstm_forward_packed(packed, Some(x), &self.steps, tape),
+                None => cpu.lstm_forward(params, Some(x), &self.steps, tape),
+            }
             if l + 1 < count {
                 cpu.embedding_forward(&tape.h, &self.slots, passed);
             }
@@ -159,7 +168,7 @@ mod tests {
     fn a_call_fills_tape_and_gradients() {
         let shape = Shape::parse("T9,B5,I3,H4,L2,lengths=skew").unwrap();
         let cpu = cpu::Cpu::new(1).unwrap();
-        let mut stack = Stack::new(&shape, Mode::Training, 1);
+        let mut stack = Stack::new(&cpu, &shape, Mode::Training, 1);
         stack.forward(&cpu);
         stack.backward(&cpu);
         let positions = stack.steps.positions();

@@ -13,7 +13,7 @@
 //!   steps and waits for nobody, or, where rows are few and weights large, threads share the units
 //!   of each step; everything that need not be serial (weight gradients, the input's gradient) is
 //!   a large product outside the time loop, taken while its operands are in the caches.
-//! * `stream`: one step for one user, from weights that were packed once.
+//! * `stream`: one step for one user. For answers, as here, weights are packed once.
 //! * `softmax`: scores, loss and both gradients for a block of positions at a time.
 //! * `top`: the best items of each row, found among scores that never leave the caches.
 //!
@@ -39,8 +39,9 @@ mod softmax;
 mod stream;
 mod top;
 
+pub use lstm::PackedLstm;
 pub use simd::{PATH_VARIABLE, Path, PathError};
-pub use stream::{LstmState, PackedLstm};
+pub use stream::LstmState;
 
 use scratch::Scratch;
 

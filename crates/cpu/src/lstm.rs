@@ -18,12 +18,15 @@
 //! few and weights are large, by units. Where rows start from zero, the recurrent product of their
 //! first step, forward and backward, is left out.
 //!
-//! Reading order: this file, `forward`, `backward`, `gradients`, `again`.
+//! Reading order: this file, `forward`, `packed`, `backward`, `gradients`, `again`.
 
 mod again;
 mod backward;
 mod forward;
 mod gradients;
+mod packed;
+
+pub use packed::PackedLstm;
 
 use crate::Cpu;
 use crate::panel::Source;
@@ -75,15 +78,12 @@ impl Cpu {
         if steps.positions() == 0 {
             return;
         }
-        let split = split(steps, hidden);
-        let keep = if tape.a.rows() == 0 { Keep::States } else { Keep::Gates };
-        assert!(keep == Keep::Gates || x.is_some(), "without an input the tape keeps the gates");
         // An input product inside the loop reads w_x at every step: not for a handful of rows.
-        let rows = match split {
+        let rows = match split(steps, hidden) {
             Split::Rows(slices) => steps.positions() / steps.count() / slices,
             Split::Units(_) => steps.positions() / steps.count(),
         };
-        let inside = x.filter(|_| rows >= 8 || keep == Keep::States);
+        let inside = x.filter(|_| rows >= 8 || kept(tape) == Keep::States);
         if let (Some(x), None) = (x, inside) {
             let source = Source::Transposed(params.w_x.as_slice());
             let panels = self.packed(inputs, GATES * hidden, source);
@@ -98,6 +98,22 @@ impl Cpu {
             (Some(x), Some(w_x)) => Input::Rows { x: x.as_slice(), inputs, w_x },
             _ => Input::Product,
         };
+        self.run_forward(hidden, input, &w_h, params.b.as_slice(), steps, tape);
+    }
+
+    /// All steps of a batch that has some, with weights that are packed by gates.
+    fn run_forward(
+        &self,
+        hidden: usize,
+        input: Input<'_>,
+        w_h: &[f32],
+        b: &[f32],
+        steps: &Steps,
+        tape: &mut LstmTape<Matrix<f32>>,
+    ) {
+        let keep = kept(tape);
+        let has_input = matches!(input, Input::Rows { .. });
+        assert!(keep == Keep::Gates || has_input, "without an input the tape keeps the gates");
         let mut nothing = [];
         let buffers = [
             match keep {
@@ -107,7 +123,7 @@ impl Cpu {
             Shared::slots(steps, hidden, tape.c.as_mut_slice()),
             Shared::slots(steps, hidden, tape.h.as_mut_slice()),
         ];
-        let (w_h, b) = (&w_h[..], params.b.as_slice());
+        let split = split(steps, hidden);
         in_turns(steps, 0..steps.count(), hidden, split, Order::Rising, buffers, |turn| {
             self.path.run(StepForward { turn, hidden, input, w_h, b, keep });
         });
@@ -215,6 +231,11 @@ fn hidden_units(params: &LstmParams<Matrix<f32>>, with_input: bool) -> usize {
     assert_eq!(params.b.as_slice().len(), GATES * hidden, "b is [1, 4H]");
     assert!(!with_input || params.w_x.rows() == GATES * hidden, "w_x is [4H, I]");
     hidden
+}
+
+/// What a tape has room for.
+fn kept(tape: &LstmTape<Matrix<f32>>) -> Keep {
+    if tape.a.rows() == 0 { Keep::States } else { Keep::Gates }
 }
 
 /// How the threads at hand share a batch. Parts of units are whole panels of every path.

@@ -10,17 +10,10 @@
 //! those of [`Cpu::lstm_forward`].
 
 use crate::Cpu;
+use crate::lstm::PackedLstm;
 use crate::math::{sigmoid, tanh};
 use crate::simd::{Kernel, Lanes, row_tile};
 use layout::{Accumulate, GATES, LstmParams, Matrix};
-
-/// The recurrent weights of a layer, packed for one path.
-#[derive(Debug, Clone)]
-pub struct PackedLstm {
-    hidden: usize,
-    w_h: Vec<f32>,
-    path: crate::Path,
-}
 
 /// Where a user's layer stands: `h` and `c`, H numbers each.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -55,18 +48,6 @@ impl LstmState {
 }
 
 impl Cpu {
-    /// Packs the recurrent weights of a layer, once for as many steps as may come.
-    ///
-    /// # Panics
-    ///
-    /// Where `w_h` is not `[4H, H]`.
-    pub fn pack_lstm(&self, params: &LstmParams<Matrix<f32>>) -> PackedLstm {
-        let hidden = params.w_h.columns();
-        assert_eq!(params.w_h.shape(), [GATES * hidden, hidden], "w_h is [4H, H]");
-        let w_h = self.packed_gates(params.w_h.as_slice(), hidden, hidden).to_vec();
-        PackedLstm { hidden, w_h, path: self.path }
-    }
-
     /// `table = x·w_xᵀ + b`: what each row of x gives to the pre-activations; x `[V, I]`, table
     /// `[V, 4H]`.
     ///
@@ -94,12 +75,12 @@ impl Cpu {
     ///
     /// Where the sizes do not fit, or where the weights were packed for another path.
     pub fn lstm_step(&self, layer: &PackedLstm, input: &[f32], state: &mut LstmState) {
-        let hidden = layer.hidden;
-        assert_eq!(layer.path, self.path, "weights packed for this path");
+        let hidden = layer.hidden();
         assert_eq!(input.len(), GATES * hidden, "an input of 4H");
         assert_eq!((state.h.len(), state.c.len()), (hidden, hidden), "a state of H");
+        let w_h = layer.w_h(self.path);
         let LstmState { h, c, spare } = state;
-        self.path.run(Step { hidden, w_h: &layer.w_h, input, h_prev: h, c, h: spare });
+        self.path.run(Step { hidden, w_h, input, h_prev: h, c, h: spare });
         std::mem::swap(h, spare);
     }
 }
@@ -206,7 +187,7 @@ mod tests {
 
                 let mut table = Matrix::default();
                 cpu.lstm_input_table(&params, &x, &mut table);
-                let packed = cpu.pack_lstm(&params);
+                let packed = cpu.pack_lstm(&params, false);
                 let mut state = LstmState::new(hidden);
                 for t in 0..9 {
                     cpu.lstm_step(&packed, table.row(t), &mut state);

@@ -149,6 +149,11 @@ impl Default for ModelConfig {
 const LARGEST: usize = 1 << 20;
 
 impl ModelConfig {
+    /// Whether what enters layer `l` is a matrix: not where items select rows of `w_x`.
+    pub(crate) fn has_input(&self, l: usize) -> bool {
+        l > 0 || self.input == Input::Embedding
+    }
+
     /// Width of a position's picture, which is also the width of the output table.
     pub fn output_width(&self) -> usize {
         match self.output {

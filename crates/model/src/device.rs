@@ -23,6 +23,8 @@ use layout::{
 pub trait Device: Clone + Send + Sync {
     /// A row-major matrix in this machine's memory, which keeps its buffer when it shrinks.
     type Matrix: Clone + Default + Send + Sync;
+    /// The weights of an LSTM layer, laid out for many answers.
+    type PackedLstm: Send + Sync;
 
     // --- memory -----------------------------------------------------------------------------
 
@@ -110,6 +112,17 @@ pub trait Device: Clone + Send + Sync {
     fn lstm_forward(
         &self,
         params: &LstmParams<Self::Matrix>,
+        x: Option<&Self::Matrix>,
+        steps: &Steps,
+        tape: &mut LstmTape<Self::Matrix>,
+    );
+    /// Lays the weights of a layer out for as many answers as may come; those of the input only where
+    /// it comes as a matrix.
+    fn pack_lstm(&self, params: &LstmParams<Self::Matrix>, with_input: bool) -> Self::PackedLstm;
+    /// [`Device::lstm_forward`] with weights laid out before, to the last bit.
+    fn lstm_forward_packed(
+        &self,
+        layer: &Self::PackedLstm,
         x: Option<&Self::Matrix>,
         steps: &Steps,
         tape: &mut LstmTape<Self::Matrix>,

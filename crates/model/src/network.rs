@@ -19,6 +19,7 @@ pub use gradients::Gradients;
 pub(crate) use output::Table;
 
 use layout::Keep;
+use stack::Layers;
 
 use crate::{Batch, BatchError, Device, Model, Parameters};
 
@@ -71,7 +72,8 @@ impl<D: Device> Model<D> {
         Ok(device.run(|| {
             let Workspace { input, stack, readout, output } = workspace;
             gradients.clear(device, self.catalogue(), config.loss.is_sampled(self.items()));
-            forward(self, batch, Some(context), input, stack, readout);
+            let layers = Layers::Learned(&parameters.lstm);
+            forward(self, layers, batch, Some(context), input, stack, readout);
             let head = output::Head { device, config, items: self.items() };
             let loss =
                 head.loss(parameters, batch, context, readout.q(), output, &mut gradients.values);
@@ -85,10 +87,20 @@ impl<D: Device> Model<D> {
         }))
     }
 
+    /// The weights of the layers, laid out for [`Model::pictures`].
+    pub(crate) fn pack(&self) -> Vec<D::PackedLstm> {
+        let (device, config) = (self.device(), self.config());
+        let layers = self.parameters().lstm.iter().enumerate();
+        device.run(|| {
+            layers.map(|(l, params)| device.pack_lstm(params, config.has_input(l))).collect()
+        })
+    }
+
     /// The pictures of the wanted positions, `[W, D]`, as the scores see them: normalised and
     /// scaled. Nothing drops.
     pub(crate) fn pictures<'w>(
         &self,
+        layers: &[D::PackedLstm],
         batch: &Batch,
         workspace: &'w mut Workspace<D::Matrix>,
     ) -> Result<&'w D::Matrix, BatchError> {
@@ -96,7 +108,7 @@ impl<D: Device> Model<D> {
         let device = self.device();
         device.run(|| {
             let Workspace { input, stack, readout, output } = workspace;
-            forward(self, batch, None, input, stack, readout);
+            forward(self, Layers::Packed(layers), batch, None, input, stack, readout);
             let head = output::Head { device, config: self.config(), items: self.items() };
             head.normalize(readout.q(), output);
         });
@@ -132,6 +144,7 @@ impl<D: Device> Pass<'_, D> {
 /// From the items of a batch to the readout of its wanted positions.
 fn forward<D: Device>(
     model: &Model<D>,
+    layers: Layers<'_, D>,
     batch: &Batch,
     context: Option<StepContext>,
     input: &mut input::Tape<D::Matrix>,
@@ -142,6 +155,6 @@ fn forward<D: Device>(
     let Parameters { embedding, lstm, readout: mix, .. } = model.parameters();
     stack.start(&pass);
     input::forward(&pass, embedding.as_ref(), &lstm[0].w_x, input, stack.first());
-    stack::forward(&pass, lstm, input.entering(&pass), stack);
+    stack::forward(&pass, layers, input.entering(&pass), stack);
     readout::forward(&pass, mix, input, stack.top(), readout);
 }

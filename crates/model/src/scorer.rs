@@ -25,11 +25,12 @@ impl Scores {
 }
 
 /// A model that answers. What does not depend on the question (the item table with rows of length
-/// one) is made once.
+/// one, the weights of the layers as kernels read them) is made once.
 ///
 /// An answer is a function of its prefix alone, to the last bit: whatever else is in the batch.
 pub struct Scorer<'m, D: Device> {
     model: &'m Model<D>,
+    layers: Vec<D::PackedLstm>,
     workspace: Workspace<D::Matrix>,
     table: Option<Table<D::Matrix>>,
     bias: D::Matrix,
@@ -63,6 +64,7 @@ impl<'m, D: Device> Scorer<'m, D> {
         });
         Self {
             model,
+            layers: model.pack(),
             // Nothing goes back from an answer.
             workspace: Workspace::keeping(Keep::States),
             table,
@@ -86,7 +88,7 @@ impl<'m, D: Device> Scorer<'m, D> {
         if batch.is_empty() {
             return self.model.check(batch).map(|()| Vec::new());
         }
-        let pictures = self.model.pictures(batch, &mut self.workspace)?;
+        let pictures = self.model.pictures(&self.layers, batch, &mut self.workspace)?;
         Ok(self.model.device().download(pictures))
     }
 
@@ -106,7 +108,7 @@ impl<'m, D: Device> Scorer<'m, D> {
         if batch.is_empty() {
             return model.check(batch);
         }
-        let pictures = model.pictures(batch, &mut self.workspace)?;
+        let pictures = model.pictures(&self.layers, batch, &mut self.workspace)?;
         let table = self.table.as_ref().map_or_else(|| item_table(model), |table| &table.rows);
         let wanted = batch.wanted().len();
         let rows = (CHUNK / model.items()).clamp(1, wanted);
@@ -148,7 +150,7 @@ impl<'m, D: Device> Scorer<'m, D> {
         if batch.is_empty() {
             return model.check(batch);
         }
-        let pictures = model.pictures(batch, &mut self.workspace)?;
+        let pictures = model.pictures(&self.layers, batch, &mut self.workspace)?;
         let table = self.table.as_ref().map_or_else(|| item_table(model), |table| &table.rows);
         let Self { bias, repeat, chunk, additions, top, .. } = self;
         additions.clear();

@@ -39,6 +39,7 @@ impl From<cpu::Cpu> for Cpu {
 
 impl Device for Cpu {
     type Matrix = Matrix<f32>;
+    type PackedLstm = cpu::PackedLstm;
 
     fn shape(&self, matrix: &Matrix<f32>) -> [usize; 2] {
         matrix.shape()
@@ -143,6 +144,20 @@ impl Device for Cpu {
         tape: &mut LstmTape<Matrix<f32>>,
     ) {
         self.0.lstm_forward(params, x, steps, tape);
+    }
+
+    fn pack_lstm(&self, params: &LstmParams<Matrix<f32>>, with_input: bool) -> cpu::PackedLstm {
+        self.0.pack_lstm(params, with_input)
+    }
+
+    fn lstm_forward_packed(
+        &self,
+        layer: &cpu::PackedLstm,
+        x: Option<&Matrix<f32>>,
+        steps: &Steps,
+        tape: &mut LstmTape<Matrix<f32>>,
+    ) {
+        self.0.lstm_forward_packed(layer, x, steps, tape);
     }
 
     fn lstm_backward(

@@ -25,6 +25,7 @@ impl<S> Reference<S> {
 
 impl<S: NdFloat + Default> Device for Reference<S> {
     type Matrix = Matrix<S>;
+    type PackedLstm = LstmParams<Matrix<S>>;
 
     fn shape(&self, matrix: &Matrix<S>) -> [usize; 2] {
         matrix.shape()
@@ -143,6 +144,21 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         let mut tape =
             LstmTape { a: tape.a.view_mut(), c: tape.c.view_mut(), h: tape.h.view_mut() };
         reference::sequence_forward(&views(params), x.map(Matrix::view), steps, &mut tape);
+    }
+
+    /// There is nothing to lay out.
+    fn pack_lstm(&self, params: &LstmParams<Matrix<S>>, _: bool) -> LstmParams<Matrix<S>> {
+        params.clone()
+    }
+
+    fn lstm_forward_packed(
+        &self,
+        layer: &LstmParams<Matrix<S>>,
+        x: Option<&Matrix<S>>,
+        steps: &Steps,
+        tape: &mut LstmTape<Matrix<S>>,
+    ) {
+        self.lstm_forward(layer, x, steps, tape);
     }
 
     fn lstm_backward(

@@ -27,8 +27,7 @@ impl<M: Clone + Default> Tape<M> {
         self.layers.resize_with(pass.config.layers, LstmTape::default);
         self.passed.resize_with(pass.config.layers - 1, M::default);
         for (l, layer) in self.layers.iter_mut().enumerate() {
-            let has_input = l > 0 || pass.config.input == crate::Input::Embedding;
-            let keep = if has_input { self.keep } else { Keep::Gates };
+            let keep = if pass.config.has_input(l) { self.keep } else { Keep::Gates };
             pass.device.start(layer, steps, pass.config.hidden, keep);
         }
         self.slots.clear();
@@ -56,17 +55,30 @@ impl<M: Clone + Default> Tape<M> {
     }
 }
 
+/// The weights of all layers.
+#[derive(Clone, Copy)]
+pub(super) enum Layers<'a, D: Device> {
+    /// As they are learned.
+    Learned(&'a [LstmParams<D::Matrix>]),
+    /// Laid out for answers.
+    Packed(&'a [D::PackedLstm]),
+}
+
 /// `x` is what enters the first layer, or `None` where its pre-activations are set.
 pub(super) fn forward<D: Device>(
     pass: &Pass<'_, D>,
-    layers: &[LstmParams<D::Matrix>],
+    layers: Layers<'_, D>,
     x: Option<&D::Matrix>,
     tape: &mut Tape<D::Matrix>,
 ) {
     let (device, steps) = (pass.device, pass.batch.steps());
-    for (l, params) in layers.iter().enumerate() {
+    for l in 0..tape.layers.len() {
         let x = if l == 0 { x } else { Some(&tape.passed[l - 1]) };
-        device.lstm_forward(params, x, steps, &mut tape.layers[l]);
+        let layer = &mut tape.layers[l];
+        match layers {
+            Layers::Learned(params) => device.lstm_forward(&params[l], x, steps, layer),
+            Layers::Packed(packed) => device.lstm_forward_packed(&packed[l], x, steps, layer),
+        }
         if let Some(passed) = tape.passed.get_mut(l) {
             device.gather(&tape.layers[l].h, &tape.slots, passed);
             pass.dropout(pass.config.dropout.layers, DROPOUT_LAYER + l as u32, passed);
