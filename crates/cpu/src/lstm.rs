@@ -28,10 +28,10 @@ mod packed;
 
 pub use packed::PackedLstm;
 
-use crate::Cpu;
 use crate::panel::Source;
 use crate::product::product;
 use crate::simd::{Order, Shared, Split, in_turns};
+use crate::{Cpu, Path};
 use again::Again;
 use backward::{Gates, StepBackward};
 use forward::{Input, StepForward};
@@ -45,6 +45,11 @@ const ROWS_PER_SLICE: usize = 64;
 const FEW_ROWS: usize = 24;
 /// Bytes of weights that a second-level cache holds beside other things.
 const RESIDENT: usize = 3 << 17;
+/// With registers of sixteen a core takes weights twice as fast as a third-level cache delivers
+/// them: weights of more than so many times [`RESIDENT`] are shared out ...
+const FAR: usize = 4;
+/// ... below so many times [`FEW_ROWS`].
+const MANY_ROWS: usize = 4;
 /// Entries of dz in one stretch of the backward pass, 4 MiB of them, ...
 const ENTRIES_PER_STRETCH: usize = 1 << 20;
 /// ... but so many positions at least, since each stretch reads and writes the weights' gradients.
@@ -79,7 +84,7 @@ impl Cpu {
             return;
         }
         // An input product inside the loop reads w_x at every step: not for a handful of rows.
-        let rows = match split(steps, hidden) {
+        let rows = match split(self.path, steps, hidden) {
             Split::Rows(slices) => steps.positions() / steps.count() / slices,
             Split::Units(_) => steps.positions() / steps.count(),
         };
@@ -123,7 +128,7 @@ impl Cpu {
             Shared::slots(steps, hidden, tape.c.as_mut_slice()),
             Shared::slots(steps, hidden, tape.h.as_mut_slice()),
         ];
-        let split = split(steps, hidden);
+        let split = split(self.path, steps, hidden);
         in_turns(steps, 0..steps.count(), hidden, split, Order::Rising, buffers, |turn| {
             self.path.run(StepForward { turn, hidden, input, w_h, b, keep });
         });
@@ -186,7 +191,7 @@ impl Cpu {
             let x = x.expect("without an input the tape keeps the gates");
             Again::new(self, params, x, steps, &tape.h)
         });
-        let split = split(steps, hidden);
+        let split = split(self.path, steps, hidden);
         let mut end = steps.count();
         while end > 0 {
             let range = stretch(steps, hidden, end);
@@ -239,7 +244,7 @@ fn kept(tape: &LstmTape<Matrix<f32>>) -> Keep {
 }
 
 /// How the threads at hand share a batch. Parts of units are whole panels of every path.
-fn split(steps: &Steps, hidden: usize) -> Split {
+fn split(path: Path, steps: &Steps, hidden: usize) -> Split {
     /// Units in a panel of the widest path.
     const PANEL: usize = 32;
     /// Parts of a step for each thread, so that no one waits long for the last of them.
@@ -247,7 +252,9 @@ fn split(steps: &Steps, hidden: usize) -> Split {
     let threads = rayon::current_num_threads();
     let weights = GATES * hidden * hidden * size_of::<f32>();
     let rows = steps.positions() / steps.count();
-    if threads > 1 && rows < FEW_ROWS * threads && weights > RESIDENT {
+    let far = path.width() > 8 && weights > FAR * RESIDENT;
+    let few = if far { MANY_ROWS * FEW_ROWS } else { FEW_ROWS };
+    if threads > 1 && rows < few * threads && weights > RESIDENT {
         return Split::Units((hidden / (PARTS * threads)).next_multiple_of(PANEL).max(PANEL));
     }
     // Several slices for each thread, so that one which is slow for a while delays no one; but weights
@@ -275,7 +282,6 @@ fn starts_from_zero(states: &[f32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Path;
     use layout::LstmDims;
 
     fn wave(rows: usize, columns: usize, phase: f64) -> Matrix<f32> {
@@ -330,10 +336,17 @@ mod tests {
 
     #[test]
     fn a_team_is_for_few_rows_and_large_weights() {
-        let cpu = Cpu::with_path(2, Path::available()[0]).unwrap();
-        let split = |steps: Steps, hidden| cpu.run(|| split(&steps, hidden));
-        assert!(matches!(split(Steps::from_lengths(&[4, 4, 2]), 161), Split::Units(_)));
-        assert!(matches!(split(Steps::uniform(4, 64), 161), Split::Rows(_)));
-        assert!(matches!(split(Steps::uniform(4, 3), 33), Split::Rows(_)));
+        for path in Path::available() {
+            let cpu = Cpu::with_path(2, path).unwrap();
+            let shared_out = |steps: Steps, hidden| {
+                matches!(cpu.run(|| split(path, &steps, hidden)), Split::Units(_))
+            };
+            assert!(shared_out(Steps::from_lengths(&[4, 4, 2]), 161));
+            assert!(!shared_out(Steps::uniform(4, 64), 161));
+            assert!(!shared_out(Steps::uniform(4, 3), 33));
+            // From afar, a core with wide registers cannot have its own copy of them in time.
+            assert_eq!(shared_out(Steps::uniform(4, 64), 640), path.width() > 8, "{path:?}");
+            assert!(!shared_out(Steps::uniform(4, 400), 640));
+        }
     }
 }

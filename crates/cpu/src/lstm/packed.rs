@@ -87,7 +87,7 @@ impl Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use layout::Keep;
+    use layout::{GATES, Keep};
 
     #[test]
     fn packed_before_or_in_the_call_the_bits_are_the_same() {
