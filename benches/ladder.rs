@@ -259,7 +259,7 @@ fn cells_side_by_side(z: &[f32], c: &mut [f32], h: &mut [f32]) {
 }
 
 /// `eˣ = 2ⁿ · eʳ`, `x = n ln 2 + r`, eʳ by the first seven terms of its series: they leave out
-/// 1.2e-7 of it where r is largest, 0.35.
+/// 1.2e-7 where r is largest, 0.35.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     /// Adding 1.5 · 2²³ rounds to a whole number and leaves it in the lowest bits.

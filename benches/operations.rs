@@ -141,39 +141,43 @@ fn sequence(criterion: &mut Criterion) {
     }
 }
 
-/// The forward pass with states of ordinary size, and with states below the normal range of f32,
-/// where some processors leave the fast path: what the second takes longer, they cost.
-///
-/// `decaying`: the input starts near 1e-38 and fades by a fifth from step to step, nothing is added
-/// to g, and the forget gates are half open. Then x and h are denormal from the first step on, g and
-/// c by the tenth at the latest, and with them the terms of both products; i, f and o are ordinary.
+/// A layer whose states and gradients fade away, forward and backward, beside an ordinary one. Both do
+/// the same work.
 fn denormals(criterion: &mut Criterion) {
     let cpu = machine();
     let (count, batch, input, hidden) = (50, 32, 64, 128);
     let steps = Steps::uniform(count, batch);
     let mut group = criterion.benchmark_group("denormals");
-    group.throughput(Throughput::Elements((8 * count * batch * hidden * (input + hidden)) as u64));
-    for name in ["ordinary", "decaying"] {
+    let flop = 24 * count * batch * hidden * (input + hidden);
+    group.throughput(Throughput::Elements(flop as u64));
+    for name in ["ordinary", "fading"] {
         let mut layer = Layer::new(&steps, LstmDims { input, hidden });
-        if name == "decaying" {
-            let mut scale = 1e-37;
-            for step in layer.x.as_mut_slice().chunks_mut(batch * input) {
-                step.iter_mut().for_each(|x| *x *= scale);
-                scale *= 0.8;
-            }
+        let mut dh = wave(steps.positions(), hidden, 0.5);
+        if name == "fading" {
+            // What is small enough comes in at the first step, and from above at the last one.
+            let one_step = batch * input;
+            layer.x.as_mut_slice()[one_step..].fill(0.0);
+            layer.x.as_mut_slice()[..one_step].iter_mut().for_each(|x| *x *= 1e-33);
             layer.params.b.as_mut_slice()[2 * hidden..3 * hidden].fill(0.0);
+            let (earlier, last) = dh.as_mut_slice().split_at_mut((count - 1) * batch * hidden);
+            earlier.fill(0.0);
+            last.iter_mut().for_each(|dh| *dh *= 1e-33);
         }
-        let mut layers = [layer];
+        let (mut layers, mut dz) = ([layer], Matrix::default());
         group.bench_function(name, |b| {
-            b.iter(|| cpu.run(|| forward(&cpu, &steps, &[], &mut layers)));
+            b.iter(|| {
+                cpu.run(|| {
+                    forward(&cpu, &steps, &[], &mut layers);
+                    backward(&cpu, &steps, &mut layers, &dh, &mut dz);
+                });
+            });
         });
-        let tape = &layers[0].tape;
         let share = |values: &[f32]| {
             values.iter().filter(|x| x.is_subnormal()).count() as f64 / values.len() as f64
         };
-        let written = batch * hidden;
-        let of_states = [&tape.c, &tape.h].map(|states| share(&states.as_slice()[written..]));
-        println!("denormals/{name}: {of_states:.2?} of all c and h are denormal");
+        let LstmTape { c, h, .. } = &layers[0].tape;
+        let shares = [c, h, &dz].map(|values| share(values.as_slice()));
+        println!("denormals/{name}: {shares:.2?} of all c, h and dz are denormal");
     }
     group.finish();
 }
@@ -187,7 +191,7 @@ fn stream(criterion: &mut Criterion) {
         let layer = Layer::new(&Steps::uniform(1, ITEMS), LstmDims { input: 128, hidden });
         let mut table = Matrix::default();
         cpu.run(|| cpu.lstm_input_table(&layer.params, &layer.x, &mut table));
-        let packed = cpu.pack_lstm(&layer.params, false);
+        let packed = cpu.run(|| cpu.pack_lstm(&layer.params, false));
         let mut state = LstmState::new(hidden);
         let mut item = 0;
         group.throughput(Throughput::Elements((8 * hidden * hidden) as u64));

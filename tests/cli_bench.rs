@@ -23,6 +23,9 @@ fn a_wrong_bench_is_code_2_and_names_the_flag() {
         (&["bench", "stream", "--shape", "B2,I4,H5"], "for one user; write B1"),
         (&["bench", "stream", "--shape", "B1,I4,H5,L2"], "\"L2\""),
         (&["bench", "stream", "--mode", "forward"], "bench stream has step"),
+        (&["bench", "score", "--shape", "B2,V5"], "H is missing; write B10000,H100"),
+        (&["bench", "score", "--mode", "training"], "bench score has forward"),
+        (&["bench", "score", "--shape", "B1000000000,H1000,V1000"], "of memory"),
         (&["bench", "stream", "--shape", "B1,I1,H1048576"], "of memory"),
     ] {
         let called = call(folder.path(), arguments);
@@ -72,6 +75,20 @@ fn bench_times_every_shape_in_every_mode() {
         assert!(people.stdout.lines().all(|line| line.chars().count() <= 100), "{}", people.stdout);
         assert!(people.stderr.contains("T3,B2,I4,H5 training: "), "{}", people.stderr);
     }
+}
+
+#[test]
+fn bench_score_counts_sessions_and_items() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["bench", "score", "--shape", "B30,H5,V70", "--seconds", "0.01"];
+    let found = call(folder.path(), &[&arguments[..], &["--json", "--quiet"]].concat()).json();
+    let result = &found["results"][0];
+    // 2·B·V·H; pictures, table, biases, and 20 items with their scores a session.
+    assert_eq!((&result["mode"], &result["flop"]), (&"forward".into(), &21_000.into()));
+    assert_eq!(result["bytes"], 4 * (150 + 350 + 70 + 1200));
+    let people = call(folder.path(), &arguments);
+    assert_eq!(people.code, Some(0), "{}", people.stderr);
+    assert!(people.stdout.contains("of floor") && people.stdout.contains("B30,H5,V70"));
 }
 
 #[test]

@@ -22,7 +22,6 @@ import rounds
 from lstm_peers import need
 from rounds import InProcess, fail, say
 
-PEERS = ("torch",)
 BEST = 20
 CHUNKS = (32, 64, 128, 256, 512, 1024, 2048)
 

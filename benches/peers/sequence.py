@@ -8,11 +8,12 @@
 `forward` is inference: x in, h of every step out. `training` is the forward pass and the backward
 pass: dh given at every step, the gradients of x and of every weight out, no optimiser. Every round
 runs every engine once, in an order that the next round reverses; the ratio is taken within a round
-and is above one where ours is faster.
+and is above one where ours is faster. Weights are packed before the clock starts where an engine can do
+so: ours and ONNX Runtime in `forward`; PyTorch has no such way for an LSTM.
 
 What is generous to the peers: raised malloc thresholds (page faults cost PyTorch up to a quarter
-otherwise), denormals flushed, each in the fastest of the thread counts from one to ours, found by
-trying them for this very shape; more of it stands at each class of lstm_peers.py. With
+otherwise), denormals flushed, each with one thread or as many as ours, whichever is faster for
+this very shape; more of it stands at each class of lstm_peers.py. With
 `lengths=skew` PyTorch runs twice, on the packed batch and on the padded block, ONNX Runtime in the
 faster of both ways, candle and burn on the block, which is all they know.
 

@@ -7,7 +7,13 @@
 A step is what serving a shopper costs: one input row and the state (h, c) in, the state after it
 out. With `V` in the shape (`B1,V17376,I128,H128`) the input is an item, whose row of I numbers the
 peer first takes from a table of V rows. A turn makes calls of 200 steps one after another, each
-from the state of the step before; times are of one step, on one thread unless two are faster.
+from the state of the step before; times are of one step, on one thread unless
+as many as ours are faster.
+
+The work is not the same, and that is the point: an item's share of the step, `x·w_xᵀ + b`, is the
+same whenever it is clicked, so ours reads it from a table made before the clock starts and makes
+8·H·H FLOP a step. The peers know an input, not an item, and multiply by w_x at every step: 8·H·(I +
+H). `--shape B1,I1,H128` takes that difference away.
 
 What is generous to the peers: the same input at every step, so that it lies in the cache; no copies
 in or out (ONNX Runtime's two bindings write the state to and fro between two places); PyTorch in

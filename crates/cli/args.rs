@@ -92,12 +92,14 @@ Examples:
   tidegate bench softmax --shape T50,B64,I128,H256,V100000 --threads 1
   tidegate bench train --config examples/yoochoose.toml --shape T20,B64,I192,H192,V17000
   tidegate bench stream --shape B1,I128,H128,V17376    one step for one user
+  tidegate bench score --shape B10000,H100,V17376      the 20 best items of each session
 
 A shape has T steps, B rows, input width I, H units, and where they matter L layers [1] and V items
 [10000]; lengths=skew makes rows as long as sessions are, few of them T steps. GFLOP/s count
 8*T*B*H*(I+H) for a layer forward and three times that in training. `train` takes [model] and
 [optimizer] of --config; without it, the softmax runs over all items. `stream` times one step of one
-row (B1, no T), 8*H*H, on one thread, beside the cache that holds the recurrent weights.")]
+row (B1, no T), 8*H*H, on one thread, beside the cache that holds the recurrent weights.
+`score` finds the best 20 of V items for B sessions whose pictures are H wide (no T, no I): 2*B*V*H.")]
     Bench(Bench),
     /// Say which machines and kernels this program can use
     Devices,
@@ -303,7 +305,7 @@ pub(crate) struct Bench {
     #[arg(value_name = "WHAT", value_enum)]
     pub(crate) what: What,
     /// Sizes such as T50,B64,I128,H256, if need be with L2, V10000 and lengths=skew; may be given
-    /// again and again [default: ten of them, or four steps]
+    /// again and again [default: ten of them, four steps, or two of score]
     #[arg(long, value_name = "SHAPE")]
     pub(crate) shape: Vec<String>,
     /// forward, training or step [default: all that WHAT has]

@@ -44,7 +44,7 @@ pub(crate) fn peak_rss() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-/// The memory of the machine in bytes, where the system tells.
+/// The memory that is free to take, in bytes, where the system tells.
 pub(crate) fn memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;

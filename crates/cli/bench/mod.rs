@@ -336,6 +336,10 @@ mod tests {
             assert_eq!(crate::failure::exit_code(&error), 2);
             assert!(error.to_string().contains(&bytes(least)), "{error}");
         }
+        // A thousand rows of 100 numbers, twice; 20 items a session in four numbers.
+        let plan = Plan::for_tests(What::Score, "B10000,H100,V1000", 2);
+        assert!(plan.check_memory(12_000_000).is_ok());
+        assert!(plan.check_memory(4_000_000).is_err());
         // A million rows of the table, 160 bytes each, and of vectors, 4 bytes.
         let plan = Plan::for_tests(What::Stream, "B1,I1,H10,V1000000", 1);
         assert!(plan.check_memory(170_000_000).is_ok());

@@ -53,7 +53,7 @@ pub(super) fn run(cpu: &Cpu, shape: &Shape, seed: u64, seconds: f64) -> Vec<f64>
     let vectors = values(seed, Purpose::Input, items, input, 1.0);
     cpu.run(|| cpu.lstm_input_table(&params, &vectors, &mut table));
     drop(vectors);
-    let packed = cpu.pack_lstm(&params, false);
+    let packed = cpu.run(|| cpu.pack_lstm(&params, false));
     let mut state = LstmState::new(hidden);
     let items = popular_items(seed, 0, items, ITEMS);
     let mut turn = items.iter().cycle();

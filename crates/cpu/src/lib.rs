@@ -1,4 +1,5 @@
-//! The operations of the reference, fast: the same names, the same meaning, in f32.
+//! The operations of the reference, fast: the same names (a whole layer's are `lstm_…` here and
+//! `sequence_…` there), the same meaning, in f32.
 //!
 //! [`Cpu`] holds the threads, the path (which vector instructions) and scratch memory that is used
 //! again. Each operation is a method; where the equations are asked for, look under the same name
@@ -33,6 +34,7 @@ mod optimizer;
 mod panel;
 mod peak;
 mod product;
+mod scores;
 mod scratch;
 mod simd;
 mod softmax;

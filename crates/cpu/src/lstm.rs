@@ -10,8 +10,8 @@
 //!                                               dx    = dz·w_x        db   += Σ dz
 //! ```
 //!
-//! Only what is as serial as the recurrence itself runs step by step, and the cell is the epilogue
-//! of the recurrent product, in registers. The weight gradients need nothing of the step before:
+//! The cell is the epilogue of the products of a step, in registers. Backward, only what is as serial
+//! as the recurrence itself runs step by step. The weight gradients need nothing of the step before:
 //! they are large products over all positions of a stretch, taken while its `dz` is in the caches.
 //!
 //! `simd::turns` says how threads share a batch: by rows, which wait for nobody, or, where rows are
@@ -43,6 +43,9 @@ use std::ops::Range;
 const ROWS_PER_SLICE: usize = 64;
 /// Fewer rows than this for each thread, and large weights are better shared out than read by all.
 const FEW_ROWS: usize = 24;
+/// Fewer rows than this at once, and the input product is made before the loop: inside, it reads `w_x`
+/// at every step.
+const ROWS_FOR_INPUT: usize = 8;
 /// Bytes of weights that a second-level cache holds beside other things.
 const RESIDENT: usize = 3 << 17;
 /// With registers of sixteen a core takes weights twice as fast as a third-level cache delivers
@@ -83,12 +86,11 @@ impl Cpu {
         if steps.positions() == 0 {
             return;
         }
-        // An input product inside the loop reads w_x at every step: not for a handful of rows.
         let rows = match split(self.path, steps, hidden) {
-            Split::Rows(slices) => steps.positions() / steps.count() / slices,
-            Split::Units(_) => steps.positions() / steps.count(),
+            Split::Rows(slices) => rows_at_once(steps) / slices,
+            Split::Units(_) => rows_at_once(steps),
         };
-        let inside = x.filter(|_| rows >= 8 || kept(tape) == Keep::States);
+        let inside = x.filter(|_| rows >= ROWS_FOR_INPUT || kept(tape) == Keep::States);
         if let (Some(x), None) = (x, inside) {
             let source = Source::Transposed(params.w_x.as_slice());
             let panels = self.packed(inputs, GATES * hidden, source);
@@ -251,17 +253,24 @@ fn split(path: Path, steps: &Steps, hidden: usize) -> Split {
     const PARTS: usize = 8;
     let threads = rayon::current_num_threads();
     let weights = GATES * hidden * hidden * size_of::<f32>();
-    let rows = steps.positions() / steps.count();
+    let rows = rows_at_once(steps);
     let far = path.width() > 8 && weights > FAR * RESIDENT;
     let few = if far { MANY_ROWS * FEW_ROWS } else { FEW_ROWS };
     if threads > 1 && rows < few * threads && weights > RESIDENT {
         return Split::Units((hidden / (PARTS * threads)).next_multiple_of(PANEL).max(PANEL));
     }
-    // Several slices for each thread, so that one which is slow for a while delays no one; but weights
-    // that have to come from afar want rows to serve.
-    let rows = steps.batch().div_ceil(threads);
-    let height = if weights > RESIDENT { 16.max(rows / 4) } else { 6.max(rows / 8) };
-    Split::Rows(threads * rows.div_ceil(height.min(ROWS_PER_SLICE)))
+    // Several slices for each thread, so that one which is slow for a while delays no one, but whole
+    // tiles; weights that have to come from afar want more rows to serve.
+    let per_thread = steps.batch().div_ceil(threads);
+    let height = if weights > RESIDENT { 16.max(per_thread / 4) } else { 6.max(per_thread / 8) };
+    Split::Rows(threads * per_thread.div_ceil(height.min(ROWS_PER_SLICE)))
+}
+
+/// Rows that run at a step, on the average over positions: where most sessions are short, nearly all
+/// work lies in the first steps, and the many steps of a few long rows count for little.
+fn rows_at_once(steps: &Steps) -> usize {
+    let squares = (0..steps.count()).map(|t| steps.active(t).pow(2));
+    squares.sum::<usize>() / steps.positions()
 }
 
 /// The stretch of steps that ends at `end`.

@@ -141,7 +141,7 @@ pub(crate) fn add_scaled<L: Lanes>(lanes: L, factor: f32, x: &[f32], y: &mut [f3
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Kernel, Path};
+    use crate::simd::{Kernel, LEAST, Path};
 
     struct Apply<'a>(&'a [f32], &'a mut [[f32; 3]]);
 
@@ -168,7 +168,7 @@ mod tests {
         (f64::from(found) - truth).abs() / ulp
     }
 
-    /// Every 97th f32 of both signs whose magnitude is between 1e-30 and 87: 10 million values.
+    /// Every 97th f32 of both signs whose magnitude is between 1e-30 and 87: 18 million values.
     /// Worst errors seen: exp 0.9, sigmoid 2.4, tanh 3.2 ulp with FMA, and exp 1.1 where a product and
     /// a sum round twice.
     #[test]
@@ -204,6 +204,32 @@ mod tests {
             let mut y = [[0.0; 3]; 2];
             path.run(Apply(&[f32::NAN, -f32::NAN], &mut y));
             assert!(y.iter().flatten().all(|y| y.is_nan()), "{path:?}: {y:?}");
+        }
+    }
+
+    #[test]
+    fn dust_is_zero_and_all_else_stays() {
+        struct Sweep<'a>(&'a mut [f32]);
+        impl Kernel for Sweep<'_> {
+            type Output = ();
+            #[inline(always)]
+            fn run<L: Lanes>(self, lanes: L) {
+                for x in self.0.chunks_mut(L::WIDTH) {
+                    lanes.store_partial(lanes.without_dust(lanes.load_partial(x)), x);
+                }
+            }
+        }
+        for path in Path::available() {
+            let kept = [LEAST, -LEAST, 1.0, -3e38, f32::INFINITY, f32::NEG_INFINITY, 0.0];
+            let mut swept = [0.99 * LEAST, -0.99 * LEAST, 1e-40, -1e-45, f32::MIN_POSITIVE, -0.0];
+            let mut x = kept;
+            path.run(Sweep(&mut x));
+            assert_eq!(x, kept, "{path:?}");
+            path.run(Sweep(&mut swept));
+            assert_eq!(swept, [0.0; 6], "{path:?}");
+            let mut number = [f32::NAN];
+            path.run(Sweep(&mut number));
+            assert!(number[0].is_nan(), "{path:?}");
         }
     }
 

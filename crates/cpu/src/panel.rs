@@ -169,9 +169,11 @@ mod tests {
                 let transposed: Vec<f32> =
                     (0..depth * columns).map(|x| plain[x % depth * columns + x / depth]).collect();
                 let (mut a, mut b) = (Panels::default(), Panels::default());
-                a.pack(path, depth, columns, Source::Plain(&plain));
                 // An older, larger operand must not show through the padding.
-                b.pack(path, 20, 50, Source::Plain(&[f32::NAN; 1000]));
+                for older in [&mut a, &mut b] {
+                    older.pack(path, 20, 50, Source::Plain(&[f32::NAN; 1000]));
+                }
+                a.pack(path, depth, columns, Source::Plain(&plain));
                 b.pack(path, depth, columns, Source::Transposed(&transposed));
                 assert!(
                     a.iter(path.width()).eq(b.iter(path.width())),

@@ -26,7 +26,8 @@ const LINE: usize = 64;
 
 impl Cpu {
     /// FMA peak of all threads together in FLOP/s, the best of many short rounds within `time`: the
-    /// rate that no product can pass. A multiply-add counts two.
+    /// rate that no product can pass; but on the portable path, whose compiler may keep some of the
+    /// sums in memory, a little less. A multiply-add counts two.
     pub fn peak(&self, time: Duration) -> f64 {
         let begin = Instant::now();
         let mut best = 0f64;

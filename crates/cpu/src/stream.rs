@@ -16,7 +16,7 @@ use crate::simd::{Kernel, Lanes, row_tile};
 use layout::{Accumulate, GATES, LstmParams, Matrix};
 
 /// Where a user's layer stands: `h` and `c`, H numbers each.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct LstmState {
     h: Vec<f32>,
     c: Vec<f32>,
@@ -150,7 +150,8 @@ impl Step<'_> {
         };
         for group in 0..GROUPS {
             let c_prev = lanes.load_partial(&self.c[cells(group)]);
-            c[group] = lanes.mul_add(f[group], c_prev, lanes.mul(i[group], g[group]));
+            let sum = lanes.mul_add(f[group], c_prev, lanes.mul(i[group], g[group]));
+            c[group] = lanes.without_dust(sum);
             lanes.store_partial(c[group], &mut self.c[cells(group)]);
         }
         let u = tanh(lanes, c);
@@ -183,7 +184,7 @@ mod tests {
                 let steps = Steps::uniform(9, 1);
                 let mut tape = LstmTape::default();
                 tape.start(&steps, hidden);
-                cpu.lstm_forward(&params, Some(&x), &steps, &mut tape);
+                cpu.run(|| cpu.lstm_forward(&params, Some(&x), &steps, &mut tape));
 
                 let mut table = Matrix::default();
                 cpu.lstm_input_table(&params, &x, &mut table);

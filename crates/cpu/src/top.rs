@@ -24,7 +24,7 @@ use search::Search;
 
 /// Rows in one task: their q stays in the nearest caches, and whole tiles of every height fill them.
 const ROWS_PER_TASK: usize = 48;
-/// Panels of items in one block; an even number, as sums take two registers at a time.
+/// Panels of items in one block: the scores of a task, 12 or 24 KiB, stay in the nearest cache.
 const PANELS_PER_BLOCK: usize = 4;
 
 impl Cpu {
@@ -37,7 +37,8 @@ impl Cpu {
     /// | `column_bias` | `[V, 1]` | by item | untouched |
     /// | `out` | see type | anything | replaced |
     ///
-    /// The scores have the bits of [`Cpu::scores`], and a row's answer depends on no other row.
+    /// The scores have the bits of [`Cpu::scores`], but for −0, which comes back as 0, and for what is
+    /// not a number, which comes back as −∞. A row's answer depends on no other row.
     ///
     /// # Panics
     ///
@@ -142,7 +143,7 @@ mod tests {
         let bias = Matrix::zeros(scores.len(), 1);
         let mut out =
             TopItems { width: 9, items: vec![7], scores: vec![f32::NAN], log_sums: vec![] };
-        cpu.top_items(&q, &table, &bias, task, &mut out);
+        cpu.run(|| cpu.top_items(&q, &table, &bias, task, &mut out));
         out
     }
 
@@ -266,9 +267,11 @@ mod tests {
                 let (q, table) = (wave(rows, width, 0.1), wave(items, width, 0.2));
                 let bias = wave(items, 1, 0.3);
                 let (mut scores, mut out) = (Matrix::default(), TopItems::default());
-                cpu.scores(&q, &table, &bias, &mut scores);
                 let task = TopTask { count: 20, ..TopTask::default() };
-                cpu.top_items(&q, &table, &bias, &task, &mut out);
+                cpu.run(|| {
+                    cpu.scores(&q, &table, &bias, &mut scores);
+                    cpu.top_items(&q, &table, &bias, &task, &mut out);
+                });
                 for row in 0..rows {
                     let found: (Vec<_>, Vec<_>) = out.row(row).unzip();
                     assert_eq!(found, sorted(scores.row(row), 20), "{path:?} row {row}");

@@ -92,8 +92,8 @@ pub enum Keep {
 /// backward pass computes it again, which is cheaper than to write and read H more numbers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LstmTape<M> {
-    /// Activated gates `i f g o`, `[N, 4H]`. Before the recurrence runs, the same rows hold the
-    /// input's share of the pre-activations, `x·w_xᵀ`; the bias joins it on the way. `[0, 4H]` where
+    /// Activated gates `i f g o`, `[N, 4H]`. Where the input's share of the pre-activations,
+    /// `x·w_xᵀ`, is made before the recurrence, it stands here first; the bias joins it on the way. `[0, 4H]` where
     /// the tape keeps the states alone.
     pub a: M,
     /// Cell states in slots, `[B + N, H]`; slot 0 is where the rows start.

@@ -210,8 +210,8 @@ pub trait Device: Clone + Send + Sync {
     );
 
     /// The best items of each row of q, and `log Σ exp` of all its scores where it is asked for, as
-    /// [`TopTask`] has it: the scores are those of [`Device::scores`], to the last bit, and no machine
-    /// need hold all of them. q `[N, E]`, table `[V, E]`, column_bias `[V, 1]`; `out` is replaced.
+    /// [`TopTask`] has it: the scores are those of [`Device::scores`], to the last bit but for the sign
+    /// of a zero, and no machine need hold all of them. q `[N, E]`, table `[V, E]`, column_bias `[V, 1]`; `out` is replaced.
     /// Each row is a function of its own q and its own entries alone, to the last bit.
     fn top_items(
         &self,

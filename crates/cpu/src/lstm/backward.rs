@@ -111,10 +111,10 @@ impl<L: Lanes> Tiles<L> for Cells<'_> {
                 let o = lanes.load_partial(&a[3 * hidden + j..][..units]);
                 let c_prev = lanes.load_partial(&c.row(slot_before + r)[j..][..units]);
                 let above = lanes.load_partial(&dh_above.row(position + r)[j..][..units]);
-                let dh = lanes.add(above, product[r][v]);
+                let dh = lanes.without_dust(lanes.add(above, product[r][v]));
 
                 let slope = lanes.mul(o, lanes.sub(one, lanes.mul(u[r], u[r])));
-                dc[r] = lanes.mul_add(dh, slope, dc[r]);
+                dc[r] = lanes.without_dust(lanes.mul_add(dh, slope, dc[r]));
                 slopes[0][r] = lanes.mul(lanes.mul(dc[r], g), bell(lanes, i));
                 slopes[1][r] = lanes.mul(lanes.mul(dc[r], c_prev), bell(lanes, f));
                 let flat = lanes.sub(one, lanes.mul(g, g));

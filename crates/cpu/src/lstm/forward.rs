@@ -5,7 +5,7 @@ use crate::Cpu;
 use crate::math::{sigmoid, tanh};
 use crate::panel::interleave;
 use crate::scratch::Buffer;
-use crate::simd::{Kernel, Lanes, Left, Turn, tile};
+use crate::simd::{Kernel, Lanes, Left, Turn, height, tile};
 use layout::{GATES, Gate, Keep};
 use rayon::prelude::*;
 
@@ -130,7 +130,7 @@ impl Cells<'_> {
         let mut row = 0;
         while row < rows {
             let rest = rows - row;
-            let height = rest.div_ceil(rest.div_ceil(most));
+            let height = height(rest, most);
             // A height that this path never takes is not compiled for it.
             macro_rules! tile {
                 ($($height:literal)*) => {
@@ -160,7 +160,7 @@ impl Cells<'_> {
         let [i, f, g, o] = &a;
         let mut c = turn.own_before(C, 0).load::<L, ROWS>(lanes, row, at);
         for r in 0..ROWS {
-            c[r] = lanes.mul_add(f[r], c[r], lanes.mul(i[r], g[r]));
+            c[r] = lanes.without_dust(lanes.mul_add(f[r], c[r], lanes.mul(i[r], g[r])));
         }
         turn.own(C, 0).store(lanes, &c, row, at);
         let mut h = tanh(lanes, c);

@@ -121,8 +121,10 @@ mod tests {
                     }
                     let mut found = expected.clone();
                     let layer = if x.is_some() { &packed } else { &without_input };
-                    cpu.lstm_forward(&params, x, &steps, &mut expected);
-                    cpu.lstm_forward_packed(layer, x, &steps, &mut found);
+                    cpu.run(|| {
+                        cpu.lstm_forward(&params, x, &steps, &mut expected);
+                        cpu.lstm_forward_packed(layer, x, &steps, &mut found);
+                    });
                     assert_eq!(found, expected, "{path:?} {inputs} {hidden} {keep:?}");
                 }
             }

@@ -3,6 +3,10 @@
 /// Rows and columns of the block that [`Lanes::transpose`] turns; every WIDTH is a multiple of it.
 pub(crate) const SIDE: usize = 8;
 
+/// What is nearer to zero than this is taken for zero where it would be carried on from step to step:
+/// 1e-25, so that its products with weights and slopes are still normal numbers.
+pub(crate) const LEAST: f32 = 1e-25;
+
 /// A path's registers. The value is a token: it exists only where the instructions do.
 ///
 /// All methods are elementwise. `load` and `store` take the first `WIDTH` entries of a slice and
@@ -49,6 +53,10 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// `a · 2ⁿ`, where `shifted` is `n + 1.5 · 2²³` for a whole n: then n stands in its lowest bits,
     /// ready to be added to the exponent of `a`. Both `a` and the result are normal numbers.
     fn scale(self, a: Self::V, shifted: Self::V) -> Self::V;
+    /// Zeros in place of what is nearer to zero than [`LEAST`]; NaN for NaN. States and gradients fade
+    /// away by a factor a step, and some processors take a hundred times as long for the numbers
+    /// below 1.2e-38 at the end of that way.
+    fn without_dust(self, a: Self::V) -> Self::V;
     /// The entries, for sums across a register in a fixed order. Entries beyond `WIDTH` are zero.
     fn to_array(self, a: Self::V) -> [f32; 16];
 
@@ -176,6 +184,10 @@ impl Lanes for Portable {
         std::array::from_fn(|k| {
             f32::from_bits(a[k].to_bits().wrapping_add(shifted[k].to_bits() << 23))
         })
+    }
+    #[inline(always)]
+    fn without_dust(self, a: Self::V) -> Self::V {
+        map2(a, a, |a, _| if a.abs() < LEAST { 0.0 } else { a })
     }
     #[inline(always)]
     fn to_array(self, a: Self::V) -> [f32; 16] {

@@ -6,7 +6,7 @@
 //! 64-bit Arm) or [`Portable`]. The same generic code is compiled once for each.
 //!
 //! Reading order: `lanes` (the registers; those of a processor in `x86` and `neon`), `tile` (the
-//! products), `turns` and `rows` (a batch shared out among threads).
+//! products), `turns` with `window` and `tickets`, and `rows` (a batch shared out among threads).
 
 #![allow(unsafe_code)]
 
@@ -14,16 +14,20 @@ mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod rows;
+mod tickets;
 mod tile;
 mod turns;
+mod window;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+#[cfg(test)]
+pub(crate) use lanes::LEAST;
 pub(crate) use lanes::{Lanes, Portable, SIDE};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 pub(crate) use rows::{BatchSlice, for_slices};
-pub(crate) use tile::{Left, Tiles, for_tiles, row_tile, tile};
+pub(crate) use tile::{Left, Tiles, for_tiles, height, row_tile, tile};
 pub(crate) use turns::{Order, Shared, Split, Turn, in_turns};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};

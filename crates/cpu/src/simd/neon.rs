@@ -1,6 +1,6 @@
 //! The registers of 64-bit Arm: NEON, two of four f32 taken as one of eight.
 
-use super::lanes::Lanes;
+use super::lanes::{LEAST, Lanes};
 use std::arch::aarch64::*;
 
 /// Sixteen pairs of registers, each of eight f32, with fused multiply and add.
@@ -113,7 +113,8 @@ impl Lanes for Neon {
         // SAFETY: the token; the array has the four numbers that are read.
         let [low, high] = unsafe {
             let bits = vld1q_u32([1, 2, 4, 8].as_ptr());
-            more.map(|more| vaddvq_u32(vandq_u32(more, bits)))
+            let [low, high] = more;
+            [vaddvq_u32(vandq_u32(low, bits)), vaddvq_u32(vandq_u32(high, bits))]
         };
         low | high << 4
     }
@@ -129,6 +130,13 @@ impl Lanes for Neon {
         let bits = halves!(vreinterpretq_u32_f32, a);
         let sum = halves!(vaddq_u32, bits, n);
         halves!(vreinterpretq_f32_u32, sum)
+    }
+    #[inline(always)]
+    fn without_dust(self, a: Self::V) -> Self::V {
+        let size = halves!(vabsq_f32, a);
+        let (least, zero) = (self.splat(LEAST), self.splat(0.0));
+        let dust = halves!(vcltq_f32, size, least);
+        halves!(vbslq_f32, dust, zero, a)
     }
     #[inline(always)]
     fn to_array(self, a: Self::V) -> [f32; 16] {

@@ -212,8 +212,14 @@ pub(crate) trait Tiles<L: Lanes> {
     fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize);
 }
 
-/// Cuts `rows` rows against a panel of one or two registers into tiles of about the same height: six
-/// and one would leave the second waiting for its own sums, four and three do not.
+/// Rows of the next tile, where `rest` are left and registers hold `most`: of about the height of the
+/// ones to come. Six and one would leave the second waiting for its own sums, four and three do not.
+#[inline(always)]
+pub(crate) fn height(rest: usize, most: usize) -> usize {
+    rest.div_ceil(rest.div_ceil(most))
+}
+
+/// Cuts `rows` rows against a panel of one or two registers into tiles of about the same height.
 #[inline(always)]
 pub(crate) fn for_tiles<L: Lanes>(
     lanes: L,
@@ -241,7 +247,7 @@ pub(crate) fn for_tiles<L: Lanes>(
     let mut row = 0;
     while row < rows {
         let rest = rows - row;
-        let height = rest.div_ceil(rest.div_ceil(most));
+        let height = height(rest, most);
         tile!(row, height, 1 2 3 4 5 6 7 8 9 10 11 12);
         row += height;
     }

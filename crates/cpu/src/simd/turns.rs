@@ -11,12 +11,12 @@
 //! all turns of the step before are done. The earlier ones are in the hands of threads that run, so
 //! the wait ends, however few threads take part.
 
-use super::Lanes;
+use super::tickets::{Done, Tickets};
+use super::window::{Window, WindowBefore};
 use layout::Steps;
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 
 /// How the work of a batch is shared out. No result depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +37,15 @@ pub(crate) enum Order {
 /// Memory that the turns of a batch write, each its own place.
 pub(crate) struct Shared<'a> {
     values: *mut f32,
+    rows: usize,
     columns: usize,
     shape: Shape,
     owner: PhantomData<&'a mut [f32]>,
 }
 
 // SAFETY: the memory is reached through turns alone. A turn writes its own rows and units at its own
-// step, and `in_turns` makes each turn once; what it reads of the step before is finished by then.
+// step; `in_turns` makes each turn once, and a turn stays on its thread. What it reads of the step
+// before is finished by then.
 unsafe impl Sync for Shared<'_> {}
 // SAFETY: as above; f32 may be written on any thread.
 unsafe impl Send for Shared<'_> {}
@@ -58,25 +60,36 @@ enum Shape {
     Batch,
 }
 
+impl Shape {
+    fn rows(self, steps: &Steps) -> usize {
+        match self {
+            Self::Positions => steps.positions(),
+            Self::Slots => steps.slots(),
+            Self::Batch => steps.batch(),
+        }
+    }
+}
+
 impl<'a> Shared<'a> {
     /// A buffer with a row a position.
     pub(crate) fn positions(steps: &Steps, columns: usize, values: &'a mut [f32]) -> Self {
-        Self::new(Shape::Positions, steps.positions(), columns, values)
+        Self::new(steps, Shape::Positions, columns, values)
     }
 
     /// A buffer of states in slots.
     pub(crate) fn slots(steps: &Steps, columns: usize, values: &'a mut [f32]) -> Self {
-        Self::new(Shape::Slots, steps.slots(), columns, values)
+        Self::new(steps, Shape::Slots, columns, values)
     }
 
     /// A buffer with one row for each row of the batch, which goes from turn to turn.
     pub(crate) fn batch(steps: &Steps, columns: usize, values: &'a mut [f32]) -> Self {
-        Self::new(Shape::Batch, steps.batch(), columns, values)
+        Self::new(steps, Shape::Batch, columns, values)
     }
 
-    fn new(shape: Shape, rows: usize, columns: usize, values: &'a mut [f32]) -> Self {
+    fn new(steps: &Steps, shape: Shape, columns: usize, values: &'a mut [f32]) -> Self {
+        let rows = shape.rows(steps);
         assert_eq!(values.len(), rows * columns, "a buffer in the shape of its batch");
-        Self { values: values.as_mut_ptr(), columns, shape, owner: PhantomData }
+        Self { values: values.as_mut_ptr(), rows, columns, shape, owner: PhantomData }
     }
 }
 
@@ -90,6 +103,8 @@ pub(crate) struct Turn<'a, const K: usize> {
     /// All units of the layer, and those of this turn.
     hidden: usize,
     units: Range<usize>,
+    /// A turn is neither sent nor shared: what it may write, its thread alone writes.
+    thread: PhantomData<*mut f32>,
 }
 
 impl<'a, const K: usize> Turn<'a, K> {
@@ -138,9 +153,9 @@ impl<'a, const K: usize> Turn<'a, K> {
     /// The same of the slot before the step, which an earlier turn of these rows and units has
     /// written.
     #[inline(always)]
-    pub(crate) fn own_before(&self, k: usize, block: usize) -> Window<'a> {
+    pub(crate) fn own_before(&self, k: usize, block: usize) -> WindowBefore<'a> {
         assert!(self.order == Order::Rising && self.buffers[k].shape == Shape::Slots, "slots");
-        self.window(k, block, self.steps.slot(self.t))
+        WindowBefore(self.window(k, block, self.steps.slot(self.t)))
     }
 
     #[inline(always)]
@@ -153,9 +168,12 @@ impl<'a, const K: usize> Turn<'a, K> {
             "inside the buffer"
         );
         let at = first * columns + block * self.hidden + self.units.start;
-        // SAFETY: row `first` and the column lie inside the buffer, as the assertion shows.
+        // SAFETY: row `first` and the column lie inside the buffer, as the assertion shows: `in_turns`
+        // has checked that the buffer has the rows of these steps.
         let first = unsafe { values.add(at) };
-        Window { first, stride: columns, rows: n, width: self.units.len(), owner: PhantomData }
+        // SAFETY: the window's rows and columns lie inside the buffer as well, and belong to this turn,
+        // or to an earlier one that is done.
+        unsafe { Window::new(first, columns, n, self.units.len()) }
     }
 
     /// What the turns before this one have finished of buffer `k`: all columns of this slice's rows,
@@ -180,73 +198,11 @@ impl<'a, const K: usize> Turn<'a, K> {
             return &[];
         }
         assert!(first + n <= end, "rows of the step");
-        // SAFETY: the rows lie inside the buffer. They belong to the step before this one in time's
-        // order, whose turns over these rows are done (or to the start, which no turn writes), and no
-        // later turn writes them.
+        // SAFETY: the rows lie inside the buffer, as the assertion and `in_turns` show. They belong to
+        // the step before this one in time's order, whose turns over these rows are done (or to the
+        // start, or to steps of an earlier call, which no turn of this one writes), and no later turn
+        // writes them.
         unsafe { std::slice::from_raw_parts(values.add(first * columns), n * columns) }
-    }
-}
-
-/// Some rows and columns of a buffer, in the hands of one turn.
-#[derive(Clone, Copy)]
-pub(crate) struct Window<'a> {
-    first: *mut f32,
-    stride: usize,
-    rows: usize,
-    width: usize,
-    owner: PhantomData<&'a mut [f32]>,
-}
-
-impl Window<'_> {
-    /// ROWS rows from `row` on, each from column `at` on as many entries as a register holds; zeros
-    /// beyond the window.
-    #[inline(always)]
-    pub(crate) fn load<L: Lanes, const ROWS: usize>(
-        self,
-        lanes: L,
-        row: usize,
-        at: usize,
-    ) -> [L::V; ROWS] {
-        let (mut from, n) = self.place::<ROWS>(row, at);
-        let mut v = [lanes.splat(0.0); ROWS];
-        for v in &mut v {
-            // SAFETY: `n` entries from there on belong to this turn, as `place` and `Turn::own` have
-            // checked; no reference to them exists.
-            *v = unsafe {
-                if n >= L::WIDTH {
-                    lanes.load_ptr(from)
-                } else {
-                    lanes.load_partial(std::slice::from_raw_parts(from, n))
-                }
-            };
-            from = from.wrapping_add(self.stride);
-        }
-        v
-    }
-
-    /// Stores a register in each of ROWS rows, from column `at` on as far as the window goes.
-    #[inline(always)]
-    pub(crate) fn store<L: Lanes, const ROWS: usize>(
-        self,
-        lanes: L,
-        v: &[L::V; ROWS],
-        row: usize,
-        at: usize,
-    ) {
-        let (mut to, n) = self.place::<ROWS>(row, at);
-        for &v in v {
-            // SAFETY: as in `load`.
-            let entries = unsafe { std::slice::from_raw_parts_mut(to, n.min(L::WIDTH)) };
-            lanes.store_partial(v, entries);
-            to = to.wrapping_add(self.stride);
-        }
-    }
-
-    /// Where column `at` of a row lies, and how many entries follow it; the rows after it are there.
-    #[inline(always)]
-    fn place<const ROWS: usize>(self, row: usize, at: usize) -> (*mut f32, usize) {
-        assert!(row + ROWS <= self.rows && at < self.width, "inside the window");
-        (self.first.wrapping_add(row * self.stride + at), self.width - at)
     }
 }
 
@@ -260,6 +216,9 @@ pub(crate) fn in_turns<const K: usize>(
     buffers: [Shared<'_>; K],
     work: impl Fn(Turn<'_, K>) + Sync,
 ) {
+    for buffer in &buffers {
+        assert_eq!(buffer.rows, buffer.shape.rows(steps), "a buffer of this batch");
+    }
     let count = range.len();
     if count == 0 || steps.active(range.start) == 0 || hidden == 0 {
         return;
@@ -269,7 +228,8 @@ pub(crate) fn in_turns<const K: usize>(
         Order::Falling => range.end - 1 - k,
     };
     let turn = |t: usize, rows: Range<usize>, units: Range<usize>| {
-        let turn = Turn { steps, buffers: &buffers, order, t, rows, hidden, units };
+        let thread = PhantomData;
+        let turn = Turn { steps, buffers: &buffers, order, t, rows, hidden, units, thread };
         if turn.active() > 0 {
             work(turn);
         }
@@ -301,57 +261,11 @@ pub(crate) fn in_turns<const K: usize>(
     }
 }
 
-/// The turns of a team: how many are given out, how many are done.
-#[derive(Default)]
-struct Tickets {
-    next: AtomicUsize,
-    done: AtomicUsize,
-    broken: AtomicBool,
-}
-
-impl Tickets {
-    fn draw(&self, total: usize) -> Option<usize> {
-        let ticket = self.next.fetch_add(1, Relaxed);
-        (ticket < total).then_some(ticket)
-    }
-
-    /// Waits until so many turns are done; false where one has panicked.
-    fn wait_for(&self, turns: usize) -> bool {
-        /// Looks before the processor is offered to someone else.
-        const PATIENCE: usize = 1 << 12;
-        let mut looks = 0;
-        while self.done.load(Acquire) < turns {
-            if self.broken.load(Relaxed) {
-                return false;
-            }
-            looks += 1;
-            if looks < PATIENCE {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
-        }
-        true
-    }
-}
-
-/// Counts a turn as done, or the team as broken, when it is dropped.
-struct Done<'a>(&'a Tickets);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.broken.store(true, Relaxed);
-        } else {
-            self.0.done.fetch_add(1, Release);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Kernel, Path};
+    use crate::simd::{Kernel, Lanes, Path};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     const LENGTHS: [usize; 5] = [4, 3, 3, 2, 1];
     const HIDDEN: usize = 5;

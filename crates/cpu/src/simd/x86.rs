@@ -1,6 +1,6 @@
 //! The registers of x86-64: AVX2 with FMA, and AVX-512.
 
-use super::lanes::{Lanes, SIDE};
+use super::lanes::{LEAST, Lanes, SIDE};
 use std::arch::x86_64::*;
 
 /// Sixteen registers of eight f32, with fused multiply and add.
@@ -123,6 +123,14 @@ impl Lanes for Avx2 {
         unsafe {
             let n = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted));
             _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n))
+        }
+    }
+    #[inline(always)]
+    fn without_dust(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe {
+            let size = _mm256_andnot_ps(_mm256_set1_ps(-0.0), a);
+            _mm256_and_ps(a, _mm256_cmp_ps::<_CMP_NLT_UQ>(size, _mm256_set1_ps(LEAST)))
         }
     }
     #[inline(always)]
@@ -254,6 +262,15 @@ impl Lanes for Avx512 {
         unsafe {
             let n = _mm512_slli_epi32::<23>(_mm512_castps_si512(shifted));
             _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n))
+        }
+    }
+    #[inline(always)]
+    fn without_dust(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe {
+            let least = _mm512_set1_ps(LEAST);
+            let kept = _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(_mm512_abs_ps(a), least);
+            _mm512_maskz_mov_ps(kept, a)
         }
     }
     #[inline(always)]

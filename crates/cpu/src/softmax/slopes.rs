@@ -3,7 +3,8 @@
 use super::{ROWS_PER_TASK, ScoreLayout, private_target, repeats};
 use crate::math::{dot, exp};
 use crate::panel::Panels;
-use crate::simd::{Kernel, Lanes, Left, Tiles, for_tiles, tile};
+use crate::scores::ScoreTiles;
+use crate::simd::{Kernel, Lanes, Left, for_tiles};
 use layout::{Matrix, SoftmaxTask};
 
 /// The score of a column that only fills a panel: its exp is too small to be seen.
@@ -108,8 +109,8 @@ impl Slopes<'_> {
         tops
     }
 
-    /// Adds what is sparse. Returns the score of each target, and a number not far below the largest
-    /// score and not below it: what exp is taken of stays between −87 and 0 where it counts.
+    /// Adds what is sparse. Returns the score of each target, and a number not far above the largest
+    /// score and never below it: what exp is taken of stays between −87 and 0 where it counts.
     #[inline(always)]
     fn bend<L: Lanes>(&mut self, lanes: L, tops: &PerRow<L::V>) -> (PerRow<f32>, PerRow<f32>) {
         let Self { terms, layout, first, ref mut scores, .. } = *self;
@@ -233,32 +234,4 @@ impl Slopes<'_> {
 /// The larger; `b` where one of the two is NaN.
 fn larger(a: f32, b: f32) -> f32 {
     if a > b { a } else { b }
-}
-
-/// Tiles of `q·eᵀ + bias` against one panel, and the largest scores of each row so far.
-struct ScoreTiles<'a, V> {
-    depth: usize,
-    q: Left<'a>,
-    panel: &'a [f32],
-    bias: &'a [f32],
-    scores: &'a mut [f32],
-    tops: &'a mut [V; ROWS_PER_TASK],
-}
-
-impl<L: Lanes> Tiles<L> for ScoreTiles<'_, L::V> {
-    #[inline(always)]
-    fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize) {
-        let mut acc = [[lanes.splat(0.0); VECTORS]; ROWS];
-        tile::<L, ROWS, VECTORS>(lanes, self.depth, self.q.from(row, 0), self.panel, &mut acc);
-        let bias = [lanes.load(self.bias), lanes.load(&self.bias[L::WIDTH..])];
-        let scores = &mut self.scores[row * 2 * L::WIDTH..];
-        for (r, acc) in acc.iter().enumerate() {
-            for v in 0..2 {
-                // Where the panel has one register, the other only fills.
-                let s = if v < VECTORS { lanes.add(acc[v], bias[v]) } else { bias[v] };
-                lanes.store(s, &mut scores[(2 * r + v) * L::WIDTH..]);
-                self.tops[row + r] = lanes.max(s, self.tops[row + r]);
-            }
-        }
-    }
 }

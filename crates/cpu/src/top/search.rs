@@ -4,7 +4,8 @@ use super::heap::{EMPTY, finish, key, replace_worst, score_of};
 use super::{PANELS_PER_BLOCK, ROWS_PER_TASK};
 use crate::math::exp;
 use crate::panel::Panels;
-use crate::simd::{Kernel, Lanes, Left, Tiles, for_tiles, tile};
+use crate::scores::ScoreTiles;
+use crate::simd::{Kernel, Lanes, Left, for_tiles};
 use layout::TopTask;
 
 /// The best items of some rows, and the sums of their exponentials.
@@ -80,7 +81,12 @@ impl Search<'_> {
             let first = begin + p * 2 * L::WIDTH;
             let (vectors, panel) = self.items.panel(first, L::WIDTH);
             let bias = &self.bias[first..];
-            for_tiles(lanes, rows, vectors, &mut ScoreTiles { depth, q, panel, bias, scores });
+            for_tiles(
+                lanes,
+                rows,
+                vectors,
+                &mut ScoreTiles { depth, q, panel, bias, scores, tops: &mut [] },
+            );
         }
     }
 
@@ -159,32 +165,6 @@ impl Search<'_> {
                 sum[1] = lanes.add(high, sum[1]);
             }
             sums.sum += f64::from(lanes.sum(lanes.add(sum[0], sum[1])));
-        }
-    }
-}
-
-/// Tiles of `q·eᵀ + bias` against one panel.
-struct ScoreTiles<'a> {
-    depth: usize,
-    q: Left<'a>,
-    panel: &'a [f32],
-    bias: &'a [f32],
-    scores: &'a mut [f32],
-}
-
-impl<L: Lanes> Tiles<L> for ScoreTiles<'_> {
-    #[inline(always)]
-    fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize) {
-        let mut acc = [[lanes.splat(0.0); VECTORS]; ROWS];
-        tile::<L, ROWS, VECTORS>(lanes, self.depth, self.q.from(row, 0), self.panel, &mut acc);
-        let bias = [lanes.load(self.bias), lanes.load(&self.bias[L::WIDTH..])];
-        let scores = &mut self.scores[row * 2 * L::WIDTH..];
-        for (r, acc) in acc.iter().enumerate() {
-            for v in 0..2 {
-                // Where the panel has one register, the other only fills.
-                let s = if v < VECTORS { lanes.add(acc[v], bias[v]) } else { bias[v] };
-                lanes.store(s, &mut scores[(2 * r + v) * L::WIDTH..]);
-            }
         }
     }
 }

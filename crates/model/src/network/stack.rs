@@ -56,7 +56,6 @@ impl<M: Clone + Default> Tape<M> {
 }
 
 /// The weights of all layers.
-#[derive(Clone, Copy)]
 pub(super) enum Layers<'a, D: Device> {
     /// As they are learned.
     Learned(&'a [LstmParams<D::Matrix>]),
