@@ -43,7 +43,7 @@ use std::ops::Range;
 const ROWS_PER_SLICE: usize = 64;
 /// Fewer rows than this for each thread, and large weights are better shared out than read by all.
 const FEW_ROWS: usize = 24;
-/// Fewer rows than this at once, and the input product is made before the loop: inside, it reads `w_x`
+/// Fewer rows than this in a step of a slice, and the input product is made before the loop: inside, it reads `w_x`
 /// at every step.
 const ROWS_FOR_INPUT: usize = 8;
 /// Bytes of weights that a second-level cache holds beside other things.
@@ -87,8 +87,8 @@ impl Cpu {
             return;
         }
         let rows = match split(self.path, steps, hidden) {
-            Split::Rows(slices) => rows_at_once(steps) / slices,
-            Split::Units(_) => rows_at_once(steps),
+            Split::Rows(slices) => rows_of_a_step(steps) / slices,
+            Split::Units(_) => rows_of_a_step(steps),
         };
         let inside = x.filter(|_| rows >= ROWS_FOR_INPUT || kept(tape) == Keep::States);
         if let (Some(x), None) = (x, inside) {
@@ -253,7 +253,7 @@ fn split(path: Path, steps: &Steps, hidden: usize) -> Split {
     const PARTS: usize = 8;
     let threads = rayon::current_num_threads();
     let weights = GATES * hidden * hidden * size_of::<f32>();
-    let rows = rows_at_once(steps);
+    let rows = rows_of_a_step(steps);
     let far = path.width() > 8 && weights > FAR * RESIDENT;
     let few = if far { MANY_ROWS * FEW_ROWS } else { FEW_ROWS };
     if threads > 1 && rows < few * threads && weights > RESIDENT {
@@ -266,11 +266,11 @@ fn split(path: Path, steps: &Steps, hidden: usize) -> Split {
     Split::Rows(threads * per_thread.div_ceil(height.min(ROWS_PER_SLICE)))
 }
 
-/// Rows that run at a step, on the average over positions: where most sessions are short, nearly all
-/// work lies in the first steps, and the many steps of a few long rows count for little.
-fn rows_at_once(steps: &Steps) -> usize {
-    let squares = (0..steps.count()).map(|t| steps.active(t).pow(2));
-    squares.sum::<usize>() / steps.positions()
+/// Rows of a step, on the average over steps: many steps with a few long rows are what takes time
+/// where threads cannot share them, or where each of them reads `w_x`, however wide the first ones are.
+/// (Averaged over positions, lengths as sessions have them took up to a fifth longer.)
+fn rows_of_a_step(steps: &Steps) -> usize {
+    steps.positions() / steps.count()
 }
 
 /// The stretch of steps that ends at `end`.

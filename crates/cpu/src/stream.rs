@@ -100,12 +100,14 @@ impl Kernel for Step<'_> {
     #[inline(always)]
     fn run<L: Lanes>(mut self, lanes: L) {
         let groups = self.hidden.div_ceil(L::WIDTH);
-        for group in (0..groups).step_by(2) {
+        // The sums of one group, where it has four registers of them, are enough to hide the latency of
+        // each, and one panel comes faster than two side by side.
+        let at_once = if L::GATES_AT_ONCE == GATES { 1 } else { 2 };
+        for group in (0..groups).step_by(at_once) {
             match (groups - group, L::GATES_AT_ONCE) {
                 (1, 2) => self.groups::<L, 1, 2, 2>(lanes, group),
-                (1, _) => self.groups::<L, 1, 1, 4>(lanes, group),
                 (_, 2) => self.groups::<L, 2, 4, 2>(lanes, group),
-                _ => self.groups::<L, 2, 2, 4>(lanes, group),
+                _ => self.groups::<L, 1, 1, 4>(lanes, group),
             }
         }
     }
