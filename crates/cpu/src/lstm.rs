@@ -343,6 +343,54 @@ mod tests {
         }
     }
 
+    /// Where only the first step has an input and only the last a gradient, both far too small.
+    #[test]
+    fn what_fades_away_becomes_zero_and_never_denormal() {
+        let (steps, dims) = (Steps::uniform(40, 3), LstmDims { input: 4, hidden: 9 });
+        let LstmDims { input, hidden } = dims;
+        let mut params = LstmParams {
+            w_x: wave(GATES * hidden, input, 0.1),
+            w_h: wave(GATES * hidden, hidden, 0.2),
+            b: Matrix::zeros(1, GATES * hidden),
+        };
+        params.w_h.as_mut_slice().iter_mut().for_each(|w| *w *= 0.1);
+        let mut x = wave(steps.positions(), input, 0.4);
+        x.as_mut_slice()[3 * input..].fill(0.0);
+        let mut dh = wave(steps.positions(), hidden, 0.5);
+        dh.as_mut_slice()[..39 * 3 * hidden].fill(0.0);
+        for values in [x.as_mut_slice(), dh.as_mut_slice()] {
+            values.iter_mut().for_each(|value| *value *= 1e-22);
+        }
+        for path in Path::available() {
+            let cpu = Cpu::with_path(1, path).unwrap();
+            let (mut tape, mut grads) = (LstmTape::default(), LstmParams::zeros(dims));
+            tape.start(&steps, hidden);
+            let mut dz = Matrix::default();
+            cpu.lstm_forward(&params, Some(&x), &steps, &mut tape);
+            cpu.lstm_backward(
+                &params,
+                Some(&x),
+                &steps,
+                &tape,
+                &dh,
+                &mut grads,
+                &mut dz,
+                None,
+                None,
+            );
+            for (name, values) in [("c", &tape.c), ("h", &tape.h), ("dz", &dz)] {
+                let values = values.as_slice();
+                assert!(
+                    values.iter().any(|&value| value != 0.0),
+                    "{path:?} {name} is not all zero"
+                );
+                assert!(values.iter().all(|value| !value.is_subnormal()), "{path:?} {name}");
+            }
+            assert_eq!(tape.c.row(tape.c.rows() - 1), [0.0; 9], "{path:?}");
+            assert_eq!(dz.row(0), [0.0; 36], "{path:?}");
+        }
+    }
+
     #[test]
     fn a_team_is_for_few_rows_and_large_weights() {
         for path in Path::available() {
