@@ -1,10 +1,11 @@
 """The next-item model of Tidegate in PyTorch, in every way of writing it that may be the fastest.
 
-The model: item embedding (optionally normalised) -> dropout -> LSTM -> dropout -> optionally
-normalised -> scores against the item table -> full or sampled softmax. Only how it is computed
+The model: item embedding (optionally normalised) -> dropout -> LSTM -> the state, or a mix of it with
+the last item and causal attention over the items so far -> dropout -> optionally normalised -> scores against the item table -> full or sampled softmax. Only how it is computed
 varies, never what:
 
-    layout     padded (one oneDNN call for the sequence) or packed (no padding, a loop in ATen)
+    layout     padded (one oneDNN call for the sequence) or packed (no padding, a loop in ATen);
+               attention wants a block, so it is padded then
     gradients  dense (fused Adam over the whole table), sparse (SparseAdam), or rows (the rows of a
                batch gathered once, Adam by hand on them)
     softmax    autograd (logsumexp), compiled (the same through torch.compile), or inplace (one
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from torch.nn.functional import dropout, embedding, normalize
+from torch.nn.functional import dropout, embedding, normalize, scaled_dot_product_attention
 from torch.nn.utils.rnn import PackedSequence
 
 
@@ -32,6 +33,9 @@ class Shape:
     temperature: float = 0.0  # 0: the scores are plain dot products
     input_dropout: float = 0.0
     layer_dropout: float = 0.0
+    attention_key: int = 0  # width of queries and keys; 0: the last state alone is read out
+    attention_lags: int = 50  # distances that have a bias of their own
+    readout_dropout: float = 0.0  # of the last item and of what attention brings
     output_dropout: float = 0.0
     head: int = 0  # most frequent items that are always candidates; 0 with drawn = 0: full softmax
     drawn: int = 0  # candidates drawn uniformly from the rest
@@ -50,7 +54,11 @@ class Shape:
         columns = self.items if self.full else self.head + self.drawn
         first = 24 * self.hidden * (self.embedding + self.hidden)
         upper = 24 * self.hidden * 2 * self.hidden * (self.layers - 1)
-        return first + upper + 6 * columns * (self.embedding if self.tied else self.hidden)
+        wide = self.embedding if self.tied else self.hidden
+        keys = self.attention_key * (2 * self.hidden + self.embedding)
+        mixed = wide * (self.hidden + 2 * self.embedding)
+        readout = 6 * (keys + mixed) if self.attention_key else 0
+        return first + upper + readout + 6 * columns * wide
 
 
 @dataclass(frozen=True)
@@ -74,12 +82,13 @@ SOFTMAXES = ("inplace", "autograd", "compiled")
 def manners(shape, threads):
     """Every way to write the model down that gives the right gradients."""
     gradients = GRADIENTS if shape.tied and not shape.full else GRADIENTS[:1]
+    layouts = LAYOUTS[:1] if shape.attention_key else LAYOUTS
     return [
         Manner(layout, gradient, softmax, count)
         for softmax in SOFTMAXES
         for count in threads
         for gradient in gradients
-        for layout in LAYOUTS
+        for layout in layouts
     ]
 
 
@@ -135,6 +144,32 @@ LOSSES = {
 }
 
 
+class Attention(nn.Module):
+    """q = W_h h + W_x x + W_c c, where c is what the items so far give by causal attention."""
+
+    def __init__(self, shape):
+        super().__init__()
+        wide = shape.embedding if shape.tied else shape.hidden
+        self.rate = shape.readout_dropout
+        self.query = nn.Linear(shape.hidden, shape.attention_key, bias=False)
+        self.key_h = nn.Linear(shape.hidden, shape.attention_key, bias=False)
+        self.key_x = nn.Linear(shape.embedding, shape.attention_key, bias=False)
+        self.lag_bias = nn.Parameter(torch.zeros(shape.attention_lags))
+        self.w_h = nn.Linear(shape.hidden, wide, bias=False)
+        self.w_x = nn.Linear(shape.embedding, wide, bias=False)
+        self.w_c = nn.Linear(shape.embedding, wide, bias=False)
+
+    def forward(self, x, h, flat):
+        """x [T, B, E] and h [T, B, H] to q of the positions that exist, [N, D]."""
+        lag = torch.arange(len(x))[:, None] - torch.arange(len(x))
+        bias = self.lag_bias[lag.clamp(0, len(self.lag_bias) - 1)].masked_fill(lag < 0, -torch.inf)
+        query, key = self.query(h), self.key_h(h) + self.key_x(x)
+        query, key, value = (each.transpose(0, 1) for each in (query, key, x))
+        c = scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(0, 1)
+        x, h, c = (each.reshape(-1, each.shape[-1]).index_select(0, flat) for each in (x, h, c))
+        return self.w_h(h) + self.w_x(dropout(x, self.rate)) + self.w_c(dropout(c, self.rate))
+
+
 class NextItem(nn.Module):
     """Model, loss and optimiser together: `step(batch)` is one training step."""
 
@@ -151,6 +186,8 @@ class NextItem(nn.Module):
             raise ValueError("tied weights without a projection want hidden = embedding")
         if not shape.tied:
             self.output = nn.Parameter(shape.init_std * torch.randn(shape.items, shape.hidden))
+        if shape.attention_key:
+            self.attention = Attention(shape)
         if shape.repeat_lags:
             self.repeat = nn.Parameter(torch.zeros(shape.repeat_lags))
         self.steps = 0
@@ -169,24 +206,25 @@ class NextItem(nn.Module):
     def rows_of(self, table, ids):
         return embedding(ids, table, sparse=self.manner.gradients == "sparse")
 
-    def hidden_states(self, table, local, batch):
-        """The output of the LSTM at every position, [N, H]."""
+    def pictures(self, table, local, batch):
+        """The picture of every position before it is normalised, [N, D]."""
         shape = self.shape
         padded = self.manner.layout == "padded"
         x = self.rows_of(table, local(batch.padded_ids if padded else batch.ids))
         if shape.input_scale:
             x = shape.input_scale * normalize(x, dim=-1)
-        x = dropout(x, shape.input_dropout)
-        if padded:
-            h = self.lstm(x)[0]
-            h = h.view(-1, shape.hidden).index_select(0, batch.flat)
+        entering = dropout(x, shape.input_dropout)
+        if not padded:
+            q = self.lstm(PackedSequence(entering, batch.batch_sizes))[0].data
+        elif shape.attention_key:
+            q = self.attention(x, self.lstm(entering)[0], batch.flat)
         else:
-            h = self.lstm(PackedSequence(x, batch.batch_sizes))[0].data
-        return dropout(h, shape.output_dropout)
+            q = self.lstm(entering)[0].view(-1, shape.hidden).index_select(0, batch.flat)
+        return dropout(q, shape.output_dropout)
 
     def loss(self, table, local, candidates, drawn, batch):
         shape = self.shape
-        q = self.hidden_states(table, local, batch)
+        q = self.pictures(table, local, batch)
         answers = table if shape.tied else self.output
         if shape.full:
             column, is_private = batch.targets, torch.zeros(len(batch.targets), dtype=torch.bool)
@@ -280,9 +318,10 @@ def check():
     random = np.random.default_rng(5)
     sessions = [random.integers(0, 60, size) for size in random.integers(2, 12, 80)]
     batches = epoch(cut(sessions, 8, recency=1.0), 64, 1, repeat_lags=3)
-    for head, drawn, smoothing in ((20, 10, 0.0), (20, 10, 0.1), (0, 0, 0.1)):
+    for head, drawn, smoothing, key in ((20, 10, 0.0, 0), (20, 10, 0.1, 8), (0, 0, 0.1, 0)):
         shape = Shape(60, 16, 16, 2, True, 3.0, 8.0, head=head, drawn=drawn)
         shape = replace(shape, smoothing=smoothing, repeat_lags=3, learning_rate=0.05)
+        shape = replace(shape, attention_key=key, attention_lags=5)
         expected = None
         for manner in manners(shape, (1,)):
             torch.set_num_threads(manner.threads)

@@ -65,9 +65,9 @@ def shape_of(model, optimizer, training, items):
     hidden = model.get("hidden", 100)
     embedding = model.get("embedding", hidden)
     tied = model.get("output", "tied") == "tied"
+    attention = model.get("readout", "last") == "attention"
     unknown = {
         "model.input": model.get("input", "embedding") != "embedding",
-        "model.readout": model.get("readout", "last") != "last",
         "model.output_bias": model.get("output_bias", False),
         "model.running_mean": model.get("running_mean", False),
         "model.hidden (it differs from the tied embedding)": tied and embedding != hidden,
@@ -86,6 +86,9 @@ def shape_of(model, optimizer, training, items):
         temperature=model.get("temperature", 14.0),
         input_dropout=rates.get("input", 0.2),
         layer_dropout=rates.get("layers", 0.2),
+        attention_key=model.get("attention_key", 64) if attention else 0,
+        attention_lags=model.get("attention_lags", 50),
+        readout_dropout=rates.get("readout", 0.2),
         output_dropout=rates.get("output", 0.0),
         head=loss.get("frequent", 0),
         drawn=loss.get("drawn", 0),
