@@ -52,6 +52,8 @@ def parse(text):
     sizes = {match[1]: int(match[2]) for match in matches if match}
     if len(sizes) < len(matches) or not {*"BIH"} <= sizes.keys():
         fail(f"--shape {text}: say B1,I128,H128 or B1,V17376,I128,H128", 2)
+    if sizes["B"] != 1:
+        fail(f"--shape {text}: a streaming step is for one user; say B1", 2)
     return sizes["B"], sizes.get("V", 0), sizes["I"], sizes["H"]
 
 

@@ -36,7 +36,7 @@ def arguments():
     parser.add_argument("--threads", type=int, help="of ours, and the most of PyTorch's [default: cores]")
     parser.add_argument("--alone", action="store_true", help="PyTorch only, without the binary")
     parser.add_argument("--peer-batches", type=int, help="batches of a PyTorch epoch [default: all]")
-    parser.add_argument("--manner", help="layout,gradients,softmax,threads: do not look for the fastest")
+    parser.add_argument("--manner", help="padded,rows,compiled,2: this one, do not look for the fastest")
     parser.add_argument("--peak", type=float, help="FMA peak in GFLOP/s, where the binary does not tell")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else")
     return parser.parse_args()
@@ -90,7 +90,7 @@ def shape_of(model, optimizer, training, items):
         attention_lags=model.get("attention_lags", 50),
         readout_dropout=rates.get("readout", 0.2),
         output_dropout=rates.get("output", 0.0),
-        head=loss.get("frequent", 0),
+        head=min(loss.get("frequent", 0), items),
         drawn=loss.get("drawn", 0),
         smoothing=loss.get("smoothing", 0.0),
         repeat_lags=model.get("repeat_lags", 12),
@@ -98,6 +98,20 @@ def shape_of(model, optimizer, training, items):
         clip=optimizer.get("clip_norm", 0.0),
         init_std=model.get("embedding_std", 0.1),
     )
+
+
+def named_manner(text, shape):
+    """The manner that --manner names, one of those that would be tried."""
+    from torch_model import GRADIENTS, LAYOUTS, SOFTMAXES, manners
+
+    *words, threads = text.split(",")
+    found = [m for m in manners(shape, [int(threads)] if threads.isdecimal() else [])
+             if [m.layout, m.gradients, m.softmax] == words]
+    if not found:
+        choices = (" or ".join(each) for each in (LAYOUTS, GRADIENTS, SOFTMAXES))
+        fail(f"--manner {text}: say {', '.join(choices)}, and a number of threads, as in "
+             f"padded,rows,compiled,2; not all of them fit every model", 2)
+    return found[0]
 
 
 # --- the two engines ------------------------------------------------------------------------------
@@ -290,8 +304,7 @@ def main():
 
     tried = {}
     if options.manner:
-        layout, gradients, softmax, threads = options.manner.split(",")
-        manner = Manner(layout, gradients, softmax, int(threads))
+        manner = named_manner(options.manner, shape)
     else:
         say("looking for PyTorch's fastest manner:")
         counts = sorted({1, options.threads})

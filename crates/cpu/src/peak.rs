@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 /// Chains of dependent FMAs side by side: more than latency times throughput asks for.
 const CHAINS: usize = 12;
+/// The same on the portable path, whose registers of eight are two of the processor's at least, and
+/// whose compiler would put more of them into memory.
+const FEW_CHAINS: usize = 4;
 const ROUNDS: usize = 1 << 16;
 
 /// Memory that one thread reads in a round, in bytes: far more than its share of any cache.
@@ -26,8 +29,7 @@ const LINE: usize = 64;
 
 impl Cpu {
     /// FMA peak of all threads together in FLOP/s, the best of many short rounds within `time`: the
-    /// rate that no product can pass; but on the portable path, whose compiler may keep some of the
-    /// sums in memory, a little less. A multiply-add counts two.
+    /// rate that no product can pass. A multiply-add counts two.
     pub fn peak(&self, time: Duration) -> f64 {
         let begin = Instant::now();
         let mut best = 0f64;
@@ -128,21 +130,30 @@ impl Kernel for Chains {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> f64 {
-        // Towards 1, through numbers that are neither huge nor denormal.
-        let (factor, term) = (lanes.splat(black_box(0.5)), lanes.splat(black_box(0.5)));
-        let mut sums = [lanes.splat(black_box(2.0)); CHAINS];
-        for _ in 0..ROUNDS {
-            for sum in &mut sums {
-                *sum = lanes.mul_add(*sum, factor, term);
-            }
+        if const { L::ROWS_OF_TWO < 6 } {
+            chains::<L, FEW_CHAINS>(lanes)
+        } else {
+            chains::<L, CHAINS>(lanes)
         }
-        let mut total = 0.0;
-        for sum in sums {
-            total += lanes.sum(sum);
-        }
-        black_box(total);
-        (2 * L::WIDTH * CHAINS * ROUNDS) as f64
     }
+}
+
+#[inline(always)]
+fn chains<L: Lanes, const COUNT: usize>(lanes: L) -> f64 {
+    // Towards 1, through numbers that are neither huge nor denormal.
+    let (factor, term) = (lanes.splat(black_box(0.5)), lanes.splat(black_box(0.5)));
+    let mut sums = [lanes.splat(black_box(2.0)); COUNT];
+    for _ in 0..ROUNDS {
+        for sum in &mut sums {
+            *sum = lanes.mul_add(*sum, factor, term);
+        }
+    }
+    let mut total = 0.0;
+    for sum in sums {
+        total += lanes.sum(sum);
+    }
+    black_box(total);
+    (2 * L::WIDTH * COUNT * ROUNDS) as f64
 }
 
 #[cfg(test)]
