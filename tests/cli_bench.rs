@@ -25,7 +25,7 @@ fn a_wrong_bench_is_code_2_and_names_the_flag() {
         (&["bench", "stream", "--mode", "forward"], "bench stream has step"),
         (&["bench", "score", "--shape", "B2,V5"], "H is missing; write B10000,H100"),
         (&["bench", "score", "--mode", "training"], "bench score has forward"),
-        (&["bench", "score", "--shape", "B1000000000,H1000,V1000"], "of memory"),
+        (&["bench", "score", "--shape", "B1000000,H1000000,V10"], "of memory"),
         (&["bench", "stream", "--shape", "B1,I1,H1048576"], "of memory"),
     ] {
         let called = call(folder.path(), arguments);
