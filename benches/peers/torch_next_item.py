@@ -283,7 +283,6 @@ def main():
     except ImportError:
         fail("PyTorch is missing: pip install -r benches/peers/requirements.txt")
     from sessions import cut, epoch, read_sessions
-    from torch_model import Manner
 
     if not options.sessions.is_file():
         fail(f"{options.sessions}: no such file; it has one session per line", 2)
@@ -296,8 +295,10 @@ def main():
     torch.set_flush_denormal(True)
     model, optimizer, training = read_config(options.config)
     sessions, items = read_sessions(options.sessions)
-    shape = shape_of(model, optimizer, training, items)
     pieces = cut(sessions, training.get("max_length", 40), training.get("recency", 0.0))
+    if not pieces:
+        fail(f"{options.sessions}: no session of two items; it has one session per line", 2)
+    shape = shape_of(model, optimizer, training, items)
     batches = epoch(pieces, training.get("batch_targets", 1024), 1, shape.repeat_lags)
     targets = sum(len(batch.ids) for batch in batches)
     say(f"{len(sessions):,} sessions, {items:,} items, {targets:,} targets in {len(batches):,} batches")
