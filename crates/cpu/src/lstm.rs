@@ -292,10 +292,7 @@ fn starts_from_zero(states: &[f32]) -> bool {
 mod tests {
     use super::*;
     use layout::LstmDims;
-
-    fn wave(rows: usize, columns: usize, phase: f64) -> Matrix<f32> {
-        testkit::to_matrix(testkit::to_f32(&testkit::wave((rows, columns), phase)).view())
-    }
+    use testkit::wave_matrix as wave;
 
     /// Everything that a layer leaves behind.
     fn run(cpu: &Cpu, steps: &Steps, dims: LstmDims, keep: Keep) -> Vec<Matrix<f32>> {

@@ -167,13 +167,11 @@ impl Step<'_> {
 mod tests {
     use super::*;
     use layout::{LstmTape, Steps};
+    use testkit::wave_matrix as wave;
 
     /// Sizes below, at and beyond one and two registers of every path.
     #[test]
     fn steps_have_the_bits_of_the_sequence() {
-        let wave = |rows: usize, columns: usize, phase: f64| {
-            testkit::to_matrix(testkit::to_f32(&testkit::wave((rows, columns), phase)).view())
-        };
         for path in crate::Path::available() {
             let cpu = Cpu::with_path(2, path).unwrap();
             for (inputs, hidden) in [(1, 1), (3, 7), (5, 8), (2, 17), (4, 33), (7, 100)] {

@@ -11,6 +11,11 @@ pub fn wave(shape: (usize, usize), phase: f64) -> Array2<f64> {
     })
 }
 
+/// The same in single precision, in the memory that machines take.
+pub fn wave_matrix(rows: usize, columns: usize, phase: f64) -> Matrix<f32> {
+    to_matrix(to_f32(&wave((rows, columns), phase)).view())
+}
+
 /// What every output holds before the call: an entry that is forgotten cannot pass.
 pub fn nan<S: ndarray::NdFloat>(shape: (usize, usize)) -> Array2<S> {
     Array2::from_elem(shape, S::nan())

@@ -17,4 +17,4 @@ pub use golden::{
     LstmOutcome, Precision, TrainingGolden, TrainingParams,
 };
 pub use gradient::{assert_gradient, assert_gradients};
-pub use inputs::{nan, to_f32, to_f64, to_matrix, wave};
+pub use inputs::{nan, to_f32, to_f64, to_matrix, wave, wave_matrix};

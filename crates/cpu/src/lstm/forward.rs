@@ -158,7 +158,7 @@ impl Cells<'_> {
             self.gates::<L, ROWS, AT_ONCE, 1>(lanes, row, &mut a);
         }
         let [i, f, g, o] = &a;
-        let mut c = turn.own_before(C, 0).load::<L, ROWS>(lanes, row, at);
+        let mut c = turn.load_before::<L, ROWS>(lanes, C, row, at);
         for r in 0..ROWS {
             c[r] = lanes.without_dust(lanes.mul_add(f[r], c[r], lanes.mul(i[r], g[r])));
         }

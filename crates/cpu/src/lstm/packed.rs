@@ -88,12 +88,10 @@ impl Cpu {
 mod tests {
     use super::*;
     use layout::{GATES, Keep};
+    use testkit::wave_matrix as wave;
 
     #[test]
     fn packed_before_or_in_the_call_the_bits_are_the_same() {
-        let wave = |rows: usize, columns: usize, phase: f64| {
-            testkit::to_matrix(testkit::to_f32(&testkit::wave((rows, columns), phase)).view())
-        };
         for path in Path::available() {
             let cpu = Cpu::with_path(2, path).unwrap();
             for (steps, inputs, hidden) in [

@@ -11,8 +11,9 @@
 //! all turns of the step before are done. The earlier ones are in the hands of threads that run, so
 //! the wait ends, however few threads take part.
 
+use super::Lanes;
 use super::tickets::{Done, Tickets};
-use super::window::{Window, WindowBefore};
+use super::window::Window;
 use layout::Steps;
 use rayon::prelude::*;
 use std::marker::PhantomData;
@@ -150,12 +151,19 @@ impl<'a, const K: usize> Turn<'a, K> {
         self.window(k, block, place)
     }
 
-    /// The same of the slot before the step, which an earlier turn of these rows and units has
-    /// written.
+    /// ROWS rows from `row` on of the slot before the step, which an earlier turn of these rows and
+    /// units has written, as [`Window::load`] gives them. Others may read them meanwhile, so no window
+    /// on them is handed out.
     #[inline(always)]
-    pub(crate) fn own_before(&self, k: usize, block: usize) -> WindowBefore<'a> {
+    pub(crate) fn load_before<L: Lanes, const ROWS: usize>(
+        &self,
+        lanes: L,
+        k: usize,
+        row: usize,
+        at: usize,
+    ) -> [L::V; ROWS] {
         assert!(self.order == Order::Rising && self.buffers[k].shape == Shape::Slots, "slots");
-        WindowBefore(self.window(k, block, self.steps.slot(self.t)))
+        self.window(k, 0, self.steps.slot(self.t)).load(lanes, row, at)
     }
 
     #[inline(always)]
@@ -264,7 +272,7 @@ pub(crate) fn in_turns<const K: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Kernel, Lanes, Path};
+    use crate::simd::{Kernel, Path};
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     const LENGTHS: [usize; 5] = [4, 3, 3, 2, 1];

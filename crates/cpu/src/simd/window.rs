@@ -13,23 +13,6 @@ pub(crate) struct Window<'a> {
     owner: PhantomData<&'a mut [f32]>,
 }
 
-/// The same of the step before: others may read it meanwhile, so nobody writes it.
-#[derive(Clone, Copy)]
-pub(crate) struct WindowBefore<'a>(pub(super) Window<'a>);
-
-impl WindowBefore<'_> {
-    /// [`Window::load`].
-    #[inline(always)]
-    pub(crate) fn load<L: Lanes, const ROWS: usize>(
-        self,
-        lanes: L,
-        row: usize,
-        at: usize,
-    ) -> [L::V; ROWS] {
-        self.0.load(lanes, row, at)
-    }
-}
-
 impl Window<'_> {
     /// # Safety
     ///
