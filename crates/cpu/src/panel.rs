@@ -1,6 +1,7 @@
 //! The right operand of a product, laid out the way the micro-kernel reads it.
 
 use crate::simd::{Kernel, Lanes, Path, SIDE};
+use layout::Aligned;
 use rayon::prelude::*;
 
 /// Panels that one task packs.
@@ -11,7 +12,7 @@ const PANELS_PER_TASK: usize = 4;
 /// The last panel is one register wide where that is enough, and padded with zeros.
 #[derive(Debug, Default)]
 pub(crate) struct Panels {
-    values: Vec<f32>,
+    values: Aligned<f32>,
     depth: usize,
     columns: usize,
 }
@@ -37,7 +38,7 @@ impl Panels {
         }
         // Never made shorter: growing again would write zeros that nobody reads.
         if self.values.len() < len {
-            self.values.resize(len, 0.0);
+            self.values.resize(len);
         }
         // Some panels side by side: a row is read as far as they go, and not one line at a time.
         let group = PANELS_PER_TASK * 2 * width;

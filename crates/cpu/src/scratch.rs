@@ -2,6 +2,7 @@
 
 use crate::Cpu;
 use crate::panel::{Panels, Source};
+use layout::Aligned;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
@@ -9,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 /// its final size and no more is taken.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    buffers: Mutex<Vec<Vec<f32>>>,
-    sums: Mutex<Vec<Vec<f64>>>,
-    keys: Mutex<Vec<Vec<u64>>>,
+    buffers: Mutex<Vec<Aligned<f32>>>,
+    sums: Mutex<Vec<Aligned<f64>>>,
+    keys: Mutex<Vec<Aligned<u64>>>,
     panels: Mutex<Vec<Panels>>,
 }
 
@@ -65,19 +66,19 @@ impl Cpu {
 /// Numbers that go back to their shelf when they are dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer<'a, T> {
-    values: Vec<T>,
+    values: Aligned<T>,
     len: usize,
-    shelf: &'a Mutex<Vec<Vec<T>>>,
+    shelf: &'a Mutex<Vec<Aligned<T>>>,
 }
 
 impl<'a, T: Copy + Default> Buffer<'a, T> {
-    fn take(shelf: &'a Mutex<Vec<Vec<T>>>, len: usize) -> Self {
+    fn take(shelf: &'a Mutex<Vec<Aligned<T>>>, len: usize) -> Self {
         let mut rest = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let fit = best_fit(rest.iter().map(Vec::len), len);
+        let fit = best_fit(rest.iter().map(|buffer| buffer.len()), len);
         let mut values = fit.map(|k| rest.swap_remove(k)).unwrap_or_default();
         // Never made shorter: growing again would write zeros that nobody reads.
         if values.len() < len {
-            values.resize(len, T::default());
+            values.resize(len);
         }
         Self { values, len, shelf }
     }

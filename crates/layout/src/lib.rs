@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aligned;
 mod lstm;
 mod matrix;
 pub mod random;
@@ -17,6 +18,7 @@ mod steps;
 mod task;
 mod top;
 
+pub use aligned::Aligned;
 pub use lstm::{GATES, Gate, Keep, LstmDims, LstmParams, LstmStart, LstmTape};
 pub use matrix::Matrix;
 pub use shape::{ShapeError, check_shape};

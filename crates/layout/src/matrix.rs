@@ -1,14 +1,15 @@
 //! A matrix that keeps its memory when it changes its shape.
 
+use crate::Aligned;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-/// A row-major matrix whose buffer only ever grows.
+/// A row-major matrix whose buffer begins a cache line and only ever grows.
 ///
 /// Batches differ in size from step to step; a training step asks for the shape it needs and, once
 /// the largest batch has been seen, no memory is taken any more.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Matrix<S> {
-    values: Vec<S>,
+    values: Aligned<S>,
     rows: usize,
     columns: usize,
 }
@@ -16,23 +17,23 @@ pub struct Matrix<S> {
 impl<S: Copy + Default> Matrix<S> {
     /// A matrix of zeros.
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        Self { values: vec![S::default(); rows * columns], rows, columns }
+        Self { values: Aligned::zeros(rows * columns), rows, columns }
     }
 
-    /// Takes over `values`, row after row.
+    /// A matrix of `values`, row after row.
     ///
     /// # Panics
     ///
     /// Where the number of values is not `rows · columns`.
     pub fn from_vec(rows: usize, columns: usize, values: Vec<S>) -> Self {
         assert_eq!(values.len(), rows * columns, "{rows} x {columns} matrix");
-        Self { values, rows, columns }
+        Self { values: Aligned::from(&values[..]), rows, columns }
     }
 
     /// Gives the matrix another shape. What it holds afterwards is unspecified: the caller fills it.
     pub fn resize(&mut self, rows: usize, columns: usize) {
         (self.rows, self.columns) = (rows, columns);
-        self.values.resize(rows * columns, S::default());
+        self.values.resize(rows * columns);
     }
 
     /// Sets every entry.

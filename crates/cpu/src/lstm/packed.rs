@@ -6,17 +6,17 @@
 
 use super::forward::Input;
 use crate::{Cpu, Path};
-use layout::{LstmParams, LstmTape, Matrix, Steps};
+use layout::{Aligned, LstmParams, LstmTape, Matrix, Steps};
 
 /// The weights of a layer, packed by gates for one path.
 #[derive(Debug, Clone)]
 pub struct PackedLstm {
     path: Path,
     hidden: usize,
-    w_h: Vec<f32>,
+    w_h: Aligned<f32>,
     b: Vec<f32>,
     /// Width I of the input and its weights, where they were packed.
-    w_x: Option<(usize, Vec<f32>)>,
+    w_x: Option<(usize, Aligned<f32>)>,
 }
 
 impl PackedLstm {
@@ -46,7 +46,8 @@ impl Cpu {
     pub fn pack_lstm(&self, params: &LstmParams<Matrix<f32>>, with_input: bool) -> PackedLstm {
         let hidden = super::hidden_units(params, with_input);
         let inputs = params.w_x.columns();
-        let pack = |w: &Matrix<f32>| self.packed_gates(w.as_slice(), hidden, w.columns()).to_vec();
+        let pack =
+            |w: &Matrix<f32>| Aligned::from(&*self.packed_gates(w.as_slice(), hidden, w.columns()));
         PackedLstm {
             path: self.path,
             hidden,
