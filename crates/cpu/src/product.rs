@@ -91,7 +91,8 @@ impl Kernel for Block<'_> {
         for from in (0..depth).step_by(pass) {
             let goes_on = from > 0 || accumulate == Accumulate::Add;
             let sum = if goes_on { Sum::GoesOn } else { Sum::Begins };
-            add_pass(lanes, x.from(0, from), b, from..depth.min(from + pass), sum, y);
+            let k = from..depth.min(from + pass);
+            add_pass(lanes, x.from(0, from), b, k, 0..b.columns(), sum, y);
         }
     }
 }
@@ -108,14 +109,15 @@ pub(crate) enum Sum {
     Apart,
 }
 
-/// What the rows `k` of b give to y; the first entry of `left` belongs to the
-/// first of them.
+/// What the rows `k` of b give to some columns of y, whole panels of them; the first entry of `left`
+/// belongs to the first of the rows.
 #[inline(always)]
 pub(crate) fn add_pass<L: Lanes>(
     lanes: L,
     left: Left<'_>,
     b: &Panels,
     k: Range<usize>,
+    some: Range<usize>,
     sum: Sum,
     y: &mut [f32],
 ) {
@@ -124,7 +126,8 @@ pub(crate) fn add_pass<L: Lanes>(
         return;
     }
     let rows = y.len() / columns;
-    for (first, vectors, panel) in b.iter(L::WIDTH) {
+    for first in some.step_by(2 * L::WIDTH) {
+        let (vectors, panel) = b.panel(first, L::WIDTH);
         let panel = &panel[k.start * vectors * L::WIDTH..];
         let width = (columns - first).min(vectors * L::WIDTH);
         let y = &mut y[first..];

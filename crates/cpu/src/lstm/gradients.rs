@@ -15,8 +15,12 @@ const ROWS_PER_BLOCK: usize = 24;
 /// Tasks for each thread, of whole blocks: what they read of x and h stays in the second-level cache
 /// from block to block.
 const TASKS_PER_THREAD: usize = 8;
-/// Positions that a task takes in one pass: its columns of dz, packed, stay in the first-level cache.
+/// Positions that a task takes in one pass: a block's columns of dz, packed, stay in the first-level
+/// cache.
 const POSITIONS_PER_PASS: usize = 192;
+/// Columns of x and h that all blocks of a pass take before the next ones: they stay in the
+/// second-level cache. Whole panels of every path.
+const COLUMNS_AT_ONCE: usize = 256;
 /// Positions in a partial sum of the bias' gradient: short chains round little.
 const ROWS_PER_SUM: usize = 16;
 
@@ -98,7 +102,10 @@ impl Cpu {
         let task = |k: usize, dw_x: &mut [f32], dw_h: &mut [f32], db: &mut [f32]| {
             let first = k * height;
             let x = x_panels.as_deref();
+            let blocks = db.len().div_ceil(ROWS_PER_BLOCK);
+            let mut packed = self.scratch.buffer(blocks * BLOCK);
             self.path.run(AddRows {
+                packed: &mut packed,
                 dz: dz_rows,
                 stride: GATES * hidden,
                 first,
@@ -136,8 +143,13 @@ impl Cpu {
     }
 }
 
+/// Entries of dz in a block of a pass.
+const BLOCK: usize = ROWS_PER_BLOCK * POSITIONS_PER_PASS;
+
 /// Some rows of the weights' gradients, which are columns of dz.
 struct AddRows<'a> {
+    /// Room for the columns of a pass: `[block][position][ROWS_PER_BLOCK]`.
+    packed: &'a mut [f32],
     /// `[K, 4H]`, rows `stride` apart.
     dz: &'a [f32],
     stride: usize,
@@ -157,9 +169,7 @@ impl Kernel for AddRows<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { dz, stride, first, x, h: (h, h_first), dw_x, dw_h, db } = self;
-        let inputs = x.map_or(0, Panels::columns);
-        let mut packed = [0.0; ROWS_PER_BLOCK * POSITIONS_PER_PASS];
+        let Self { packed, dz, stride, first, x, h: (h, h_first), dw_x, dw_h, db } = self;
         let positions = dz.len() / stride;
         for from in (0..positions).step_by(POSITIONS_PER_PASS) {
             let count = POSITIONS_PER_PASS.min(positions - from);
@@ -168,46 +178,49 @@ impl Kernel for AddRows<'_> {
             let skipped = h_first.saturating_sub(from).min(count);
             let k =
                 (from + skipped).saturating_sub(h_first)..(from + count).saturating_sub(h_first);
-            for (block, db) in db.chunks_mut(ROWS_PER_BLOCK).enumerate() {
-                let row = block * ROWS_PER_BLOCK;
-                let rows = row..row + db.len();
-                let columns = first + row..first + row + db.len();
-                pack_and_sum(lanes, dz, stride, columns, &mut packed, db);
-                let left = Left::plain(&packed, 0);
-                let left = Left { row_stride: 1, k_stride: ROWS_PER_BLOCK, ..left };
-                let of_x = x.map(|x| (x, from..from + count, 0, inputs, &mut *dw_x));
-                let of_h = Some((h, k.clone(), skipped, h.columns(), &mut *dw_h));
-                // A loop over both, so that the tiles are compiled once.
-                for (b, k, skipped, columns, dw) in [of_x, of_h].into_iter().flatten() {
-                    let dw = &mut dw[rows.start * columns..rows.end * columns];
-                    add_pass(lanes, left.from(0, skipped), b, k, Sum::Apart, dw);
+            pack(dz, stride, first..first + db.len(), packed);
+            for (packed, db) in packed.chunks(BLOCK).zip(db.chunks_mut(ROWS_PER_BLOCK)) {
+                add_sums(lanes, &packed[..count * ROWS_PER_BLOCK], db);
+            }
+            let of_x = x.map(|x| (x, from..from + count, 0, &mut *dw_x));
+            let of_h = Some((h, k, skipped, &mut *dw_h));
+            // A loop over both, so that the tiles are compiled once.
+            for (b, k, skipped, dw) in [of_x, of_h].into_iter().flatten() {
+                for column in (0..b.columns()).step_by(COLUMNS_AT_ONCE) {
+                    let columns = column..b.columns().min(column + COLUMNS_AT_ONCE);
+                    let rows = dw.chunks_mut(ROWS_PER_BLOCK * b.columns());
+                    for (packed, dw) in packed.chunks(BLOCK).zip(rows) {
+                        let left = Left::plain(packed, 0);
+                        let left = Left { row_stride: 1, k_stride: ROWS_PER_BLOCK, ..left };
+                        let left = left.from(0, skipped);
+                        add_pass(lanes, left, b, k.clone(), columns.clone(), Sum::Apart, dw);
+                    }
                 }
             }
         }
     }
 }
 
-/// Some columns of dz become `[k][ROWS_PER_BLOCK]`, and are added to their sums on the way.
+/// Some columns of dz become `[block][position][ROWS_PER_BLOCK]`.
 #[inline(always)]
-fn pack_and_sum<L: Lanes>(
-    lanes: L,
-    dz: &[f32],
-    stride: usize,
-    columns: Range<usize>,
-    packed: &mut [f32],
-    sums: &mut [f32],
-) {
-    let count = dz.len() / stride;
-    let packed = &mut packed[..count * ROWS_PER_BLOCK];
-    for (row, to) in dz.chunks_exact(stride).zip(packed.chunks_exact_mut(ROWS_PER_BLOCK)) {
-        let row = &row[columns.clone()];
-        // A copy of a fixed length is a few registers, any other a call.
-        if row.len() == ROWS_PER_BLOCK {
-            to.copy_from_slice(&row[..ROWS_PER_BLOCK]);
-        } else {
-            to[..row.len()].copy_from_slice(row);
+fn pack(dz: &[f32], stride: usize, columns: Range<usize>, packed: &mut [f32]) {
+    for (position, row) in dz.chunks_exact(stride).enumerate() {
+        let rows = row[columns.clone()].chunks(ROWS_PER_BLOCK);
+        for (row, to) in rows.zip(packed.chunks_exact_mut(BLOCK)) {
+            let to = &mut to[position * ROWS_PER_BLOCK..][..ROWS_PER_BLOCK];
+            // A copy of a fixed length is a few registers, any other a call.
+            if row.len() == ROWS_PER_BLOCK {
+                to.copy_from_slice(&row[..ROWS_PER_BLOCK]);
+            } else {
+                to[..row.len()].copy_from_slice(row);
+            }
         }
     }
+}
+
+/// The columns of a packed block are added to their sums.
+#[inline(always)]
+fn add_sums<L: Lanes>(lanes: L, packed: &[f32], sums: &mut [f32]) {
     for (v, sums) in sums.chunks_mut(L::WIDTH).enumerate() {
         let mut sum = lanes.splat(0.0);
         for rows in packed.chunks(ROWS_PER_SUM * ROWS_PER_BLOCK) {
