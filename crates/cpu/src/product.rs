@@ -117,21 +117,21 @@ pub(crate) fn add_pass<L: Lanes>(
     left: Left<'_>,
     b: &Panels,
     k: Range<usize>,
-    some: Range<usize>,
+    columns: Range<usize>,
     sum: Sum,
     y: &mut [f32],
 ) {
-    let columns = b.columns();
-    if columns == 0 || k.is_empty() {
+    if columns.is_empty() || k.is_empty() {
         return;
     }
-    let rows = y.len() / columns;
-    for first in some.step_by(2 * L::WIDTH) {
+    let all = b.columns();
+    let rows = y.len() / all;
+    for first in columns.step_by(2 * L::WIDTH) {
         let (vectors, panel) = b.panel(first, L::WIDTH);
         let panel = &panel[k.start * vectors * L::WIDTH..];
-        let width = (columns - first).min(vectors * L::WIDTH);
+        let width = (all - first).min(vectors * L::WIDTH);
         let y = &mut y[first..];
-        let mut update = Update { depth: k.len(), left, panel, sum, y, columns, width };
+        let mut update = Update { depth: k.len(), left, panel, sum, y, columns: all, width };
         for_tiles(lanes, rows, vectors, &mut update);
     }
 }

@@ -18,6 +18,8 @@ const TASKS_PER_THREAD: usize = 8;
 /// Positions that a task takes in one pass: a block's columns of dz, packed, stay in the first-level
 /// cache.
 const POSITIONS_PER_PASS: usize = 192;
+/// Entries of a packed block.
+const BLOCK: usize = ROWS_PER_BLOCK * POSITIONS_PER_PASS;
 /// Columns of x and h that all blocks of a pass take before the next ones: they stay in the
 /// second-level cache. Whole panels of every path.
 const COLUMNS_AT_ONCE: usize = 256;
@@ -99,35 +101,31 @@ impl Cpu {
         let h = (&*h_panels, first);
         let tasks = TASKS_PER_THREAD * rayon::current_num_threads();
         let height = (GATES * hidden / tasks).next_multiple_of(ROWS_PER_BLOCK).max(ROWS_PER_BLOCK);
-        let task = |k: usize, dw_x: &mut [f32], dw_h: &mut [f32], db: &mut [f32]| {
-            let first = k * height;
-            let x = x_panels.as_deref();
-            let blocks = db.len().div_ceil(ROWS_PER_BLOCK);
-            let mut packed = self.scratch.buffer(blocks * BLOCK);
-            self.path.run(AddRows {
-                packed: &mut packed,
-                dz: dz_rows,
-                stride: GATES * hidden,
-                first,
-                x,
-                h,
-                dw_x,
-                dw_h,
-                db,
-            });
-        };
+        // Room for every task: which of them run at the same time is not known beforehand.
+        let room = height * POSITIONS_PER_PASS;
+        let mut packed = self.scratch.buffer((GATES * hidden).div_ceil(height) * room);
+        let task =
+            |k: usize, rows: (&mut [f32], &mut [f32]), dw_x: &mut [f32], dw_h: &mut [f32]| {
+                let (packed, db) = rows;
+                let (dz, stride, first) = (dz_rows, GATES * hidden, k * height);
+                let x = x_panels.as_deref();
+                self.path.run(AddRows { packed, dz, stride, first, x, h, dw_x, dw_h, db });
+            };
         let LstmParams { w_x: dw_x, w_h: dw_h, b: db } = grads;
         let inputs = x.map_or(0, Matrix::columns);
         let dw_h = dw_h.as_mut_slice().par_chunks_mut(height * hidden);
-        let rest = dw_h.zip(db.as_mut_slice().par_chunks_mut(height)).enumerate();
+        let rows = packed.par_chunks_mut(room).zip(db.as_mut_slice().par_chunks_mut(height));
+        let rest = dw_h.zip(rows).enumerate();
         // Neither needs the other: threads go from one to the next without waiting.
         rayon::join(
             || match inputs {
-                0 => rest.with_max_len(1).for_each(|(k, (dw_h, db))| task(k, &mut [], dw_h, db)),
+                0 => {
+                    rest.with_max_len(1).for_each(|(k, (dw_h, rows))| task(k, rows, &mut [], dw_h))
+                }
                 _ => {
                     let dw_x = dw_x.as_mut_slice().par_chunks_mut(height * inputs);
-                    dw_x.zip(rest).with_max_len(1).for_each(|(dw_x, (k, (dw_h, db)))| {
-                        task(k, dw_x, dw_h, db);
+                    dw_x.zip(rest).with_max_len(1).for_each(|(dw_x, (k, (dw_h, rows)))| {
+                        task(k, rows, dw_x, dw_h);
                     });
                 }
             },
@@ -142,9 +140,6 @@ impl Cpu {
         );
     }
 }
-
-/// Entries of dz in a block of a pass.
-const BLOCK: usize = ROWS_PER_BLOCK * POSITIONS_PER_PASS;
 
 /// Some rows of the weights' gradients, which are columns of dz.
 struct AddRows<'a> {
