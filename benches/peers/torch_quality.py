@@ -178,6 +178,7 @@ def main():
 
     torch.set_flush_denormal(True)
     model, optimizer, training = read_config(options.config)
+    share_of_rate(0.5, training)  # refuses what it does not know before anything is learned
     sessions, items = read_sessions(options.sessions)
     pieces = cut(sessions, training.get("max_length", 40), training.get("recency", 0.0))
     if not pieces:
