@@ -30,21 +30,16 @@ class Batch:
     weight: torch.Tensor  # [N] what the position counts in the loss
 
 
-def numbered(path):
-    """The number of every item of a session-per-line file."""
-    with open(path, encoding="utf-8") as file:
-        counts = Counter(item for line in file for item in line.split())
-    # Counter keeps the order of first appearance and sorted() is stable: ties are settled.
-    return {item: k for k, item in enumerate(sorted(counts, key=lambda item: -counts[item]))}
-
-
 def read_sessions(path):
-    """The sessions of a session-per-line file as arrays of item numbers, and the vocabulary's size."""
-    number = numbered(path)
+    """The sessions of a session-per-line file as arrays of item numbers, and the number of each item."""
     with open(path, encoding="utf-8") as file:
-        lines = [[number[item] for item in line.split()] for line in file]
-    sessions = [np.array(line, dtype=np.int64) for line in lines if len(line) > 1]
-    return sessions, len(number)
+        lines = [line.split() for line in file]
+    counts = Counter(item for line in lines for item in line)
+    # Counter keeps the order of first appearance and sorted() is stable: ties are settled.
+    order = sorted(counts, key=lambda item: -counts[item])
+    number = {item: k for k, item in enumerate(order)}
+    sessions = [np.array([number[item] for item in line], dtype=np.int64) for line in lines]
+    return [session for session in sessions if len(session) > 1], number
 
 
 def cut(sessions, max_length, recency=0.0):

@@ -294,7 +294,8 @@ def main():
 
     torch.set_flush_denormal(True)
     model, optimizer, training = read_config(options.config)
-    sessions, items = read_sessions(options.sessions)
+    sessions, number = read_sessions(options.sessions)
+    items = len(number)
     pieces = cut(sessions, training.get("max_length", 40), training.get("recency", 0.0))
     if not pieces:
         fail(f"{options.sessions}: no session of two items; it has one session per line", 2)

@@ -55,7 +55,7 @@ const FAR: usize = 4;
 const MANY_ROWS: usize = 4;
 /// Entries of dz in one stretch of the backward pass, 4 MiB of them, ...
 const ENTRIES_PER_STRETCH: usize = 1 << 20;
-/// ... but so many positions at least, since each stretch reads and writes the weights' gradients.
+/// ... but so many positions at least: what is made of a stretch are products that want some depth.
 const POSITIONS_PER_STRETCH: usize = 1024;
 
 impl Cpu {

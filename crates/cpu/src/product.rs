@@ -125,8 +125,14 @@ pub(crate) fn add_pass<L: Lanes>(
         return;
     }
     let all = b.columns();
+    let panel = 2 * L::WIDTH;
+    debug_assert!(
+        columns.start.is_multiple_of(panel)
+            && (columns.end == all || columns.end.is_multiple_of(panel)),
+        "whole panels"
+    );
     let rows = y.len() / all;
-    for first in columns.step_by(2 * L::WIDTH) {
+    for first in columns.step_by(panel) {
         let (vectors, panel) = b.panel(first, L::WIDTH);
         let panel = &panel[k.start * vectors * L::WIDTH..];
         let width = (all - first).min(vectors * L::WIDTH);

@@ -138,8 +138,8 @@ mod tests {
     /// The answers for pictures of one number, 1, 2, … to the scores of a table of one column: each
     /// row sees the scores times its number.
     fn search(cpu: &Cpu, scores: &[f32], rows: usize, task: &TopTask<'_>) -> TopItems {
-        let q = Matrix::from_vec(rows, 1, (1..=rows).map(|p| p as f32).collect());
-        let table = Matrix::from_vec(scores.len(), 1, scores.to_vec());
+        let q = Matrix::from_slice(rows, 1, &(1..=rows).map(|p| p as f32).collect::<Vec<_>>());
+        let table = Matrix::from_slice(scores.len(), 1, scores);
         let bias = Matrix::zeros(scores.len(), 1);
         let mut out =
             TopItems { width: 9, items: vec![7], scores: vec![f32::NAN], log_sums: vec![] };
@@ -258,8 +258,9 @@ mod tests {
     #[test]
     fn scores_are_those_of_the_product_to_the_bit() {
         let wave = |rows: usize, columns: usize, phase: f32| {
-            let values = (0..rows * columns).map(|k| (phase + 0.7 * k as f32).sin()).collect();
-            Matrix::from_vec(rows, columns, values)
+            let values: Vec<f32> =
+                (0..rows * columns).map(|k| (phase + 0.7 * k as f32).sin()).collect();
+            Matrix::from_slice(rows, columns, &values)
         };
         for path in Path::available() {
             let cpu = Cpu::with_path(2, path).unwrap();

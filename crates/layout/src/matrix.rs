@@ -25,9 +25,9 @@ impl<S: Copy + Default> Matrix<S> {
     /// # Panics
     ///
     /// Where the number of values is not `rows · columns`.
-    pub fn from_vec(rows: usize, columns: usize, values: Vec<S>) -> Self {
+    pub fn from_slice(rows: usize, columns: usize, values: &[S]) -> Self {
         assert_eq!(values.len(), rows * columns, "{rows} x {columns} matrix");
-        Self { values: Aligned::from(&values[..]), rows, columns }
+        Self { values: Aligned::from(values), rows, columns }
     }
 
     /// Gives the matrix another shape. What it holds afterwards is unspecified: the caller fills it.
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn rows_and_views_see_the_same_entries() {
-        let mut matrix = Matrix::from_vec(2, 3, vec![0, 1, 2, 3, 4, 5]);
+        let mut matrix = Matrix::from_slice(2, 3, &[0, 1, 2, 3, 4, 5]);
         assert_eq!(matrix.row(1), [3, 4, 5]);
         matrix.row_mut(0)[2] = 9;
         assert_eq!(matrix.view()[[0, 2]], 9);

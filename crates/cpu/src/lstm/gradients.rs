@@ -12,8 +12,7 @@ use std::ops::Range;
 
 /// Rows of the weights' gradients that are made at a time: whole tiles of every path.
 const ROWS_PER_BLOCK: usize = 24;
-/// Tasks for each thread, of whole blocks: what they read of x and h stays in the second-level cache
-/// from block to block.
+/// Tasks for each thread, of whole blocks, so that none waits long for the last of them.
 const TASKS_PER_THREAD: usize = 8;
 /// Positions that a task takes in one pass: a block's columns of dz, packed, stay in the first-level
 /// cache.
@@ -104,28 +103,29 @@ impl Cpu {
         // Room for every task: which of them run at the same time is not known beforehand.
         let room = height * POSITIONS_PER_PASS;
         let mut packed = self.scratch.buffer((GATES * hidden).div_ceil(height) * room);
-        let task =
-            |k: usize, rows: (&mut [f32], &mut [f32]), dw_x: &mut [f32], dw_h: &mut [f32]| {
-                let (packed, db) = rows;
-                let (dz, stride, first) = (dz_rows, GATES * hidden, k * height);
-                let x = x_panels.as_deref();
-                self.path.run(AddRows { packed, dz, stride, first, x, h, dw_x, dw_h, db });
-            };
+        let task = |k: usize,
+                    (packed, db): (&mut [f32], &mut [f32]),
+                    dw_x: &mut [f32],
+                    dw_h: &mut [f32]| {
+            let (dz, stride, x) = (dz_rows, GATES * hidden, x_panels.as_deref());
+            let first = k * height;
+            self.path.run(AddRows { packed, dz, stride, first, x, h, dw_x, dw_h, db });
+        };
         let LstmParams { w_x: dw_x, w_h: dw_h, b: db } = grads;
         let inputs = x.map_or(0, Matrix::columns);
         let dw_h = dw_h.as_mut_slice().par_chunks_mut(height * hidden);
-        let rows = packed.par_chunks_mut(room).zip(db.as_mut_slice().par_chunks_mut(height));
-        let rest = dw_h.zip(rows).enumerate();
+        let room_and_db = packed.par_chunks_mut(room).zip(db.as_mut_slice().par_chunks_mut(height));
+        let rest = dw_h.zip(room_and_db).enumerate();
         // Neither needs the other: threads go from one to the next without waiting.
         rayon::join(
             || match inputs {
-                0 => {
-                    rest.with_max_len(1).for_each(|(k, (dw_h, rows))| task(k, rows, &mut [], dw_h))
-                }
+                0 => rest
+                    .with_max_len(1)
+                    .for_each(|(k, (dw_h, packed_db))| task(k, packed_db, &mut [], dw_h)),
                 _ => {
                     let dw_x = dw_x.as_mut_slice().par_chunks_mut(height * inputs);
-                    dw_x.zip(rest).with_max_len(1).for_each(|(dw_x, (k, (dw_h, rows)))| {
-                        task(k, rows, dw_x, dw_h);
+                    dw_x.zip(rest).with_max_len(1).for_each(|(dw_x, (k, (dw_h, packed_db)))| {
+                        task(k, packed_db, dw_x, dw_h);
                     });
                 }
             },
