@@ -67,7 +67,7 @@ impl Layer {
 fn random(name: u32, rows: usize, columns: usize, reach: f32) -> Matrix<f32> {
     let stream = Stream::new(1, name, 0);
     let value = |k: usize| reach * (2.0 * uniform(stream.word(k as u64)) - 1.0);
-    Matrix::from_slice(rows, columns, &(0..rows * columns).map(value).collect::<Vec<_>>())
+    Matrix::from_values(rows, columns, (0..rows * columns).map(value))
 }
 
 /// What a rung writes, and memory for what lies between.

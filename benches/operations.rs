@@ -20,7 +20,7 @@ fn machine() -> Cpu {
 /// Values like weights and activations: smooth, small, none zero.
 fn wave(rows: usize, columns: usize, phase: f32) -> Matrix<f32> {
     let value = |i: usize| (phase + 0.7 * i as f32).sin() * 0.1;
-    Matrix::from_slice(rows, columns, &(0..rows * columns).map(value).collect::<Vec<_>>())
+    Matrix::from_values(rows, columns, (0..rows * columns).map(value))
 }
 
 /// T, B, I, H, L, and whether rows are as long as sessions are: the shapes of `tidegate bench`, less

@@ -1,8 +1,8 @@
 """The next-item model of Tidegate in PyTorch, in every way of writing it that may be the fastest.
 
 The model: item embedding (optionally normalised) -> dropout -> LSTM -> the state, or a mix of it with
-the last item and causal attention over the items so far -> dropout -> optionally normalised -> scores against the item table -> full or sampled softmax. Only how it is computed
-varies, never what:
+the last item and causal attention over the items so far -> dropout -> optionally normalised -> scores
+against the item table -> full or sampled softmax. Only how it is computed varies, never what:
 
     layout     padded (one oneDNN call for the sequence) or packed (no padding, a loop in ATen);
                attention wants a block, so it is padded then

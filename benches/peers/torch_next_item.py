@@ -275,34 +275,43 @@ def report(result, shape):
             print("warning: the rounds differ by more than a fifth; run again on a quiet machine")
 
 
-def main():
-    options = arguments()
+def prepare(options, files, alone=False):
+    """Sees that all is there, `files` and our program too; returns the model's shape, the settings of
+    its training, the pieces to learn from and the number of every item."""
     under_other_malloc()
     try:
         import torch
     except ImportError:
         fail("PyTorch is missing: pip install -r benches/peers/requirements.txt")
-    from sessions import cut, epoch, read_sessions
+    from sessions import cut, read_sessions
 
-    if not options.sessions.is_file():
-        fail(f"{options.sessions}: no such file; it has one session per line", 2)
-    if not options.alone and not os.access(options.binary, os.X_OK):
+    for path in files:
+        if not path.is_file():
+            fail(f"{path}: no such file; it has one session per line", 2)
+    if not alone and not os.access(options.binary, os.X_OK):
         fail(f"{options.binary}: no such program; `cargo build --release` makes it, --binary names it")
-    options.threads = options.threads or len(os.sched_getaffinity(0))
     # A relative path without a slash would be looked up in PATH.
     options.binary = options.binary.resolve()
 
     torch.set_flush_denormal(True)
     model, optimizer, training = read_config(options.config)
     sessions, number = read_sessions(options.sessions)
-    items = len(number)
     pieces = cut(sessions, training.get("max_length", 40), training.get("recency", 0.0))
     if not pieces:
         fail(f"{options.sessions}: no session of two items; it has one session per line", 2)
-    shape = shape_of(model, optimizer, training, items)
+    say(f"{len(sessions):,} sessions, {len(number):,} items")
+    return shape_of(model, optimizer, training, len(number)), training, pieces, number
+
+
+def main():
+    options = arguments()
+    options.threads = options.threads or len(os.sched_getaffinity(0))
+    shape, training, pieces, _ = prepare(options, [options.sessions], options.alone)
+    from sessions import epoch
+
     batches = epoch(pieces, training.get("batch_targets", 1024), 1, shape.repeat_lags)
     targets = sum(len(batch.ids) for batch in batches)
-    say(f"{len(sessions):,} sessions, {items:,} items, {targets:,} targets in {len(batches):,} batches")
+    say(f"{targets:,} targets in {len(batches):,} batches")
 
     tried = {}
     if options.manner:

@@ -17,13 +17,12 @@ import argparse
 import json
 import math
 import os
-import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from rounds import fail, plain_environment, say, table, under_other_malloc
-from torch_next_item import named_manner, read_config, shape_of
+from rounds import fail, plain_environment, run_json, say, table
+from torch_next_item import named_manner, prepare
 
 CASES_AT_ONCE = 2048
 
@@ -45,10 +44,7 @@ def arguments():
 
 def run_ours(options, words):
     command = [str(options.binary), *words, "--json", "--quiet"]
-    run = subprocess.run(command, capture_output=True, text=True, env=plain_environment())
-    if run.returncode != 0:
-        fail(f"`{' '.join(command)}` ended with {run.returncode}:\n{run.stderr.strip()}")
-    return json.loads(run.stdout)
+    return run_json(command, plain_environment())
 
 
 def ours(options):
@@ -161,34 +157,13 @@ def theirs(options, shape, manner, pieces, training, number):
 
 def main():
     options = arguments()
-    under_other_malloc()
-    try:
-        import torch
-    except ImportError:
-        fail("PyTorch is missing: pip install -r benches/peers/requirements.txt")
-    from sessions import cut, read_sessions
-
-    for path in (options.sessions, options.test):
-        if not path.is_file():
-            fail(f"{path}: no such file; it has one session per line", 2)
-    if not os.access(options.binary, os.X_OK):
-        fail(f"{options.binary}: no such program; `cargo build --release` makes it, --binary names it")
-    # A relative path without a slash would be looked up in PATH.
-    options.binary = options.binary.resolve()
-
-    torch.set_flush_denormal(True)
-    model, optimizer, training = read_config(options.config)
+    shape, training, pieces, number = prepare(options, [options.sessions, options.test])
     share_of_rate(0.5, training)  # refuses what it does not know before anything is learned
-    sessions, number = read_sessions(options.sessions)
-    pieces = cut(sessions, training.get("max_length", 40), training.get("recency", 0.0))
-    if not pieces:
-        fail(f"{options.sessions}: no session of two items; it has one session per line", 2)
-    shape = shape_of(model, optimizer, training, len(number))
     cores = len(os.sched_getaffinity(0))
     gradients = "dense" if shape.full or not shape.tied else "rows"
     manner = named_manner(options.manner or f"padded,{gradients},inplace,{cores}", shape)
 
-    say(f"tidegate learns from {len(sessions):,} sessions")
+    say("tidegate learns")
     result = {"tidegate": ours(options)}
     result["pytorch"] = theirs(options, shape, manner, pieces, training, number)
     if result["tidegate"]["cases"] != result["pytorch"]["cases"]:

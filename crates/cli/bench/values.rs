@@ -41,7 +41,7 @@ pub(super) fn values(
             *value = bound * (2.0 * uniform(word) - 1.0);
         }
     }
-    Matrix::from_slice(rows, columns, &values)
+    Matrix::from_values(rows, columns, values)
 }
 
 /// The parameters of LSTM layer number `layer`, uniform in ±1/√H.

@@ -3,7 +3,9 @@
 
 use crate::Cpu;
 use crate::simd::{Kernel, Lanes};
+use layout::Aligned;
 use std::hint::black_box;
+use std::iter::repeat_n;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -24,8 +26,6 @@ const SUMS: usize = 8;
 /// Bytes read in a round of [`Cpu::read_rate`], at least: tens of microseconds, which a clock can
 /// tell.
 const BYTES_PER_ROUND: usize = 4 << 20;
-/// Where a buffer begins, so that no register is read from two lines.
-const LINE: usize = 64;
 
 impl Cpu {
     /// FMA peak of all threads together in FLOP/s, the best of many short rounds within `time`: the
@@ -73,10 +73,7 @@ impl Cpu {
     /// says nothing about that.
     pub fn read_rate(&self, bytes: usize, time: Duration) -> f64 {
         let numbers = (bytes / size_of::<f32>()).max(self.path.width());
-        let buffer = vec![1f32; numbers + LINE / size_of::<f32>()];
-        // Never more than a line away; at worst the buffer begins between two.
-        let start = buffer.as_ptr().align_offset(LINE).min(LINE / size_of::<f32>());
-        let values = &buffer[start..][..numbers];
+        let values: &[f32] = &repeat_n(1.0, numbers).collect::<Aligned<f32>>();
         let passes = BYTES_PER_ROUND.div_ceil(size_of_val(values));
         let mut best = 0f64;
         let begin = Instant::now();

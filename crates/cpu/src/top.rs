@@ -121,6 +121,7 @@ fn sort_additions(task: &TopTask<'_>, first: usize, additions: &mut [u64]) {
 mod tests {
     use super::*;
     use crate::Path;
+    use testkit::wave_matrix;
 
     /// What a plain sort of all scores finds.
     fn sorted(scores: &[f32], k: usize) -> (Vec<u32>, Vec<f32>) {
@@ -138,8 +139,8 @@ mod tests {
     /// The answers for pictures of one number, 1, 2, … to the scores of a table of one column: each
     /// row sees the scores times its number.
     fn search(cpu: &Cpu, scores: &[f32], rows: usize, task: &TopTask<'_>) -> TopItems {
-        let q = Matrix::from_slice(rows, 1, &(1..=rows).map(|p| p as f32).collect::<Vec<_>>());
-        let table = Matrix::from_slice(scores.len(), 1, scores);
+        let q = Matrix::from_values(rows, 1, (1..=rows).map(|p| p as f32));
+        let table = Matrix::from_values(scores.len(), 1, scores.iter().copied());
         let bias = Matrix::zeros(scores.len(), 1);
         let mut out =
             TopItems { width: 9, items: vec![7], scores: vec![f32::NAN], log_sums: vec![] };
@@ -257,16 +258,11 @@ mod tests {
 
     #[test]
     fn scores_are_those_of_the_product_to_the_bit() {
-        let wave = |rows: usize, columns: usize, phase: f32| {
-            let values: Vec<f32> =
-                (0..rows * columns).map(|k| (phase + 0.7 * k as f32).sin()).collect();
-            Matrix::from_slice(rows, columns, &values)
-        };
         for path in Path::available() {
             let cpu = Cpu::with_path(2, path).unwrap();
             for (rows, items, width) in [(1, 1, 1), (50, 133, 7), (97, 40, 33)] {
-                let (q, table) = (wave(rows, width, 0.1), wave(items, width, 0.2));
-                let bias = wave(items, 1, 0.3);
+                let (q, table) = (wave_matrix(rows, width, 0.1), wave_matrix(items, width, 0.2));
+                let bias = wave_matrix(items, 1, 0.3);
                 let (mut scores, mut out) = (Matrix::default(), TopItems::default());
                 let task = TopTask { count: 20, ..TopTask::default() };
                 cpu.run(|| {

@@ -34,9 +34,9 @@ impl<S> Default for Aligned<S> {
     }
 }
 
-impl<S: Copy> From<&[S]> for Aligned<S> {
-    fn from(values: &[S]) -> Self {
-        Self(AVec::from_slice(LINE, values))
+impl<S> FromIterator<S> for Aligned<S> {
+    fn from_iter<I: IntoIterator<Item = S>>(values: I) -> Self {
+        Self(AVec::from_iter(LINE, values))
     }
 }
 
@@ -62,8 +62,8 @@ mod tests {
         let mut grown = Aligned::<f32>::default();
         for len in [1, 7, 40, 100_000, 3] {
             grown.resize(len);
-            let copy = Aligned::from(&grown[..]);
-            for aligned in [&grown, &grown.clone(), &copy, &Aligned::zeros(len)] {
+            let collected = grown.iter().copied().collect();
+            for aligned in [&grown, &grown.clone(), &collected, &Aligned::zeros(len)] {
                 assert_eq!(aligned.len(), len);
                 assert_eq!(aligned.as_ptr().addr() % LINE, 0, "{len}");
             }

@@ -25,9 +25,10 @@ impl<S: Copy + Default> Matrix<S> {
     /// # Panics
     ///
     /// Where the number of values is not `rows · columns`.
-    pub fn from_slice(rows: usize, columns: usize, values: &[S]) -> Self {
+    pub fn from_values(rows: usize, columns: usize, values: impl IntoIterator<Item = S>) -> Self {
+        let values: Aligned<S> = values.into_iter().collect();
         assert_eq!(values.len(), rows * columns, "{rows} x {columns} matrix");
-        Self { values: Aligned::from(values), rows, columns }
+        Self { values, rows, columns }
     }
 
     /// Gives the matrix another shape. What it holds afterwards is unspecified: the caller fills it.
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn rows_and_views_see_the_same_entries() {
-        let mut matrix = Matrix::from_slice(2, 3, &[0, 1, 2, 3, 4, 5]);
+        let mut matrix = Matrix::from_values(2, 3, [0, 1, 2, 3, 4, 5]);
         assert_eq!(matrix.row(1), [3, 4, 5]);
         matrix.row_mut(0)[2] = 9;
         assert_eq!(matrix.view()[[0, 2]], 9);

@@ -34,5 +34,5 @@ pub fn to_f64(x: &Array2<f32>) -> Array2<f64> {
 /// The same numbers in the memory that machines take.
 pub fn to_matrix<S: Copy + Default>(x: ArrayView2<'_, S>) -> Matrix<S> {
     let (rows, columns) = x.dim();
-    Matrix::from_slice(rows, columns, &x.iter().copied().collect::<Vec<_>>())
+    Matrix::from_values(rows, columns, x.iter().copied())
 }

@@ -46,8 +46,9 @@ impl Cpu {
     pub fn pack_lstm(&self, params: &LstmParams<Matrix<f32>>, with_input: bool) -> PackedLstm {
         let hidden = super::hidden_units(params, with_input);
         let inputs = params.w_x.columns();
-        let pack =
-            |w: &Matrix<f32>| Aligned::from(&*self.packed_gates(w.as_slice(), hidden, w.columns()));
+        let pack = |w: &Matrix<f32>| -> Aligned<f32> {
+            self.packed_gates(w.as_slice(), hidden, w.columns()).iter().copied().collect()
+        };
         PackedLstm {
             path: self.path,
             hidden,
