@@ -13,7 +13,7 @@
 use cpu::{Cpu, Path};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use layout::random::{Stream, uniform};
-use layout::{GATES, Keep, LstmParams, LstmTape, Matrix, Steps};
+use layout::{GATES, Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentTape, Steps};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use std::f32::consts::{LN_2, LOG2_E};
@@ -34,7 +34,7 @@ struct Layer {
     batch: usize,
     input: usize,
     hidden: usize,
-    params: LstmParams<Matrix<f32>>,
+    params: RecurrentParams<Matrix<f32>>,
     /// `[T·B, I]`
     x: Matrix<f32>,
     /// Where the rows start, `[B, H]` each.
@@ -45,11 +45,11 @@ struct Layer {
 impl Layer {
     fn new([steps, batch, input, hidden]: [usize; 4]) -> Self {
         let reach = 1.0 / (hidden as f32).sqrt();
-        let params = LstmParams {
-            w_x: random(0, GATES * hidden, input, reach),
-            w_h: random(1, GATES * hidden, hidden, reach),
-            b: random(2, 1, GATES * hidden, reach),
-        };
+        let params = RecurrentParams::lstm(
+            random(0, GATES * hidden, input, reach),
+            random(1, GATES * hidden, hidden, reach),
+            random(2, 1, GATES * hidden, reach),
+        );
         let x = random(3, steps * batch, input, 2.0);
         let (h_0, c_0) = (random(4, batch, hidden, 0.5), random(5, batch, hidden, 1.0));
         Self { steps, batch, input, hidden, params, x, h_0, c_0 }
@@ -305,14 +305,15 @@ fn gates_are_near() {
 struct Engine {
     cpu: Cpu,
     steps: Steps,
-    tape: LstmTape<Matrix<f32>>,
+    tape: RecurrentTape<Matrix<f32>>,
 }
 
 impl Engine {
     fn new(layer: &Layer, path: Path, threads: usize) -> Self {
         let steps = Steps::uniform(layer.steps, layer.batch);
-        let mut tape = LstmTape::default();
-        tape.start_keeping(&steps, layer.hidden, Keep::States);
+        let mut tape = RecurrentTape::default();
+        let dims = RecurrentDims::lstm(layer.input, layer.hidden);
+        tape.start_keeping(&steps, dims, Keep::States);
         for (slots, start) in [(&mut tape.h, &layer.h_0), (&mut tape.c, &layer.c_0)] {
             slots.as_mut_slice()[..start.as_slice().len()].copy_from_slice(start.as_slice());
         }
@@ -327,7 +328,7 @@ impl Engine {
 
     fn forward(&mut self, layer: &Layer) {
         let Self { cpu, steps, tape } = self;
-        cpu.run(|| cpu.lstm_forward(&layer.params, Some(&layer.x), steps, tape));
+        cpu.run(|| cpu.recurrent_forward(&layer.params, Some(&layer.x), steps, tape));
     }
 }
 

@@ -7,9 +7,11 @@
 //! `cargo bench --bench operations` · threads by `TIDEGATE_BENCH_THREADS` (default 2) · path by
 //! `TIDEGATE_SIMD`
 
-use cpu::{Cpu, LstmState};
+use cpu::{Cpu, RecurrentState};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use layout::{Accumulate, LstmDims, LstmParams, LstmTape, Matrix, SoftmaxTask, Steps};
+use layout::{
+    Accumulate, Matrix, RecurrentDims, RecurrentParams, RecurrentTape, SoftmaxTask, Steps,
+};
 use std::hint::black_box;
 
 fn machine() -> Cpu {
@@ -41,25 +43,24 @@ const LONG: usize = 5_000_000_000;
 
 /// One of some layers, its input, and where its gradients go.
 struct Layer {
-    params: LstmParams<Matrix<f32>>,
+    params: RecurrentParams<Matrix<f32>>,
     x: Matrix<f32>,
-    tape: LstmTape<Matrix<f32>>,
-    grads: LstmParams<Matrix<f32>>,
+    tape: RecurrentTape<Matrix<f32>>,
+    grads: RecurrentParams<Matrix<f32>>,
     dx: Matrix<f32>,
 }
 
 impl Layer {
-    fn new(steps: &Steps, dims: LstmDims) -> Self {
-        let LstmDims { input, hidden } = dims;
-        let params = LstmParams {
-            w_x: wave(4 * hidden, input, 0.1),
-            w_h: wave(4 * hidden, hidden, 0.2),
-            b: wave(1, 4 * hidden, 0.3),
-        };
-        let x = wave(steps.positions(), input, 0.4);
-        let mut tape = LstmTape::default();
-        tape.start(steps, hidden);
-        Self { params, x, tape, grads: LstmParams::zeros(dims), dx: Matrix::default() }
+    fn new(steps: &Steps, dims: RecurrentDims) -> Self {
+        let mut phase = 0.0;
+        let params = dims.shapes().map(|[rows, columns]| {
+            phase += 0.1;
+            wave(rows, columns, phase)
+        });
+        let x = wave(steps.positions(), dims.input, 0.4);
+        let mut tape = RecurrentTape::default();
+        tape.start(steps, dims);
+        Self { params, x, tape, grads: RecurrentParams::zeros(dims), dx: Matrix::default() }
     }
 }
 
@@ -71,7 +72,7 @@ fn forward(cpu: &Cpu, steps: &Steps, slots: &[u32], layers: &mut [Layer]) {
         if let Some(below) = below.last() {
             cpu.embedding_forward(&below.tape.h, slots, x);
         }
-        cpu.lstm_forward(params, Some(black_box(x)), steps, tape);
+        cpu.recurrent_forward(params, Some(black_box(x)), steps, tape);
     }
 }
 
@@ -87,7 +88,7 @@ fn backward(
         let (here, above) = layers.split_at_mut(l + 1);
         let Layer { params, x, tape, grads, dx } = &mut here[l];
         let dh = above.first().map_or(dh, |above| &above.dx);
-        cpu.lstm_backward(params, Some(x), steps, tape, dh, grads, dz, Some(dx), None);
+        cpu.recurrent_backward(params, Some(x), steps, tape, dh, grads, dz, Some(dx), None);
     }
 }
 
@@ -110,7 +111,7 @@ fn sequence(criterion: &mut Criterion) {
             false => steps,
         };
         let steps = Steps::from_lengths(&(0..batch).map(length).collect::<Vec<_>>());
-        let dims = |l| LstmDims { input: if l == 0 { input } else { hidden }, hidden };
+        let dims = |l| RecurrentDims::lstm(if l == 0 { input } else { hidden }, hidden);
         let mut layers: Vec<_> = (0..count).map(|l| Layer::new(&steps, dims(l))).collect();
         let slots: Vec<u32> = (batch as u32..steps.slots() as u32).collect();
         let inputs: usize = (0..count).map(|l| dims(l).input).sum();
@@ -151,7 +152,7 @@ fn denormals(criterion: &mut Criterion) {
     let flop = 24 * count * batch * hidden * (input + hidden);
     group.throughput(Throughput::Elements(flop as u64));
     for name in ["ordinary", "fading"] {
-        let mut layer = Layer::new(&steps, LstmDims { input, hidden });
+        let mut layer = Layer::new(&steps, RecurrentDims::lstm(input, hidden));
         let mut dh = wave(steps.positions(), hidden, 0.5);
         if name == "fading" {
             // What is small enough comes in at the first step, and from above at the last one.
@@ -175,7 +176,7 @@ fn denormals(criterion: &mut Criterion) {
         let share = |values: &[f32]| {
             values.iter().filter(|x| x.is_subnormal()).count() as f64 / values.len() as f64
         };
-        let LstmTape { c, h, .. } = &layers[0].tape;
+        let RecurrentTape { c, h, .. } = &layers[0].tape;
         let shares = [c, h, &dz].map(|values| share(values.as_slice()));
         println!("denormals/{name}: {shares:.2?} of all c, h and dz are denormal");
     }
@@ -188,17 +189,17 @@ fn stream(criterion: &mut Criterion) {
     let cpu = machine();
     let mut group = criterion.benchmark_group("stream_step");
     for hidden in [64, 128, 256, 512] {
-        let layer = Layer::new(&Steps::uniform(1, ITEMS), LstmDims { input: 128, hidden });
+        let layer = Layer::new(&Steps::uniform(1, ITEMS), RecurrentDims::lstm(128, hidden));
         let mut table = Matrix::default();
-        cpu.run(|| cpu.lstm_input_table(&layer.params, &layer.x, &mut table));
-        let packed = cpu.run(|| cpu.pack_lstm(&layer.params, false));
-        let mut state = LstmState::new(hidden);
+        cpu.run(|| cpu.recurrent_input_table(&layer.params, &layer.x, &mut table));
+        let packed = cpu.run(|| cpu.pack_recurrent(&layer.params, false));
+        let mut state = RecurrentState::new(hidden);
         let mut item = 0;
         group.throughput(Throughput::Elements((8 * hidden * hidden) as u64));
         group.bench_function(format!("H{hidden}/cpu"), |b| {
             b.iter(|| {
                 item = (item + 389) % ITEMS;
-                cpu.lstm_step(&packed, black_box(table.row(item)), &mut state);
+                cpu.recurrent_step(&packed, black_box(table.row(item)), &mut state);
             });
         });
     }

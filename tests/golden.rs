@@ -1,135 +1,16 @@
-//! We agree with PyTorch: forward, every gradient, the optimisers, ten losses of a training.
+//! We agree with PyTorch: the loss, the optimisers, ten losses of a training. Recurrent layers have a
+//! file of their own.
 //!
 //! The files are made by `golden/make_golden.py`. Each test has a body that knows the case and the
 //! tolerance, and a function that knows the machine; another machine needs another function only.
 
-use layout::{LstmParams, LstmTape, SoftmaxTask, Steps};
+use layout::{Matrix, RecurrentDims, RecurrentParams, RecurrentTape, SoftmaxTask, Steps};
 use ndarray::{Array2, ArrayView2};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
 use testkit::{
-    AdamGolden, CrossEntropyGolden, Golden, LayerGrads, LstmGolden, LstmInputs, LstmOutcome,
-    Precision, Tolerance, TrainingGolden, TrainingParams, assert_close, nan, tolerance,
+    AdamGolden, CrossEntropyGolden, Golden, Precision, Tolerance, TrainingGolden, TrainingParams,
+    assert_close, nan, tolerance,
 };
-
-// --- LSTM -----------------------------------------------------------------------------------
-
-#[test]
-fn lstm_of_one_layer() {
-    lstm("lstm_one_layer", 1, reference_lstm::<f64>);
-    lstm("lstm_one_layer", 1, reference_lstm::<f32>);
-}
-
-#[test]
-fn lstm_of_two_layers() {
-    lstm("lstm_two_layers", 2, reference_lstm::<f64>);
-    lstm("lstm_two_layers", 2, reference_lstm::<f32>);
-}
-
-#[test]
-fn lstm_over_rows_of_different_lengths() {
-    lstm("lstm_packed", 2, reference_lstm::<f64>);
-    lstm("lstm_packed", 2, reference_lstm::<f32>);
-}
-
-fn lstm<S: Precision>(
-    name: &str,
-    layers: usize,
-    machine: impl Fn(&Steps, &LstmInputs<S>) -> LstmOutcome<S>,
-) {
-    let golden = LstmGolden::open(name, layers);
-    let steps = Steps::from_lengths(&golden.lengths);
-    let worst = machine(&steps, &golden.inputs).assert_close(&golden.outcome, S::GOLDEN);
-    report::<S>(name, worst);
-}
-
-/// A stack is a loop over layers, upwards and then downwards.
-fn reference_lstm<S: Precision>(steps: &Steps, inputs: &LstmInputs<S>) -> LstmOutcome<S> {
-    let hidden = inputs.dh.ncols();
-    let mut tapes: Vec<LstmTape<Array2<S>>> = Vec::new();
-    let mut x = inputs.x.clone();
-    for layer in &inputs.layers {
-        let params = LstmParams { w_x: layer.w_x.view(), w_h: layer.w_h.view(), b: layer.b.view() };
-        let mut tape = tape_from(steps, &layer.h_0, &layer.c_0);
-        let mut views =
-            LstmTape { a: tape.a.view_mut(), c: tape.c.view_mut(), h: tape.h.view_mut() };
-        reference::sequence_forward(&params, Some(x.view()), steps, &mut views);
-        x = hidden_states(steps, &tape.h);
-        tapes.push(tape);
-    }
-    let h = x;
-
-    let mut dh_above = inputs.dh.clone();
-    let mut layers = Vec::new();
-    for (k, layer) in inputs.layers.iter().enumerate().rev() {
-        // What reaches the last hidden state of a row arrives at the row's last position.
-        for b in 0..steps.batch() {
-            let mut last = dh_above.row_mut(steps.last(b));
-            last += &layer.dh_last.row(b);
-        }
-        let x = match k {
-            0 => inputs.x.clone(),
-            _ => hidden_states(steps, &tapes[k - 1].h),
-        };
-        let params = LstmParams { w_x: layer.w_x.view(), w_h: layer.w_h.view(), b: layer.b.view() };
-        let tape = LstmTape { a: tapes[k].a.view(), c: tapes[k].c.view(), h: tapes[k].h.view() };
-        let (mut dw_x, mut dw_h) = (Array2::zeros(layer.w_x.dim()), Array2::zeros(layer.w_h.dim()));
-        let (mut db, mut dz) = (Array2::zeros(layer.b.dim()), nan(tape.a.dim()));
-        let (mut dx, mut dh_0, mut dc_0) =
-            (nan(x.dim()), nan(layer.h_0.dim()), nan(layer.c_0.dim()));
-        let mut grads = SequenceGrads {
-            params: LstmParams { w_x: dw_x.view_mut(), w_h: dw_h.view_mut(), b: db.view_mut() },
-            dz: dz.view_mut(),
-            dx: Some(dx.view_mut()),
-            dh_0: dh_0.view_mut(),
-            dc_0: dc_0.view_mut(),
-        };
-        let arrivals = Arrivals { dh_above: dh_above.view(), dc_last: Some(layer.dc_last.view()) };
-        let mut scratch = SequenceScratch::new(steps.batch(), hidden);
-        reference::sequence_backward(
-            &params,
-            Some(x.view()),
-            steps,
-            &tape,
-            arrivals,
-            &mut grads,
-            &mut scratch,
-        );
-        let (h_last, c_last) = (last_slots(steps, tape.h), last_slots(steps, tape.c));
-        layers.push(LayerGrads { h_last, c_last, dw_x, dw_h, db, dh_0, dc_0 });
-        dh_above = dx;
-    }
-    layers.reverse();
-    LstmOutcome { h, dx: dh_above, layers }
-}
-
-/// A tape with a start; whatever forward has to fill is NaN.
-fn tape_from<S: Precision>(steps: &Steps, h_0: &Array2<S>, c_0: &Array2<S>) -> LstmTape<Array2<S>> {
-    let hidden = h_0.ncols();
-    let mut tape = LstmTape {
-        a: nan((steps.positions(), layout::GATES * hidden)),
-        c: nan((steps.slots(), hidden)),
-        h: nan((steps.slots(), hidden)),
-    };
-    for b in 0..steps.batch() {
-        tape.h.row_mut(b).assign(&h_0.row(b));
-        tape.c.row_mut(b).assign(&c_0.row(b));
-    }
-    tape
-}
-
-/// Slots 1 … T of a state: one row a position.
-fn hidden_states<S: Precision>(steps: &Steps, slots: &Array2<S>) -> Array2<S> {
-    Array2::from_shape_fn((steps.positions(), slots.ncols()), |(p, j)| {
-        slots[[steps.batch() + p, j]]
-    })
-}
-
-/// The state of every row after its last step.
-fn last_slots<S: Precision>(steps: &Steps, slots: ArrayView2<'_, S>) -> Array2<S> {
-    Array2::from_shape_fn((steps.batch(), slots.ncols()), |(b, j)| {
-        slots[[steps.batch() + steps.last(b), j]]
-    })
-}
 
 // --- cross-entropy --------------------------------------------------------------------------
 
@@ -306,28 +187,31 @@ fn reference_gradients<S: Precision>(
     params: &TrainingParams<Array2<S>>,
 ) -> (f64, TrainingParams<Array2<S>>) {
     let hidden = params.w_h.ncols();
-    let start = Array2::zeros((steps.batch(), hidden));
+    let start = Array2::<S>::zeros((steps.batch(), hidden));
     let mut grads = params.map(|w| Array2::zeros(w.dim()));
 
     let mut x = nan((steps.positions(), hidden));
     reference::embedding_forward(params.table.view(), &golden.ids, x.view_mut());
-    let lstm = LstmParams { w_x: params.w_x.view(), w_h: params.w_h.view(), b: params.b.view() };
-    let mut tape = tape_from(steps, &start, &start);
-    let mut views = LstmTape { a: tape.a.view_mut(), c: tape.c.view_mut(), h: tape.h.view_mut() };
+    let lstm = RecurrentParams::lstm(params.w_x.view(), params.w_h.view(), params.b.view());
+    let mut tape = RecurrentTape::<Matrix<S>>::default();
+    tape.start(steps, RecurrentDims::lstm(hidden, hidden));
+    let mut views = tape.as_mut().map(Matrix::view_mut);
     reference::sequence_forward(&lstm, Some(x.view()), steps, &mut views);
-    let q = hidden_states(steps, &tape.h);
+    // Slots 1 … T: one row a position.
+    let h = tape.h.view();
+    let q = Array2::from_shape_fn((steps.positions(), hidden), |(p, j)| h[[steps.batch() + p, j]]);
     let task = SoftmaxTask { weight, ..plain_task(&golden.target, params.table.nrows()) };
     let (loss, dq, dtable, dcolumn_bias) =
         reference_softmax_loss(&params.table, &params.column_bias, &q, &task);
 
-    let (mut dz, mut dx) = (nan(tape.a.dim()), nan(x.dim()));
+    let (mut dz, mut dx) = (nan(tape.a.view().dim()), nan(x.dim()));
     let (mut dh_0, mut dc_0) = (nan(start.dim()), nan(start.dim()));
     let mut lstm_grads = SequenceGrads {
-        params: LstmParams {
-            w_x: grads.w_x.view_mut(),
-            w_h: grads.w_h.view_mut(),
-            b: grads.b.view_mut(),
-        },
+        params: RecurrentParams::lstm(
+            grads.w_x.view_mut(),
+            grads.w_h.view_mut(),
+            grads.b.view_mut(),
+        ),
         dz: dz.view_mut(),
         dx: Some(dx.view_mut()),
         dh_0: dh_0.view_mut(),
@@ -337,10 +221,10 @@ fn reference_gradients<S: Precision>(
         &lstm,
         Some(x.view()),
         steps,
-        &LstmTape { a: tape.a.view(), c: tape.c.view(), h: tape.h.view() },
+        &tape.as_ref().map(Matrix::view),
         Arrivals { dh_above: dq.view(), dc_last: None },
         &mut lstm_grads,
-        &mut SequenceScratch::new(steps.batch(), hidden),
+        &mut SequenceScratch::new(steps, &lstm),
     );
     // The table is read twice: as the input's embedding and as the candidates of the softmax.
     grads.table.assign(&dtable);
@@ -358,8 +242,7 @@ fn report<S: Precision>(case: &str, worst: f64) {
 
 #[test]
 fn every_file_says_where_it_comes_from() {
-    let files = ["lstm_one_layer", "lstm_two_layers", "lstm_packed", "cross_entropy", "adam"];
-    for name in files.into_iter().chain(["training"]) {
+    for name in ["cross_entropy", "adam", "training"] {
         let made_by = Golden::open(name).made_by();
         assert!(
             made_by.starts_with("tests/golden/make_golden.py, PyTorch 2.")

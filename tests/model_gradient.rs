@@ -7,8 +7,8 @@
 use layout::Matrix;
 use layout::random::Stream;
 use model::{
-    Batch, Cpu, Device, Dropout, Gradients, Input, Loss, Model, ModelConfig, Output, Readout,
-    Reference, Scorer, StepContext, Touched, Update, Wanted, Workspace,
+    Batch, CellKind, Cpu, Device, Dropout, Gradients, Input, Loss, Model, ModelConfig, Output,
+    Readout, Reference, Scorer, StepContext, Touched, Update, Wanted, Workspace,
 };
 use ndarray::Array2;
 use testkit::assert_gradient;
@@ -30,7 +30,9 @@ fn plain() -> ModelConfig {
         embedding: 4,
         running_mean: false,
         input_scale: 0.0,
+        cell: CellKind::default(),
         hidden: 3,
+        projection: 0,
         layers: 1,
         readout: Readout::Last,
         attention_key: 2,
@@ -112,6 +114,19 @@ fn check(config: &ModelConfig, step: u32) -> Gradients<Matrix<f64>> {
         }
     }
     gradients
+}
+
+/// Two layers of every cell, the whole model round them; some with a one-hot input.
+#[test]
+fn every_cell() {
+    for cell in ["gru", "rnn", "lstm+peephole", "lstm+coupled", "lstm+projection"] {
+        let cell: CellKind = cell.parse().expect("a cell");
+        check(&ModelConfig { cell, layers: 2, ..everything() }, 0);
+        check(&ModelConfig { cell, ..one_hot() }, 0);
+    }
+    // A normalised row of fewer units is nearly a row of signs.
+    let cell: CellKind = "lstm+layernorm+projection".parse().expect("a cell");
+    check(&ModelConfig { cell, hidden: 7, ..everything() }, 0);
 }
 
 #[test]

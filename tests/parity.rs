@@ -6,66 +6,13 @@
 //! as NaN, so that an entry nobody writes cannot pass. A vector of one entry is not normalised and a
 //! softmax has two columns at least: of one, the gradient is zero but for what rounding leaves.
 
+mod machines;
+
 use layout::random::Stream;
-use layout::{
-    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems,
-    TopTask,
-};
-use model::{Cpu, Device, Reference};
-use testkit::{assert_parity, wave};
-
-/// Tensors by name, as a body returns them.
-type Results<M> = Vec<(&'static str, M)>;
-
-/// Runs a body on all machines and compares what they return. `$device` is the machine's name in
-/// the body, and `input` uploads a wave of a shape and a phase.
-macro_rules! parity {
-    ($case:expr, |$device:ident| $body:expr) => {{
-        let truth = {
-            let $device = Reference::<f64>::new();
-            $body
-        };
-        let plain = {
-            let $device = Reference::<f32>::new();
-            $body
-        };
-        for path in cpu::Path::available() {
-            let found = {
-                let $device = Cpu::from(cpu::Cpu::with_path(2, path).expect("two threads"));
-                $device.run(|| $body)
-            };
-            assert_eq!(found.len(), truth.len());
-            for ((name, found), ((_, plain), (_, truth))) in
-                found.iter().zip(plain.iter().zip(&truth))
-            {
-                let name = format!("{path:?} {}: {name}", $case);
-                assert_parity(&name, found.view(), plain.view(), truth.view());
-            }
-        }
-    }};
-}
-
-/// A wave of this shape, rounded to f32, in the machine's memory.
-fn input<D: Device>(device: &D, rows: usize, columns: usize, phase: f64) -> D::Matrix {
-    let values: Vec<f32> = wave((rows, columns), phase).iter().map(|&x| x as f32).collect();
-    let mut matrix = D::Matrix::default();
-    device.upload(&mut matrix, rows, columns, &values);
-    matrix
-}
-
-/// What a result holds before the call: NaN, in a shape that will not do.
-fn unset<D: Device>(device: &D) -> D::Matrix {
-    let mut matrix = D::Matrix::default();
-    device.upload(&mut matrix, 3, 5, &[f32::NAN; 15]);
-    matrix
-}
-
-/// NaN in a shape that is right, for results whose memory is used as it is.
-fn nan<D: Device>(device: &D, rows: usize, columns: usize) -> D::Matrix {
-    let mut matrix = D::Matrix::default();
-    device.upload(&mut matrix, rows, columns, &vec![f32::NAN; rows * columns]);
-    matrix
-}
+use layout::{Accumulate, AdamStep, SoftmaxTask, Steps, TopItems, TopTask};
+use machines::{Results, input, parity, unset};
+use model::{Cpu, Device};
+use testkit::wave;
 
 /// Rows of a batch by falling length, about as skewed as sessions are.
 fn lengths(batch: usize, longest: usize) -> Steps {
@@ -101,103 +48,6 @@ fn linear() {
             ]
         });
     }
-}
-
-#[test]
-fn lstm() {
-    for (batch, longest, inputs, hidden) in [
-        (1, 1, 1, 1),
-        (2, 3, 31, 2),
-        (3, 5, 2, 33),
-        (31, 7, 33, 31),
-        (65, 4, 3, 127),
-        (7, 9, 129, 8),
-        (13, 2, 16, 129),
-        // More positions than the processor's backward pass takes in one stretch.
-        (900, 40, 7, 20),
-    ] {
-        let steps = &lengths(batch, longest);
-        for (one_hot, from_zero) in [(false, false), (true, false), (false, true), (true, true)] {
-            let case = format!(
-                "T{longest} B{batch} I{inputs} H{hidden} one-hot {one_hot}, from zero {from_zero}"
-            );
-            parity!(case, |device| lstm_on(&device, steps, inputs, hidden, one_hot, from_zero));
-        }
-    }
-}
-
-/// A layer forward and backward. With `one_hot`, the input's share of the gates is handed over ready
-/// made; with `from_zero`, rows start from zero, and nobody asks for the gradient of the start.
-fn lstm_on<D: Device>(
-    device: &D,
-    steps: &Steps,
-    inputs: usize,
-    hidden: usize,
-    one_hot: bool,
-    from_zero: bool,
-) -> Results<D::Matrix> {
-    let (positions, gates) = (steps.positions(), 4 * hidden);
-    let params = LstmParams {
-        w_x: input(device, gates, inputs, 0.1),
-        w_h: input(device, gates, hidden, 0.2),
-        b: input(device, 1, gates, 0.3),
-    };
-    let x = input(device, positions, inputs, 0.4);
-    let x = (!one_hot).then_some(&x);
-    // Slot 0 is the start; what comes after it is to be overwritten.
-    let mut tape = LstmTape {
-        a: if one_hot {
-            input(device, positions, gates, 0.8)
-        } else {
-            nan(device, positions, gates)
-        },
-        c: input(device, steps.slots(), hidden, 0.5),
-        h: input(device, steps.slots(), hidden, 0.6),
-    };
-    if from_zero {
-        let mut zero = LstmTape::default();
-        device.start(&mut zero, steps, hidden, Keep::Gates);
-        (tape.c, tape.h) = (zero.c, zero.h);
-    }
-    device.lstm_forward(&params, x, steps, &mut tape);
-
-    let dh = input(device, positions, hidden, 0.9);
-    let mut grads = LstmParams {
-        w_x: input(device, gates, inputs, 1.1),
-        w_h: input(device, gates, hidden, 1.2),
-        b: input(device, 1, gates, 1.3),
-    };
-    let mut start = LstmStart { dh_0: unset(device), dc_0: unset(device) };
-    let (mut dz, mut dx) = (unset(device), unset(device));
-    let wanted_dx = (!one_hot).then_some(&mut dx);
-    let wanted_start = (!from_zero).then_some(&mut start);
-    device.lstm_backward(
-        &params,
-        x,
-        steps,
-        &tape,
-        &dh,
-        &mut grads,
-        &mut dz,
-        wanted_dx,
-        wanted_start,
-    );
-    let mut results = vec![
-        ("a", tape.a),
-        ("c", tape.c),
-        ("h", tape.h),
-        ("dz", dz),
-        ("dw_x", grads.w_x),
-        ("dw_h", grads.w_h),
-        ("db", grads.b),
-    ];
-    if !from_zero {
-        results.extend([("dh_0", start.dh_0), ("dc_0", start.dc_0)]);
-    }
-    if !one_hot {
-        results.push(("dx", dx));
-    }
-    results
 }
 
 #[test]
@@ -497,8 +347,8 @@ fn positive<D: Device>(device: &D, rows: usize, columns: usize) -> D::Matrix {
     matrix
 }
 
-/// The bits of a result on 1, 2 and 7 threads are the same: an LSTM layer and a softmax large enough
-/// that every operation has work for all of them.
+/// The bits of a result on 1, 2 and 7 threads are the same: a softmax large enough that every operation
+/// has work for all of them.
 #[test]
 fn one_two_and_seven_threads_give_the_same_bits() {
     let steps = &lengths(150, 9);
@@ -511,7 +361,7 @@ fn one_two_and_seven_threads_give_the_same_bits() {
         let run = |threads: usize| {
             let device = Cpu::from(cpu::Cpu::with_path(threads, path).expect("threads"));
             device.run(|| {
-                let mut results = lstm_on(&device, steps, 40, 72, false, true);
+                let mut results: Results<_> = Vec::new();
                 let task = SoftmaxTask {
                     target: &target,
                     weight: &weight,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use model::CellKind;
 
 use crate::bench::What;
 
@@ -96,7 +97,7 @@ Examples:
 
 A shape has T steps, B rows, input width I, H units, and where they matter L layers [1] and V items
 [10000]; lengths=skew makes rows as long as sessions are, few of them T steps. GFLOP/s count
-8*T*B*H*(I+H) for a layer forward and three times that in training. `train` takes [model] and
+8*T*B*H*(I+H) for an LSTM layer forward (a GRU 6, see --cell) and three times that in training. `train` takes [model] and
 [optimizer] of --config; without it, the softmax runs over all items. `stream` times one step of one
 row (B1, no T), 8*H*H, on one thread, beside the cache that holds the recurrent weights.
 `score` finds the best 20 of V items for B sessions whose pictures are H wide (no T, no I): 2*B*V*H.")]
@@ -226,9 +227,10 @@ pub(crate) struct Train {
     /// What to learn
     #[arg(long, value_name = "NAME", value_parser = ["next-item"])]
     pub(crate) task: Vec<String>,
-    /// The recurrent cell
-    #[arg(long, value_name = "NAME", value_parser = ["lstm"])]
-    pub(crate) cell: Option<String>,
+    /// The recurrent cell: lstm, gru, rnn, lstm+peephole, lstm+layernorm, lstm+coupled; +projection
+    /// after any with lstm in it [default: lstm]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cell: Option<CellKind>,
     /// Units of each layer
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) hidden: Option<u32>,
@@ -311,6 +313,9 @@ pub(crate) struct Bench {
     /// forward, training or step [default: all that WHAT has]
     #[arg(long, value_name = "NAME")]
     pub(crate) mode: Option<String>,
+    /// The recurrent cell, as in train [default: lstm]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cell: Option<CellKind>,
     /// The numbers it computes in: f32 [default: f32]
     #[arg(long, value_name = "NAME")]
     pub(crate) dtype: Option<String>,

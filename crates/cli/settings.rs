@@ -36,7 +36,6 @@ pub(crate) struct Settings {
     pub(crate) resume: bool,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) task: Vec<String>,
-    pub(crate) cell: Option<String>,
     pub(crate) data: DataSettings,
     pub(crate) model: ModelConfig,
     pub(crate) optimizer: OptimizerConfig,

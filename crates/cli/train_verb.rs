@@ -107,10 +107,6 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     if let Some(task) = settings.task.iter().find(|task| *task != "next-item") {
         return Err(usage(format!("--task {task:?}: this version learns next-item only")));
     }
-    settings.cell = args.cell.clone().or(settings.cell);
-    if let Some(cell) = settings.cell.as_deref().filter(|cell| *cell != "lstm") {
-        return Err(usage(format!("--cell {cell:?}: this version has lstm only")));
-    }
     let (data, model, training) = (&mut settings.data, &mut settings.model, &mut settings.training);
     data.validate = args.validate.clone().or(data.validate.take());
     data.split = args.split.clone().or(data.split.take());
@@ -128,6 +124,7 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     data.sessions = Some(rules.rule);
     data.read_options()?;
     data.logs()?;
+    model.cell = args.cell.unwrap_or(model.cell);
     if let Some(hidden) = args.hidden {
         model.hidden = hidden as usize;
         model.embedding = hidden as usize;

@@ -26,10 +26,10 @@ def draw(*shape, scale=1.0):
     return torch.randn(*shape, dtype=torch.float32) * scale
 
 
-def save(name, tensors):
+def save(name, tensors, script="make_golden.py"):
     """Writes one file; where it came from goes with it."""
     # One entry: the library writes several in an order that changes from run to run.
-    made_by = f"tests/golden/make_golden.py, PyTorch {torch.__version__.split('+')[0]}, seed {SEED}"
+    made_by = f"tests/golden/{script}, PyTorch {torch.__version__.split('+')[0]}, seed {SEED}"
     tensors = {key: value.detach().contiguous().clone() for key, value in tensors.items()}
     save_file(tensors, FOLDER / f"{name}.safetensors", metadata={"made_by": made_by})
 

@@ -116,6 +116,7 @@ struct Plan {
 pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
     let mut settings = Settings::load(common, None)?;
     overlay(&mut settings.bench, args);
+    settings.model.cell = args.cell.unwrap_or(settings.model.cell);
     if args.what == What::Stream {
         // A step of one row is one thread's work, so the peak is to be one thread's, too.
         settings.threads = Some(1);
@@ -188,6 +189,9 @@ impl Plan {
             model: settings.model.clone(),
             optimizer: settings.optimizer,
         };
+        if what == What::Stream {
+            stream::check(&plan.model)?;
+        }
         if what == What::Train {
             plan.optimizer.validate().map_err(::train::Error::from)?;
             plan.shapes.iter().try_for_each(|shape| train::config(shape, &plan.model).map(drop))?;
@@ -201,10 +205,10 @@ impl Plan {
             let mut needed = 0f64;
             for &mode in &self.modes {
                 needed = needed.max(match self.what {
-                    What::Sequence => sequence::memory(shape, mode),
+                    What::Sequence => sequence::memory(shape, &self.model, mode),
                     What::Softmax => softmax::memory(shape, self.threads),
                     What::Score => score::memory(shape),
-                    What::Stream => stream::memory(shape),
+                    What::Stream => stream::memory(shape, &self.model),
                     What::Train => {
                         train::memory(shape, &train::config(shape, &self.model)?, self.threads)
                     }
@@ -226,10 +230,10 @@ impl Plan {
     /// What one call does.
     fn work(&self, shape: &Shape, mode: Mode, cache: Option<u64>) -> Result<Work> {
         Ok(match self.what {
-            What::Sequence => sequence::work(shape, mode, cache),
+            What::Sequence => sequence::work(shape, &self.model, mode, cache),
             What::Softmax => softmax::work(shape),
             What::Score => score::work(shape),
-            What::Stream => stream::work(shape),
+            What::Stream => stream::work(shape, &self.model),
             What::Train => {
                 train::work(shape, &train::config(shape, &self.model)?, &self.optimizer, cache)
             }
@@ -239,17 +243,17 @@ impl Plan {
     /// The bytes a second of the cache that bounds the work, where that is not memory.
     fn cache_rate(&self, device: &Machine, shape: &Shape) -> Option<f64> {
         let stream = self.what == What::Stream;
-        stream.then(|| stream::cache_rate(device.machine(), shape, CACHE_TIME))
+        stream.then(|| stream::cache_rate(device.machine(), shape, &self.model, CACHE_TIME))
     }
 
     /// Seconds of a call, sample by sample.
     fn sample(&self, device: &Machine, shape: &Shape, mode: Mode) -> Result<Vec<f64>> {
         let (cpu, seed, seconds) = (device.machine(), self.seed, self.seconds);
         match self.what {
-            What::Sequence => Ok(sequence::run(cpu, shape, mode, seed, seconds)),
+            What::Sequence => Ok(sequence::run(cpu, shape, &self.model, mode, seed, seconds)),
             What::Softmax => Ok(softmax::run(cpu, shape, seed, seconds)),
             What::Score => Ok(score::run(cpu, shape, seed, seconds)),
-            What::Stream => Ok(stream::run(cpu, shape, seed, seconds)),
+            What::Stream => Ok(stream::run(cpu, shape, &self.model, seed, seconds)),
             What::Train => {
                 let config = train::config(shape, &self.model)?;
                 train::run(device, shape, &config, &self.optimizer, seed, seconds)

@@ -1,7 +1,8 @@
 //! The shape of a bench, as one types it: `T50,B64,I128,H256,lengths=skew`.
 
 use anyhow::Result;
-use layout::{LstmDims, Steps};
+use layout::{RecurrentDims, Steps};
+use model::ModelConfig;
 
 use crate::failure::usage;
 
@@ -189,10 +190,19 @@ impl Shape {
         }
     }
 
-    /// The two sizes of every layer, the lowest first.
-    pub(super) fn layers(&self) -> impl DoubleEndedIterator<Item = LstmDims> + ExactSizeIterator {
-        let Self { input, hidden, layers, .. } = *self;
-        (0..layers).map(move |l| LstmDims { input: if l == 0 { input } else { hidden }, hidden })
+    /// The cell and the sizes of every layer, the lowest first; `model` says which cell.
+    pub(super) fn layers(
+        &self,
+        model: &ModelConfig,
+    ) -> impl DoubleEndedIterator<Item = RecurrentDims> + ExactSizeIterator {
+        let model = self.sized(model);
+        (0..self.layers).map(move |l| model.dims(l))
+    }
+
+    /// A model of these sizes.
+    pub(super) fn sized(&self, model: &ModelConfig) -> ModelConfig {
+        let Self { input: embedding, hidden, layers, .. } = *self;
+        ModelConfig { embedding, hidden, layers, ..model.clone() }
     }
 }
 
@@ -308,7 +318,8 @@ mod tests {
     #[test]
     fn upper_layers_are_as_wide_as_the_lower_ones() {
         let shape = Shape::parse("T3,B2,I4,H5,L3").unwrap();
-        let dims: Vec<_> = shape.layers().map(|dims| (dims.input, dims.hidden)).collect();
+        let dims: Vec<_> =
+            shape.layers(&ModelConfig::default()).map(|dims| (dims.input, dims.hidden)).collect();
         assert_eq!(dims, [(4, 5), (5, 5), (5, 5)]);
     }
 }

@@ -1,4 +1,4 @@
-//! `bench stream`: one step of an LSTM layer for one user.
+//! `bench stream`: one step of a recurrent layer for one user.
 //!
 //! What each item gives to the pre-activations has been computed beforehand, as a service does it
 //! that answers while the user is still clicking: a table of V rows, of which a step reads one.
@@ -7,7 +7,7 @@
 //!
 //! | timed | not timed |
 //! |---|---|
-//! | `lstm_step`, its row of the table and its state | the table, the packing of `w_h`, the draw of items |
+//! | `recurrent_step`, its row of the table and its state | the table, the packing of `w_h`, the draw of items |
 //!
 //! A step goes through all of `w_h` and does one multiply-add with each number, so what bounds it is
 //! neither memory nor, as a rule, arithmetic, but the cache that holds `w_h`: [`cache_rate`]. One
@@ -15,13 +15,16 @@
 
 use std::time::Duration;
 
-use cpu::{Cpu, LstmState};
-use layout::{LstmDims, Matrix};
+use anyhow::Result;
+use cpu::{Cpu, RecurrentState};
+use layout::{Cell, Matrix, RecurrentDims};
+use model::ModelConfig;
 
 use super::shape::Shape;
 use super::timing::sample;
 use super::values::{Purpose, layer, popular_items, values};
 use super::work::{F32, Work};
+use crate::failure::usage;
 
 /// Steps of a call, so that asking for the time costs them nothing.
 const STEPS: usize = 100;
@@ -29,37 +32,67 @@ const STEPS: usize = 100;
 const ITEMS: usize = 1 << 16;
 
 /// What one step does.
-pub(super) fn work(shape: &Shape) -> Work {
-    Work::lstm_step(shape.hidden)
+pub(super) fn work(shape: &Shape, model: &ModelConfig) -> Work {
+    Work::step(dims(shape, model))
+}
+
+/// The one layer.
+fn dims(shape: &Shape, model: &ModelConfig) -> RecurrentDims {
+    shape.sized(model).dims(0)
+}
+
+/// Refuses a cell that answers in batches only.
+///
+/// # Errors
+///
+/// One that names the cell.
+pub(super) fn check(model: &ModelConfig) -> Result<()> {
+    if model.cell.projection || model.cell.cell == Cell::LayerNorm {
+        let cell = model.cell;
+        let message = format!(
+            "--cell {cell}: a step of one row has no kernel with a projection or a normalised layer; \
+             time it with bench sequence --shape T1,B1,..."
+        );
+        return Err(usage(message));
+    }
+    Ok(())
 }
 
 /// The memory that a bench of steps takes, in bytes: a little less than it will be.
-pub(super) fn memory(shape: &Shape) -> f64 {
+pub(super) fn memory(shape: &Shape, model: &ModelConfig) -> f64 {
     let (input, hidden, items) = (shape.input as f64, shape.hidden as f64, shape.items as f64);
+    let gates = model.cell.cell.gates() as f64 * hidden;
     // Weights; w_h once more, packed; the items' vectors and their table.
-    F32 * (4.0 * hidden * (input + 2.0 * hidden) + items * (input + 4.0 * hidden))
+    F32 * (gates * (input + 2.0 * hidden) + items * (input + gates))
 }
 
 /// Bytes a second at which a thread reads as many bytes as `w_h` has, again and again.
-pub(super) fn cache_rate(cpu: &Cpu, shape: &Shape, time: Duration) -> f64 {
-    cpu.read_rate(4 * shape.hidden * shape.hidden * size_of::<f32>(), time)
+pub(super) fn cache_rate(cpu: &Cpu, shape: &Shape, model: &ModelConfig, time: Duration) -> f64 {
+    let gates = model.cell.cell.gates();
+    cpu.read_rate(gates * shape.hidden * shape.hidden * size_of::<f32>(), time)
 }
 
 /// Seconds of a step, sample by sample.
-pub(super) fn run(cpu: &Cpu, shape: &Shape, seed: u64, seconds: f64) -> Vec<f64> {
+pub(super) fn run(
+    cpu: &Cpu,
+    shape: &Shape,
+    model: &ModelConfig,
+    seed: u64,
+    seconds: f64,
+) -> Vec<f64> {
     let &Shape { input, hidden, items, .. } = shape;
-    let params = layer(seed, 0, LstmDims { input, hidden });
+    let params = layer(seed, 0, dims(shape, model));
     let mut table = Matrix::default();
     let vectors = values(seed, Purpose::Input, items, input, 1.0);
-    cpu.run(|| cpu.lstm_input_table(&params, &vectors, &mut table));
+    cpu.run(|| cpu.recurrent_input_table(&params, &vectors, &mut table));
     drop(vectors);
-    let packed = cpu.run(|| cpu.pack_lstm(&params, false));
-    let mut state = LstmState::new(hidden);
+    let packed = cpu.run(|| cpu.pack_recurrent(&params, false));
+    let mut state = RecurrentState::new(hidden);
     let items = popular_items(seed, 0, items, ITEMS);
     let mut turn = items.iter().cycle();
     let samples = sample(seconds, || {
         for &item in turn.by_ref().take(STEPS) {
-            cpu.lstm_step(&packed, table.row(item as usize), &mut state);
+            cpu.recurrent_step(&packed, table.row(item as usize), &mut state);
         }
         std::hint::black_box(state.h());
         Ok::<_, std::convert::Infallible>(())
@@ -76,12 +109,12 @@ mod tests {
 
     #[test]
     fn steps_are_made() {
-        let shape = Shape::parse_step("B1,I5,H9,V30").unwrap();
+        let (shape, model) = (Shape::parse_step("B1,I5,H9,V30").unwrap(), ModelConfig::default());
         let cpu = Cpu::new(1).unwrap();
-        let samples = run(&cpu, &shape, 1, 0.0);
+        let samples = run(&cpu, &shape, &model, 1, 0.0);
         assert!(samples.len() == 5 && samples.iter().all(|&seconds| seconds > 0.0));
-        assert!(cache_rate(&cpu, &shape, Duration::ZERO) > 0.0);
+        assert!(cache_rate(&cpu, &shape, &model, Duration::ZERO) > 0.0);
         // 180 + 324 weights and 324 packed, 30 vectors of 5 and 30 rows of 36.
-        assert_eq!(memory(&shape), 4.0 * (828.0 + 30.0 * 41.0));
+        assert_eq!(memory(&shape, &model), 4.0 * (828.0 + 30.0 * 41.0));
     }
 }

@@ -1,6 +1,6 @@
 //! `bench train`: whole training steps of a next-item model.
 //!
-//! A step is `model::Trainer::step`: embedding of width I, L LSTM layers of H units, readout, sampled
+//! A step is `model::Trainer::step`: embedding of width I, L recurrent layers of H units, readout, sampled
 //! or full softmax over V items, backward through all of it, Adam. What the model has beyond its
 //! sizes (loss, readout, dropout, temperature) is what `[model]` and `[optimizer]` of `--config`
 //! say, or their defaults, which have the full softmax.
@@ -10,7 +10,6 @@
 //! neither reading nor batching is timed.
 
 use anyhow::Result;
-use layout::LstmDims;
 use model::{Batch, Device, Model, ModelConfig, OptimizerConfig, Spec, Touched, Trainer, Update};
 
 use super::shape::Shape;
@@ -31,8 +30,7 @@ const LEARNING_RATE: f32 = 1e-4;
 ///
 /// Where `[model]` and the sizes do not go together.
 pub(super) fn config(shape: &Shape, settings: &ModelConfig) -> Result<ModelConfig> {
-    let (embedding, hidden, layers) = (shape.input, shape.hidden, shape.layers);
-    let config = ModelConfig { embedding, hidden, layers, ..settings.clone() };
+    let config = shape.sized(settings);
     config.validate().map_err(train::Error::from)?;
     Ok(config)
 }
@@ -40,8 +38,8 @@ pub(super) fn config(shape: &Shape, settings: &ModelConfig) -> Result<ModelConfi
 /// What one step does.
 ///
 /// ```text
-///     flop     6·N·rows·columns      for every dense matrix of LSTM layers and readout: one product
-///                                    forward, two backward; 24·N·H·(I + H) for a layer
+///     flop     6·N·rows·columns      for every dense matrix of layers and readout: one product
+///                                    forward, two backward; 24·N·H·(I + H) for an LSTM layer
 ///            + 6·N·C·D               softmax over C columns: V, or the shared ones of a sample
 ///     bytes    of the layers and of the softmax, as in [`Work`]
 ///            + 28 a number           Adam: weight and two moments read and written, gradient read;
@@ -60,12 +58,9 @@ pub(super) fn work(
     let sampled = config.loss.is_sampled(items);
     let columns = if sampled { config.loss.frequent + config.loss.drawn } else { items };
     let specs = model::catalogue(config, items);
-    let layers = specs.lstm.iter().map(|layer| {
-        // A one-hot input is no product.
-        let input = if layer.w_x.update == Update::Dense { layer.w_x.shape[1] } else { 0 };
-        let dims = LstmDims { input, hidden: config.hidden };
-        Work::lstm(Mode::Training, positions, shape.steps, dims, cache)
-    });
+    // A one-hot input is no product, and counts as one of width 0.
+    let layers = (0..config.layers)
+        .map(|l| Work::recurrent(Mode::Training, positions, shape.steps, config.dims(l), cache));
     let mut readout: Vec<&Spec> = specs.readout.w_h.iter().collect();
     if let Some(attention) = &specs.readout.attention {
         let model::AttentionParameters { w_x, w_c, query, key_h, key_x, lag_bias: _ } = attention;
@@ -92,7 +87,10 @@ pub(super) fn memory(shape: &Shape, config: &ModelConfig, threads: usize) -> f64
     // Weights, gradient, two moments and packed weights; on the way forward and back as in
     // `bench sequence`, less the weights.
     let weights = 5.0 * numbers(config, shape.items) as f64;
-    let per_position = shape.layers().map(|dims| dims.input + 6 * dims.hidden).sum::<usize>()
+    let per_position = shape
+        .layers(config)
+        .map(|dims| dims.input + (dims.cell.gates() + 2) * dims.hidden)
+        .sum::<usize>()
         + 8 * shape.hidden
         + 6 * shape.input;
     let scores = 32.0 * threads as f64 * shape.items as f64;
@@ -148,7 +146,8 @@ mod tests {
         let settings = ModelConfig { repeat_lags: 0, ..ModelConfig::default() };
         let full = config(&shape, &settings).unwrap();
         let work = |config, optimizer| work(&shape, config, optimizer, None);
-        let layer = Work::lstm(Mode::Training, 6.0, 3, LstmDims { input: 4, hidden: 4 }, None);
+        let layer =
+            Work::recurrent(Mode::Training, 6.0, 3, layout::RecurrentDims::lstm(4, 4), None);
         // 144 numbers of the layer, 200 of the items.
         let softmax = Work::softmax(6.0, 50, 4);
         let adam = Work { flop: 0.0, bytes: 28.0 * 344.0 };

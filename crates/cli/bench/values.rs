@@ -1,7 +1,7 @@
 //! Numbers to compute with: random, of the size that weights and states have, the same for a seed.
 
 use layout::random::{Stream, uniform};
-use layout::{LstmDims, LstmParams, Matrix};
+use layout::{Matrix, RecurrentDims, RecurrentParams};
 
 /// What numbers are for; each purpose has its own.
 #[derive(Debug, Clone, Copy)]
@@ -44,18 +44,16 @@ pub(super) fn values(
     Matrix::from_values(rows, columns, values)
 }
 
-/// The parameters of LSTM layer number `layer`, uniform in ±1/√H.
-pub(super) fn layer(seed: u64, layer: u32, dims: LstmDims) -> LstmParams<Matrix<f32>> {
-    let LstmDims { input, hidden } = dims;
-    let weights = |k, rows, columns| {
-        let bound = 1.0 / (hidden as f32).sqrt();
-        values(seed, Purpose::Weights(3 * layer + k), rows, columns, bound)
-    };
-    LstmParams {
-        w_x: weights(0, 4 * hidden, input),
-        w_h: weights(1, 4 * hidden, hidden),
-        b: weights(2, 1, 4 * hidden),
-    }
+/// The parameters of recurrent layer number `layer`, uniform in ±1/√H.
+pub(super) fn layer(seed: u64, layer: u32, dims: RecurrentDims) -> RecurrentParams<Matrix<f32>> {
+    /// Tensors that a layer has at most.
+    const TENSORS: u32 = 16;
+    let bound = 1.0 / (dims.hidden as f32).sqrt();
+    let mut tensor = TENSORS * layer;
+    dims.shapes().map(|[rows, columns]| {
+        tensor += 1;
+        values(seed, Purpose::Weights(tensor), rows, columns, bound)
+    })
 }
 
 /// `count` items of a vocabulary of `items`, the most popular one 0: `⌊V · u³⌋` for u uniform in

@@ -3,7 +3,7 @@
 //! Sizes are f64: whole numbers are exact up to 2⁵³, and nothing overflows before a shape that is
 //! too large has been refused.
 
-use layout::LstmDims;
+use layout::RecurrentDims;
 
 /// Bytes of a number.
 pub(super) const F32: f64 = 4.0;
@@ -47,47 +47,52 @@ impl Work {
         (self.flop / peak).max(self.bytes / bandwidth)
     }
 
-    /// An LSTM layer over N positions in T steps, forward or in training.
+    /// A recurrent layer over N positions in T steps, forward or in training: G gates, states of width
+    /// R (H, or P with a projection), c where the cell has one.
     ///
     /// ```text
-    ///     flop     forward    8·N·H·(I + H)
-    ///              training  24·N·H·(I + H)
+    ///     flop     forward    2·N·G·H·(I + R)      with an LSTM 8·N·H·(I + H), with a GRU 6·…
+    ///                       + 2·N·H·P              a projection
+    ///              training   three times that
     ///
-    ///     bytes/4  forward    4H·(I + H + 1)       w_x, w_h, b
-    ///                       + N·(I + 2H)           x; c, h
+    ///     bytes/4  forward    GH·(I + R + 1)       w_x, w_h, b; and w_p
+    ///                       + N·(I + R + H)        x; h, c
     ///              training   as forward
-    ///                       + N·4H                 a of the tape
-    ///                       + 4H·(I + H)           w_x, w_h once more, backward
-    ///                       + 2·4H·(I + H + 1)     dw_x, dw_h, db: read and added to
-    ///                       + N·(I + 6H)           x and the tape once more
-    ///                       + N·(H + I)            dh_above; dx
+    ///                       + N·GH                 a of the tape
+    ///                       + GH·(I + R)           w_x, w_h once more, backward
+    ///                       + 2·GH·(I + R + 1)     dw_x, dw_h, db: read and added to
+    ///                       + N·(I + R + H + GH)   x and the tape once more
+    ///                       + N·(R + I)            dh_above; dx
     /// ```
     ///
     /// `cache` is the size of the last-level cache, where it is known. Where `w_h` is larger, every
-    /// step has to fetch it again: `(T − 1)·4H·H` more each way. Not counted, since an engine can do
+    /// step has to fetch it again: `(T − 1)·GH·R` more each way. Not counted, since an engine can do
     /// without them: `dz`, packed weights, the states of slot 0. The recurrent product of the first
     /// step is counted, although rows that start from zero leave it out, as every engine's FLOPs
     /// are counted.
-    pub(super) fn lstm(
+    pub(super) fn recurrent(
         mode: Mode,
         positions: f64,
         steps: usize,
-        dims: LstmDims,
+        dims: RecurrentDims,
         cache: Option<u64>,
     ) -> Self {
-        let (input, hidden) = (dims.input as f64, dims.hidden as f64);
-        let weights = 4.0 * hidden * (input + hidden);
-        let bias = 4.0 * hidden;
-        let states = positions * (input + 2.0 * hidden);
-        let gates = positions * 4.0 * hidden;
-        let w_h = 4.0 * hidden * hidden;
+        let (input, hidden, width) = (dims.input as f64, dims.hidden as f64, dims.width() as f64);
+        let gates = dims.cell.gates() as f64 * hidden;
+        let projection = dims.projection.map_or(0.0, |_| width * hidden);
+        let c = if dims.cell.has_cell_state() { hidden } else { 0.0 };
+        let weights = gates * (input + width) + projection;
+        let bias = dims.cell.biases() as f64 * hidden;
+        let states = positions * (input + width + c);
+        let tape = positions * gates;
+        let w_h = gates * width;
         let refetched = match cache {
             Some(cache) if F32 * w_h > cache as f64 => (steps - 1) as f64 * w_h,
             _ => 0.0,
         };
         let forward = weights + bias + states + refetched;
-        let gradients = 2.0 * (weights + bias) + positions * (hidden + input);
-        let backward = 2.0 * gates + states + weights + gradients + refetched;
+        let gradients = 2.0 * (weights + bias) + positions * (width + input);
+        let backward = 2.0 * tape + states + weights + gradients + refetched;
         match mode {
             Mode::Forward | Mode::Step => {
                 Self { flop: 2.0 * positions * weights, bytes: F32 * forward }
@@ -98,20 +103,21 @@ impl Work {
         }
     }
 
-    /// One step of one row in an LSTM layer whose input is a row of a table.
+    /// One step of one row in a layer whose input is a row of a table.
     ///
     /// ```text
-    ///     flop     8·H·H                one product; the input's share is a row that is added
-    ///     bytes/4  4H·H                 w_h
-    ///            + 4H + 4H              the row; h and c, read and written
+    ///     flop     2·GH·H               one product; the input's share is a row that is added
+    ///     bytes/4  GH·H                 w_h
+    ///            + GH + 4H              the row; h and c, read and written
     /// ```
     ///
     /// From one step to the next, `w_h` stays in a cache if one holds it: then it is that cache
     /// whose rate counts, and not that of memory.
-    pub(super) fn lstm_step(hidden: usize) -> Self {
-        let hidden = hidden as f64;
-        let w_h = 4.0 * hidden * hidden;
-        Self { flop: 2.0 * w_h, bytes: F32 * (w_h + 8.0 * hidden) }
+    pub(super) fn step(dims: RecurrentDims) -> Self {
+        let (hidden, gates) = (dims.hidden as f64, dims.cell.gates() as f64);
+        let w_h = gates * hidden * hidden;
+        let states = if dims.cell.has_cell_state() { 4.0 } else { 2.0 };
+        Self { flop: 2.0 * w_h, bytes: F32 * (w_h + (gates + states) * hidden) }
     }
 
     /// Softmax loss of N positions over C columns of width E, with all gradients.
@@ -149,10 +155,10 @@ mod tests {
     fn a_layer_small_enough_to_count_by_hand() {
         // N = 6, I = 2, H = 3: 12 rows of w_x and w_h, 60 weights, 12 biases; a position has 8 numbers
         // of x, c and h, and 12 gates, which training writes and reads.
-        let dims = LstmDims { input: 2, hidden: 3 };
-        let forward = Work::lstm(Mode::Forward, 6.0, 3, dims, None);
+        let dims = RecurrentDims::lstm(2, 3);
+        let forward = Work::recurrent(Mode::Forward, 6.0, 3, dims, None);
         assert_eq!(forward, Work { flop: 720.0, bytes: 4.0 * (60.0 + 12.0 + 48.0) });
-        let training = Work::lstm(Mode::Training, 6.0, 3, dims, None);
+        let training = Work::recurrent(Mode::Training, 6.0, 3, dims, None);
         let backward = 144.0 + 48.0 + 60.0 + 144.0 + 30.0;
         assert_eq!(training, Work { flop: 2160.0, bytes: forward.bytes + 4.0 * backward });
     }
@@ -160,8 +166,8 @@ mod tests {
     #[test]
     fn weights_that_no_cache_holds_are_fetched_at_every_step() {
         // w_h has 36 numbers, 144 bytes; two steps of three fetch it again.
-        let dims = LstmDims { input: 2, hidden: 3 };
-        let bytes = |mode, cache| Work::lstm(mode, 6.0, 3, dims, cache).bytes;
+        let dims = RecurrentDims::lstm(2, 3);
+        let bytes = |mode, cache| Work::recurrent(mode, 6.0, 3, dims, cache).bytes;
         for (mode, ways) in [(Mode::Forward, 1.0), (Mode::Training, 2.0)] {
             assert_eq!(bytes(mode, Some(144)), bytes(mode, None));
             assert_eq!(bytes(mode, Some(143)), bytes(mode, None) + ways * 288.0);
@@ -172,7 +178,7 @@ mod tests {
     fn a_step_small_enough_to_count_by_hand() {
         // H = 3: 36 weights, a row of 12, states of 6 read and of 6 written.
         let expected = Work { flop: 72.0, bytes: 4.0 * (36.0 + 12.0 + 12.0) };
-        assert_eq!(Work::lstm_step(3), expected);
+        assert_eq!(Work::step(RecurrentDims::lstm(1, 3)), expected);
     }
 
     #[test]

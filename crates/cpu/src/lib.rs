@@ -28,12 +28,12 @@
 mod attention;
 mod embedding;
 mod linear;
-mod lstm;
 mod math;
 mod optimizer;
 mod panel;
 mod peak;
 mod product;
+mod recurrent;
 mod scores;
 mod scratch;
 mod simd;
@@ -41,9 +41,9 @@ mod softmax;
 mod stream;
 mod top;
 
-pub use lstm::PackedLstm;
+pub use recurrent::PackedRecurrent;
 pub use simd::{PATH_VARIABLE, Path, PathError};
-pub use stream::LstmState;
+pub use stream::RecurrentState;
 
 use scratch::Scratch;
 

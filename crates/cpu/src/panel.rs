@@ -10,7 +10,7 @@ const PANELS_PER_TASK: usize = 4;
 /// Columns of a matrix `[K, N]` in panels two registers wide, each `[K][2 · WIDTH]` without a gap.
 ///
 /// The last panel is one register wide where that is enough, and padded with zeros.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Panels {
     values: Aligned<f32>,
     depth: usize,

@@ -68,7 +68,7 @@ impl Cpu {
     /// that holds them, or of memory where none does. Less than a register's worth counts as one.
     ///
     /// It is the bound of work that goes through the same weights at every step and does little
-    /// with each: [`Cpu::lstm_step`] has one multiply-add for each number of `w_h`, so it cannot
+    /// with each: [`Cpu::recurrent_step`] has one multiply-add for each number of `w_h`, so it cannot
     /// take less time than `w_h` takes to arrive, and `bandwidth`, with all threads and no cache,
     /// says nothing about that.
     pub fn read_rate(&self, bytes: usize, time: Duration) -> f64 {

@@ -64,6 +64,7 @@ pub(crate) fn transposed_product(
 /// dozens of rows, which stay in a cache while all panels of b pass by.
 pub(crate) fn block(path: Path, x: Left<'_>, b: &Panels, accumulate: Accumulate, y: &mut [f32]) {
     match (b.depth(), accumulate) {
+        _ if y.is_empty() => {}
         (0, Accumulate::Replace) => y.fill(0.0),
         (0, Accumulate::Add) => {}
         _ => path.run(Block { x, b, accumulate, y }),

@@ -10,17 +10,20 @@
 #![forbid(unsafe_code)]
 
 mod aligned;
-mod lstm;
 mod matrix;
 pub mod random;
+mod recurrent;
 mod shape;
 mod steps;
 mod task;
 mod top;
 
 pub use aligned::Aligned;
-pub use lstm::{GATES, Gate, Keep, LstmDims, LstmParams, LstmStart, LstmTape};
 pub use matrix::Matrix;
+pub use recurrent::{
+    Cell, GATES, Gate, Keep, NormParams, NormTape, RecurrentDims, RecurrentParams, RecurrentStart,
+    RecurrentTape,
+};
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
 pub use task::{Accumulate, AdamStep, SoftmaxTask};

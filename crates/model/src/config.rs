@@ -1,6 +1,9 @@
 //! What a model is made of, as a file or a command line spells it.
 
+use layout::RecurrentDims;
 use serde::{Deserialize, Serialize};
+
+use crate::CellKind;
 
 /// A configuration that cannot be built, with the key and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,9 +62,14 @@ pub struct ModelConfig {
     pub running_mean: bool,
     /// Items enter with this length, whatever the length of their vector; 0: as they are.
     pub input_scale: f32,
-    /// Number of units H of each LSTM layer.
+    /// The recurrent cell: lstm, gru, rnn, lstm+peephole, lstm+layernorm, lstm+coupled, and
+    /// +projection after any with lstm in it.
+    pub cell: CellKind,
+    /// Number of units H of each recurrent layer.
     pub hidden: usize,
-    /// Number of LSTM layers.
+    /// Cells with a projection only: width P that it gives the hidden state; 0: half of the units.
+    pub projection: usize,
+    /// Number of recurrent layers.
     pub layers: usize,
     /// What is read out of the states.
     pub readout: Readout,
@@ -129,7 +137,9 @@ impl Default for ModelConfig {
             embedding: 100,
             running_mean: false,
             input_scale: 3.0,
+            cell: CellKind::default(),
             hidden: 100,
+            projection: 0,
             layers: 1,
             readout: Readout::Last,
             attention_key: 64,
@@ -154,17 +164,40 @@ impl ModelConfig {
         l > 0 || self.input == Input::Embedding
     }
 
+    /// Cell and sizes of layer `l`. A one-hot input is as wide as there are items, which the
+    /// configuration does not know: it counts as 0.
+    pub fn dims(&self, l: usize) -> RecurrentDims {
+        let projection = match (self.cell.projection, self.projection) {
+            (false, _) => None,
+            (true, 0) => Some(self.hidden.div_ceil(2)),
+            (true, width) => Some(width),
+        };
+        let dims =
+            RecurrentDims { cell: self.cell.cell, input: 0, hidden: self.hidden, projection };
+        let input = match l {
+            0 if self.input == Input::OneHot => 0,
+            0 => self.embedding,
+            _ => dims.width(),
+        };
+        RecurrentDims { input, ..dims }
+    }
+
+    /// Width of the states of the highest layer.
+    pub fn state_width(&self) -> usize {
+        self.dims(self.layers.saturating_sub(1)).width()
+    }
+
     /// Width of a position's picture, which is also the width of the output table.
     pub fn output_width(&self) -> usize {
         match self.output {
             Output::Tied => self.embedding,
-            Output::Free => self.hidden,
+            Output::Free => self.state_width(),
         }
     }
 
     /// Whether the last state passes through a projection.
     pub fn has_projection(&self) -> bool {
-        self.readout == Readout::Attention || self.output_width() != self.hidden
+        self.readout == Readout::Attention || self.output_width() != self.state_width()
     }
 
     /// Checks every key, and the keys against each other.
@@ -185,6 +218,7 @@ impl ModelConfig {
             // First, since an embedding of the same width may only have followed it.
             ("hidden", self.hidden, true),
             ("embedding", self.embedding, embeds),
+            ("projection", self.projection, false),
             ("layers", self.layers, true),
             ("attention_key", self.attention_key, attends),
             ("attention_lags", self.attention_lags, attends),
@@ -258,6 +292,11 @@ impl ModelConfig {
             let problem = "one-hot input has no length to set";
             return Err(error("input_scale", problem, "set it to 0"));
         }
+        if self.projection > 0 && !self.cell.projection {
+            let problem = format!("the cell is {}, which has none", self.cell);
+            let remedy = "leave it out, or set cell to one with +projection";
+            return Err(error("projection", &problem, remedy));
+        }
         if !one_hot && self.running_mean {
             let problem = "is for one-hot input only";
             return Err(error("running_mean", problem, "set it to false, or input to \"one-hot\""));
@@ -296,7 +335,7 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_the_remedy() {
         type Change = fn(&mut ModelConfig);
-        let wrong: [(&str, Change); 9] = [
+        let wrong: [(&str, Change); 10] = [
             ("hidden", |c| c.hidden = 0),
             ("layers", |c| c.layers = 65),
             ("embedding", |c| c.embedding = usize::MAX),
@@ -306,6 +345,7 @@ mod tests {
             ("temperature", |c| c.temperature = -1.0),
             ("output", |c| c.input = Input::OneHot),
             ("running_mean", |c| c.running_mean = true),
+            ("projection", |c| c.projection = 3),
         ];
         for (key, change) in wrong {
             let mut config = ModelConfig::default();

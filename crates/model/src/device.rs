@@ -14,8 +14,8 @@ pub use reference::Reference;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems,
-    TopTask,
+    Accumulate, AdamStep, Keep, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape,
+    SoftmaxTask, Steps, TopItems, TopTask,
 };
 
 /// A machine: memory of its own and the operations on it. A clone is another handle on the same
@@ -23,8 +23,8 @@ use layout::{
 pub trait Device: Clone + Send + Sync {
     /// A row-major matrix in this machine's memory, which keeps its buffer when it shrinks.
     type Matrix: Clone + Default + Send + Sync;
-    /// The weights of an LSTM layer, laid out for many answers.
-    type PackedLstm: Send + Sync;
+    /// The weights of a recurrent layer, laid out for many answers.
+    type PackedRecurrent: Send + Sync;
 
     // --- memory -----------------------------------------------------------------------------
 
@@ -44,8 +44,14 @@ pub trait Device: Clone + Send + Sync {
         self.download_into(matrix, &mut values);
         values
     }
-    /// Shape and zero start of an LSTM tape for a batch. A machine may keep more than it is asked to.
-    fn start(&self, tape: &mut LstmTape<Self::Matrix>, steps: &Steps, hidden: usize, keep: Keep);
+    /// Shape and zero start of a recurrent tape for a batch. A machine may keep more than it is asked to.
+    fn start(
+        &self,
+        tape: &mut RecurrentTape<Self::Matrix>,
+        steps: &Steps,
+        dims: RecurrentDims,
+        keep: Keep,
+    );
     /// `y = x` or `y += x`.
     fn add(&self, x: &Self::Matrix, accumulate: Accumulate, y: &mut Self::Matrix);
 
@@ -105,43 +111,47 @@ pub trait Device: Clone + Send + Sync {
     );
     /// `dw += dyᵀ·x`.
     fn linear_backward_weights(&self, x: &Self::Matrix, dy: &Self::Matrix, dw: &mut Self::Matrix);
-    /// A whole LSTM layer over a batch. `x` is `[N, I]`; where it is `None`, `tape.a` already holds
+    /// A whole recurrent layer over a batch. `x` is `[N, I]`; where it is `None`, `tape.a` already holds
     /// the input's share `x·w_xᵀ` (without the bias), as a gather of rows has left it, and `w_x` is
-    /// neither read nor checked: the one-hot table `[V, 4H]` lies there. Slot 0 of the tape holds
+    /// neither read nor checked: the one-hot table `[V, G·H]` lies there. Slot 0 of the tape holds
     /// the start of the rows.
-    fn lstm_forward(
+    fn recurrent_forward(
         &self,
-        params: &LstmParams<Self::Matrix>,
+        params: &RecurrentParams<Self::Matrix>,
         x: Option<&Self::Matrix>,
         steps: &Steps,
-        tape: &mut LstmTape<Self::Matrix>,
+        tape: &mut RecurrentTape<Self::Matrix>,
     );
     /// Lays the weights of a layer out for as many answers as may come; those of the input only where
     /// it comes as a matrix.
-    fn pack_lstm(&self, params: &LstmParams<Self::Matrix>, with_input: bool) -> Self::PackedLstm;
-    /// [`Device::lstm_forward`] with weights laid out before, to the last bit.
-    fn lstm_forward_packed(
+    fn pack_recurrent(
         &self,
-        layer: &Self::PackedLstm,
+        params: &RecurrentParams<Self::Matrix>,
+        with_input: bool,
+    ) -> Self::PackedRecurrent;
+    /// [`Device::recurrent_forward`] with weights laid out before, to the last bit.
+    fn recurrent_forward_packed(
+        &self,
+        layer: &Self::PackedRecurrent,
         x: Option<&Self::Matrix>,
         steps: &Steps,
-        tape: &mut LstmTape<Self::Matrix>,
+        tape: &mut RecurrentTape<Self::Matrix>,
     );
-    /// Undoes [`Device::lstm_forward`]. `dh_above` `[N, H]` is what reaches each hidden state from
-    /// above; `dz` `[N, 4H]` the gradient of the pre-activations; `dx` `[N, I]` and `start` where wanted.
+    /// Undoes [`Device::recurrent_forward`]. `dh_above` `[N, R]` is what reaches each hidden state from
+    /// above; `dz` `[N, G·H]` the gradient of the input's product; `dx` `[N, I]` and `start` where wanted.
     /// Where `x` is `None`, the gradient of `w_x` is left alone: `dz` is what reaches the gather.
     #[allow(clippy::too_many_arguments)]
-    fn lstm_backward(
+    fn recurrent_backward(
         &self,
-        params: &LstmParams<Self::Matrix>,
+        params: &RecurrentParams<Self::Matrix>,
         x: Option<&Self::Matrix>,
         steps: &Steps,
-        tape: &LstmTape<Self::Matrix>,
+        tape: &RecurrentTape<Self::Matrix>,
         dh_above: &Self::Matrix,
-        grads: &mut LstmParams<Self::Matrix>,
+        grads: &mut RecurrentParams<Self::Matrix>,
         dz: &mut Self::Matrix,
         dx: Option<&mut Self::Matrix>,
-        start: Option<&mut LstmStart<Self::Matrix>>,
+        start: Option<&mut RecurrentStart<Self::Matrix>>,
     );
     /// Causal attention of each position over its own row, itself included:
     ///

@@ -3,9 +3,13 @@
 //! ```text
 //!     embedding.weight        [V, E]       names and shapes as PyTorch has them
 //!     lstm.weight_ih_l0       [4H, I]      gates i f g o; one-hot input: [4H, V]
-//!     lstm.weight_hh_l0       [4H, H]
+//!     lstm.weight_hh_l0       [4H, R]
 //!     lstm.bias_ih_l0         [4H]         our one bias
 //!     lstm.bias_hh_l0         [4H]         zeros when written, added to the other when read
+//!     lstm.weight_hr_l0       [P, H]       where there is a projection
+//!     gru.* or rnn.*          [3H, ·] [H, ·]   gates r z n; bias_hh_l0 holds b_hn after zeros
+//!     lstm.weight_peephole_l0 [3, H]       of ours alone: PyTorch has no such cells; gain_ih gain_hh
+//!                                          gain_c bias_c where the layer is normalised
 //!     readout.*  output.weight [V, D]  output.bias [V]  repeat.bias [R]
 //!     vocabulary.text         the items' own ids, one after the other, UTF-8
 //!     vocabulary.offsets      [V + 1]      where each begins
@@ -51,7 +55,8 @@ struct Header {
 
 const KIND: &str = "model";
 const VERSION: u32 = 1;
-const OURS: [&str; 6] = ["embedding.", "lstm.", "readout.", "output.", "repeat.", "vocabulary."];
+const OURS: [&str; 8] =
+    ["embedding.", "lstm.", "gru.", "rnn.", "readout.", "output.", "repeat.", "vocabulary."];
 
 impl ModelFile {
     /// Writes a model with its vocabulary and `extra` tensors: whole, or not at all. The same model
@@ -88,12 +93,7 @@ impl ModelFile {
             tensors.insert(name.clone(), tensor.clone());
         }
         for (spec, weight) in model.catalogue().iter().zip(model.parameters().iter()) {
-            let values = model.device().download(weight);
-            tensors.insert(spec.name.clone(), written(spec, values));
-            if let Some(second) = second_bias(spec) {
-                let zeros = Values::F32(vec![0.0; spec.shape[1]]);
-                tensors.insert(second, Tensor::vector(zeros));
-            }
+            tensors.extend(written(spec, model.device().download(weight)));
         }
         write_vocabulary(vocabulary, &mut tensors);
         let header =
@@ -180,37 +180,49 @@ pub(crate) fn header<H: for<'de> Deserialize<'de>>(
 }
 
 /// The name of PyTorch's second bias beside our one.
-fn second_bias(spec: &Spec) -> Option<String> {
-    let layer = spec.name.strip_prefix("lstm.bias_ih_l")?;
-    Some(format!("lstm.bias_hh_l{layer}"))
+fn second_bias(spec: &Spec) -> String {
+    spec.name.replace("bias_ih", "bias_hh")
 }
 
-/// A weight as the file has it.
-fn written(spec: &Spec, values: Vec<f32>) -> Tensor {
+/// A weight as the file has it: one tensor, or two of a bias.
+fn written(spec: &Spec, mut values: Vec<f32>) -> Vec<(String, Tensor)> {
     let [rows, columns] = spec.shape;
-    match spec.form {
+    let tensor = match spec.form {
         Form::Matrix => Tensor::matrix(rows, columns, values),
         Form::Vector => Tensor::vector(Values::F32(values)),
         Form::Transposed => Tensor::matrix(columns, rows, transposed(rows, columns, &values)),
-    }
+        Form::Bias(cell) => {
+            // The GRU's b_hn is the one part of the second bias that does not add to the first.
+            let apart = values.split_off(columns / cell.biases() * cell.gates());
+            let mut second = vec![0.0; values.len() - apart.len()];
+            second.extend(apart);
+            return vec![
+                (spec.name.clone(), Tensor::vector(Values::F32(values))),
+                (second_bias(spec), Tensor::vector(Values::F32(second))),
+            ];
+        }
+    };
+    vec![(spec.name.clone(), tensor)]
 }
 
 /// A weight as it lies in memory.
 fn read_weight(path: &Path, spec: &Spec, tensors: &mut Tensors) -> Result<Vec<f32>, FileError> {
     let [rows, columns] = spec.shape;
-    let shape = match spec.form {
-        Form::Matrix => vec![rows, columns],
-        Form::Vector => vec![rows * columns],
-        Form::Transposed => vec![columns, rows],
-    };
-    let mut values = container::take_f32(path, tensors, &spec.name, &shape)?;
-    if let Some(second) = second_bias(spec) {
-        let second = container::take_f32(path, tensors, &second, &shape)?;
-        values.iter_mut().zip(second).for_each(|(value, second)| *value += second);
-    }
+    let mut take = |name: &str, shape: &[usize]| container::take_f32(path, tensors, name, shape);
     match spec.form {
-        Form::Transposed => Ok(transposed(columns, rows, &values)),
-        _ => Ok(values),
+        Form::Matrix => take(&spec.name, &[rows, columns]),
+        Form::Vector => take(&spec.name, &[rows * columns]),
+        Form::Transposed => Ok(transposed(columns, rows, &take(&spec.name, &[columns, rows])?)),
+        Form::Bias(cell) => {
+            let hidden = columns / cell.biases();
+            let length = cell.gates() * hidden;
+            let mut values = take(&spec.name, &[length])?;
+            let second = take(&second_bias(spec), &[length])?;
+            let (added, apart) = second.split_at(length - (columns - length));
+            values.iter_mut().zip(added).for_each(|(value, second)| *value += second);
+            values.extend(apart);
+            Ok(values)
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod batch;
 mod candidates;
+mod cell;
 mod checkpoint;
 mod config;
 mod container;
@@ -29,6 +30,7 @@ mod tests;
 mod trainer;
 
 pub use batch::{Batch, Wanted};
+pub use cell::{CellKind, UnknownCell};
 pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout};
 pub use container::{FileError, Tensor, Tensors, Values};
 pub use device::{Cpu, Device, Reference};

@@ -1,7 +1,7 @@
 //! The whole model, forward and backward, written once for every machine.
 //!
 //! ```text
-//!     items ──► input ──► LSTM stack ──► readout ──► output ──► loss
+//!     items ──► input ──► recurrent stack ──► readout ──► output ──► loss
 //!               x           h              q          scores against the item table
 //! ```
 //!
@@ -42,7 +42,7 @@ pub struct Workspace<M> {
 }
 
 impl<M: Clone + Default> Workspace<M> {
-    /// A workspace whose LSTM tapes keep more or less.
+    /// A workspace whose tapes of the layers keep more or less.
     pub fn keeping(keep: Keep) -> Self {
         let mut workspace = Self::default();
         workspace.stack.keep(keep);
@@ -72,7 +72,7 @@ impl<D: Device> Model<D> {
         Ok(device.run(|| {
             let Workspace { input, stack, readout, output } = workspace;
             gradients.clear(device, self.catalogue(), config.loss.is_sampled(self.items()));
-            let layers = Layers::Learned(&parameters.lstm);
+            let layers = Layers::Learned(&parameters.recurrent);
             forward(self, layers, batch, Some(context), input, stack, readout);
             let head = output::Head { device, config, items: self.items() };
             let loss =
@@ -81,18 +81,18 @@ impl<D: Device> Model<D> {
 
             let pass = Pass { device, config, batch, context: Some(context) };
             readout::backward(&pass, &parameters.readout, readout, input, output.dq(), gradients);
-            stack::backward(&pass, &parameters.lstm, stack, input, readout.dh(), gradients);
+            stack::backward(&pass, &parameters.recurrent, stack, input, readout.dh(), gradients);
             input::backward(&pass, input, stack.dz(), &mut gradients.values);
             loss
         }))
     }
 
     /// The weights of the layers, laid out for [`Model::pictures`].
-    pub(crate) fn pack(&self) -> Vec<D::PackedLstm> {
+    pub(crate) fn pack(&self) -> Vec<D::PackedRecurrent> {
         let (device, config) = (self.device(), self.config());
-        let layers = self.parameters().lstm.iter().enumerate();
+        let layers = self.parameters().recurrent.iter().enumerate();
         device.run(|| {
-            layers.map(|(l, params)| device.pack_lstm(params, config.has_input(l))).collect()
+            layers.map(|(l, params)| device.pack_recurrent(params, config.has_input(l))).collect()
         })
     }
 
@@ -100,7 +100,7 @@ impl<D: Device> Model<D> {
     /// scaled. Nothing drops.
     pub(crate) fn pictures<'w>(
         &self,
-        layers: &[D::PackedLstm],
+        layers: &[D::PackedRecurrent],
         batch: &Batch,
         workspace: &'w mut Workspace<D::Matrix>,
     ) -> Result<&'w D::Matrix, BatchError> {
@@ -152,9 +152,9 @@ fn forward<D: Device>(
     readout: &mut readout::Tape<D::Matrix>,
 ) {
     let pass = Pass { device: model.device(), config: model.config(), batch, context };
-    let Parameters { embedding, lstm, readout: mix, .. } = model.parameters();
+    let Parameters { embedding, recurrent, readout: mix, .. } = model.parameters();
     stack.start(&pass);
-    input::forward(&pass, embedding.as_ref(), &lstm[0].w_x, input, stack.first());
+    input::forward(&pass, embedding.as_ref(), &recurrent[0].w_x, input, stack.first());
     stack::forward(&pass, layers, input.entering(&pass), stack);
     readout::forward(&pass, mix, input, stack.top(), readout);
 }

@@ -6,7 +6,7 @@
 //! files, averages and gradient checks all walk along it.
 
 use layout::random::Stream;
-use layout::{GATES, LstmParams};
+use layout::{Cell, NormParams, RecurrentParams};
 
 use crate::streams;
 use crate::{Device, Input, ModelConfig, Output, Readout};
@@ -16,9 +16,9 @@ use crate::{Device, Input, ModelConfig, Output, Readout};
 pub struct Parameters<T> {
     /// A vector for each item, `[V, E]`; absent where the input is one-hot.
     pub embedding: Option<T>,
-    /// The LSTM layers, lowest first. One-hot input keeps the first layer's `w_x` as `[V, 4H]`, a
-    /// row for each item.
-    pub lstm: Vec<LstmParams<T>>,
+    /// The recurrent layers, lowest first. One-hot input keeps the first layer's `w_x` as `[V, G·H]`,
+    /// a row for each item.
+    pub recurrent: Vec<RecurrentParams<T>>,
     /// What is read out of the states.
     pub readout: ReadoutParameters<T>,
     /// The output table `[V, D]`; absent where it is tied to the embedding.
@@ -64,8 +64,7 @@ impl<T> Parameters<T> {
     /// The same catalogue with another value in each place, tensor by tensor in its fixed order.
     pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> Parameters<U> {
         let embedding = self.embedding.map(&mut f);
-        let lstm = self.lstm.into_iter();
-        let lstm = lstm.map(|l| LstmParams { w_x: f(l.w_x), w_h: f(l.w_h), b: f(l.b) }).collect();
+        let recurrent = self.recurrent.into_iter().map(|layer| layer.map(&mut f)).collect();
         let w_h = self.readout.w_h.map(&mut f);
         let attention = self.readout.attention.map(|a| AttentionParameters {
             w_x: f(a.w_x),
@@ -77,7 +76,7 @@ impl<T> Parameters<T> {
         });
         Parameters {
             embedding,
-            lstm,
+            recurrent,
             readout: ReadoutParameters { w_h, attention },
             output: self.output.map(&mut f),
             output_bias: self.output_bias.map(&mut f),
@@ -89,11 +88,7 @@ impl<T> Parameters<T> {
     pub fn as_ref(&self) -> Parameters<&T> {
         Parameters {
             embedding: self.embedding.as_ref(),
-            lstm: self
-                .lstm
-                .iter()
-                .map(|l| LstmParams { w_x: &l.w_x, w_h: &l.w_h, b: &l.b })
-                .collect(),
+            recurrent: self.recurrent.iter().map(RecurrentParams::as_ref).collect(),
             readout: ReadoutParameters {
                 w_h: self.readout.w_h.as_ref(),
                 attention: self.readout.attention.as_ref().map(|a| AttentionParameters {
@@ -120,7 +115,7 @@ impl<T> Parameters<T> {
 
     /// References to the values in the order of the catalogue.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        let lstm = self.lstm.iter().flat_map(|l| [&l.w_x, &l.w_h, &l.b]);
+        let recurrent = self.recurrent.iter().flat_map(|layer| layer.as_ref().into_vec());
         let attention = self
             .readout
             .attention
@@ -128,19 +123,19 @@ impl<T> Parameters<T> {
             .flat_map(|a| [&a.w_x, &a.w_c, &a.query, &a.key_h, &a.key_x, &a.lag_bias]);
         let readout = self.readout.w_h.iter().chain(attention);
         let output = self.output.iter().chain(&self.output_bias).chain(&self.repeat_bias);
-        self.embedding.iter().chain(lstm).chain(readout).chain(output)
+        self.embedding.iter().chain(recurrent).chain(readout).chain(output)
     }
 
     /// References to the values in the order of the catalogue, to write.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        let lstm = self.lstm.iter_mut().flat_map(|l| [&mut l.w_x, &mut l.w_h, &mut l.b]);
+        let recurrent = self.recurrent.iter_mut().flat_map(|layer| layer.as_mut().into_vec());
         let attention = self.readout.attention.iter_mut().flat_map(|a| {
             [&mut a.w_x, &mut a.w_c, &mut a.query, &mut a.key_h, &mut a.key_x, &mut a.lag_bias]
         });
         let readout = self.readout.w_h.iter_mut().chain(attention);
         let output =
             self.output.iter_mut().chain(&mut self.output_bias).chain(&mut self.repeat_bias);
-        self.embedding.iter_mut().chain(lstm).chain(readout).chain(output)
+        self.embedding.iter_mut().chain(recurrent).chain(readout).chain(output)
     }
 }
 
@@ -185,6 +180,8 @@ pub enum Form {
     Matrix,
     /// As a vector.
     Vector,
+    /// As the two vectors that PyTorch has for the bias of such a layer.
+    Bias(Cell),
     /// With rows and columns exchanged: PyTorch's `[4H, V]` of a table that lies as `[V, 4H]`.
     Transposed,
 }
@@ -193,6 +190,7 @@ pub enum Form {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Start {
     Zero,
+    One,
     Normal(f64),
     Uniform(f64),
 }
@@ -203,13 +201,14 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
     use Touched::{Both, Candidates, Inputs};
     use Update::{Dense, Rows};
 
-    let (embedding, hidden, width) = (config.embedding, config.hidden, config.output_width());
-    let gates = GATES * hidden;
+    let (embedding, width) = (config.embedding, config.output_width());
+    // Width of the states that the readout sees.
+    let state = config.state_width();
     let sampled = config.loss.is_sampled(items);
     let tied = config.output == Output::Tied;
     let one_hot = config.input == Input::OneHot;
     let table = Start::Normal(f64::from(config.embedding_std));
-    let units = Start::Uniform(1.0 / (hidden as f64).sqrt());
+    let units = Start::Uniform(1.0 / (config.hidden as f64).sqrt());
     let spec = |name: &str, shape, update, form, start| Spec {
         name: name.to_owned(),
         shape,
@@ -225,15 +224,30 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
     };
     let output_update = if sampled { Rows(Candidates) } else { Dense };
     let layer = |l: usize| {
-        let w_x = format!("lstm.weight_ih_l{l}");
-        LstmParams {
-            w_x: match l {
-                0 if one_hot => spec(&w_x, [items, gates], Rows(Inputs), Form::Transposed, units),
-                0 => spec(&w_x, [gates, embedding], Dense, Matrix, units),
-                _ => spec(&w_x, [gates, hidden], Dense, Matrix, units),
+        let dims = config.dims(l);
+        let shapes = dims.shapes();
+        let named = |name: &str| format!("{}.{name}_l{l}", config.cell.family());
+        let dense = |name, shape, form, start| spec(&named(name), shape, Dense, form, start);
+        let gains = |name, shape| dense(name, shape, Vector, Start::One);
+        RecurrentParams {
+            cell: dims.cell,
+            w_x: match shapes.w_x {
+                [gates, _] if l == 0 && one_hot => {
+                    let name = named("weight_ih");
+                    spec(&name, [items, gates], Rows(Inputs), Form::Transposed, units)
+                }
+                shape => dense("weight_ih", shape, Matrix, units),
             },
-            w_h: spec(&format!("lstm.weight_hh_l{l}"), [gates, hidden], Dense, Matrix, units),
-            b: spec(&format!("lstm.bias_ih_l{l}"), [1, gates], Dense, Vector, units),
+            w_h: dense("weight_hh", shapes.w_h, Matrix, units),
+            b: dense("bias_ih", shapes.b, Form::Bias(dims.cell), units),
+            p: shapes.p.map(|shape| dense("weight_peephole", shape, Matrix, units)),
+            w_p: shapes.w_p.map(|shape| dense("weight_hr", shape, Matrix, units)),
+            norm: shapes.norm.map(|shapes| NormParams {
+                gain_x: gains("gain_ih", shapes.gain_x),
+                gain_h: gains("gain_hh", shapes.gain_h),
+                gain_c: gains("gain_c", shapes.gain_c),
+                bias_c: dense("bias_c", shapes.bias_c, Vector, Start::Zero),
+            }),
         }
     };
     let linear = |name: &str, rows, columns, inputs: usize| {
@@ -241,25 +255,25 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
         spec(name, [rows, columns], Dense, Matrix, start)
     };
     let attends = config.readout == Readout::Attention;
-    let mixed = if attends { hidden + 2 * embedding } else { hidden };
+    let mixed = if attends { state + 2 * embedding } else { state };
     let attention = || {
         let key = config.attention_key;
         let lags = [1, config.attention_lags];
         AttentionParameters {
             w_x: linear("readout.weight_x", width, embedding, mixed),
             w_c: linear("readout.weight_c", width, embedding, mixed),
-            query: linear("readout.query", key, hidden, hidden),
-            key_h: linear("readout.key_h", key, hidden, hidden + embedding),
-            key_x: linear("readout.key_x", key, embedding, hidden + embedding),
+            query: linear("readout.query", key, state, state),
+            key_h: linear("readout.key_h", key, state, state + embedding),
+            key_x: linear("readout.key_x", key, embedding, state + embedding),
             lag_bias: spec("readout.lag_bias", lags, Dense, Vector, Start::Zero),
         }
     };
     Parameters {
         embedding: (!one_hot)
             .then(|| spec("embedding.weight", [items, embedding], embedding_update, Matrix, table)),
-        lstm: (0..config.layers).map(layer).collect(),
+        recurrent: (0..config.layers).map(layer).collect(),
         readout: ReadoutParameters {
-            w_h: config.has_projection().then(|| linear("readout.weight_h", width, hidden, mixed)),
+            w_h: config.has_projection().then(|| linear("readout.weight_h", width, state, mixed)),
             attention: attends.then(attention),
         },
         output: (!tied)
@@ -298,6 +312,7 @@ impl Parameters<Spec> {
             let count = (rows * columns) as u64;
             let values: Vec<f32> = match spec.start {
                 Start::Zero => vec![0.0; count as usize],
+                Start::One => vec![1.0; count as usize],
                 Start::Normal(deviation) => {
                     (0..count).map(|e| (deviation * stream.normal(e)) as f32).collect()
                 }
@@ -363,7 +378,7 @@ mod tests {
         let config = ModelConfig { input: Input::OneHot, hidden: 5, ..everything() };
         let specs = catalogue(&config, 7);
         assert!(specs.embedding.is_none());
-        assert_eq!(specs.lstm[0].w_x.shape, [7, 20]);
-        assert_eq!(specs.lstm[1].w_x.shape, [20, 5]);
+        assert_eq!(specs.recurrent[0].w_x.shape, [7, 20]);
+        assert_eq!(specs.recurrent[1].w_x.shape, [20, 5]);
     }
 }

@@ -30,7 +30,7 @@ impl Scores {
 /// An answer is a function of its prefix alone, to the last bit: whatever else is in the batch.
 pub struct Scorer<'m, D: Device> {
     model: &'m Model<D>,
-    layers: Vec<D::PackedLstm>,
+    layers: Vec<D::PackedRecurrent>,
     workspace: Workspace<D::Matrix>,
     table: Option<Table<D::Matrix>>,
     bias: D::Matrix,

@@ -1,4 +1,4 @@
-//! The truth: the gate equations of the LSTM, everything round them that the model needs, and the
+//! The truth: the gate equations of the LSTM and its relatives, everything round them that the model needs, and the
 //! derivative of each, written out.
 //!
 //! Every function here is an equation and a loop that is that equation; its derivative stands
@@ -7,8 +7,9 @@
 //! against. Nothing is parallel, vectorised by hand, cached or clever. Sums run from the first
 //! term to the last.
 //!
-//! Read in this order: `linear` (three products), `lstm` (cell, step, sequence), `softmax` (the
-//! loss). The rest stands alone.
+//! Read in this order: `linear` (three products), `lstm` (the cell), `recurrent` (step and sequence of
+//! any cell), `softmax` (the loss). The other cells (`gru`, `rnn`, `peephole`, `coupled`, `layer_norm`)
+//! stand beside `lstm`; the rest stands alone.
 //!
 //! # Letters
 //!
@@ -31,13 +32,19 @@
 #![forbid(unsafe_code)]
 
 mod attention;
+pub mod coupled;
 mod dropout;
 mod embedding;
+pub mod gru;
+pub mod layer_norm;
 mod linear;
-mod lstm;
+pub mod lstm;
 mod normalize;
 mod optimizer;
+pub mod peephole;
 mod pooling;
+mod recurrent;
+pub mod rnn;
 mod softmax;
 mod top;
 
@@ -47,13 +54,13 @@ pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
     bias_backward, bias_forward, linear_backward_input, linear_backward_weights, linear_forward,
 };
-pub use lstm::{
-    Arrivals, SequenceGrads, SequenceScratch, StepTape, cell_backward, cell_forward,
-    sequence_backward, sequence_forward, step_backward, step_forward,
-};
 pub use normalize::{normalize_backward, normalize_forward};
 pub use optimizer::{adam, adam_rows, add, average, clear_rows, sum_of_squares};
 pub use pooling::{running_mean_backward, running_mean_forward};
+pub use recurrent::{
+    Arrivals, Before, SequenceGrads, SequenceScratch, StepBack, sequence_backward,
+    sequence_forward, step_backward, step_forward,
+};
 pub use softmax::{SoftmaxParams, scores, softmax_loss};
 pub use top::top_items;
 
@@ -72,8 +79,19 @@ fn rows<D: RawData>(mut view: ArrayBase<D, Ix2>, range: Range<usize>) -> ArrayBa
     view
 }
 
+/// Some columns of a view, which may be one to write.
+fn columns<D: RawData>(mut view: ArrayBase<D, Ix2>, range: Range<usize>) -> ArrayBase<D, Ix2> {
+    view.slice_axis_inplace(Axis(1), Slice::from(range));
+    view
+}
+
 /// `Σ_k x_k y_k`, first term first.
 fn dot<S: NdFloat>(x: ArrayView1<'_, S>, y: ArrayView1<'_, S>) -> S {
     debug_assert_eq!(x.len(), y.len(), "vectors of one length");
     x.iter().zip(y).fold(S::zero(), |sum, (&x, &y)| sum + x * y)
+}
+
+/// `σ(z) = 1 / (1 + e⁻ᶻ)`
+fn sigmoid<S: NdFloat>(z: S) -> S {
+    S::one() / (S::one() + (-z).exp())
 }

@@ -3,16 +3,20 @@
 //! Each case comes as **inputs** and an **outcome**. A machine under test makes an outcome from the
 //! inputs and lets it compare itself; so one test body serves every machine, and every precision.
 
+mod recurrent;
+
+pub use recurrent::{LayerGrads, LayerInputs, RecurrentGolden, RecurrentInputs, RecurrentOutcome};
+
 use std::path::Path;
 
 use layout::AdamStep;
 use ndarray::{Array2, NdFloat};
 use safetensors::{Dtype, SafeTensors};
 
-use crate::{Tolerance, assert_close, tolerance};
+use crate::{Tolerance, tolerance};
 
 /// The two precisions in which every case was computed.
-pub trait Precision: NdFloat + Into<f64> {
+pub trait Precision: NdFloat + Default + Into<f64> {
     /// What the tensors of this precision are called.
     const NAME: &'static str;
     /// How closely PyTorch is to be met.
@@ -58,7 +62,7 @@ impl Golden {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
         let path = folder.join(format!("{name}.safetensors"));
         let bytes = std::fs::read(&path).unwrap_or_else(|error| {
-            panic!("{}: {error}; tests/golden/make_golden.py makes it", path.display())
+            panic!("{}: {error}; a script beside it makes it", path.display())
         });
         Self { name: name.to_owned(), bytes }
     }
@@ -94,149 +98,6 @@ impl Golden {
         let file = SafeTensors::deserialize(&self.bytes).expect("a safetensors file");
         let tensor = file.tensor(key).unwrap_or_else(|e| panic!("{}: {key}: {e}", self.name));
         (tensor.dtype(), tensor.shape().to_vec(), tensor.data())
-    }
-}
-
-/// A stack of LSTM layers over a packed batch.
-#[derive(Debug)]
-pub struct LstmGolden<S> {
-    /// Lengths of the rows, falling.
-    pub lengths: Vec<usize>,
-    /// What goes in, forward and backward.
-    pub inputs: LstmInputs<S>,
-    /// What PyTorch has made of it.
-    pub outcome: LstmOutcome<S>,
-}
-
-/// What goes into a stack.
-#[derive(Debug)]
-pub struct LstmInputs<S> {
-    /// Input of the lowest layer, packed, `[N, I]`.
-    pub x: Array2<S>,
-    /// ∂L/∂h of the top layer, packed, `[N, H]`, without the share of the last states.
-    pub dh: Array2<S>,
-    /// The layers, lowest first.
-    pub layers: Vec<LayerInputs<S>>,
-}
-
-/// What one layer has of its own.
-#[derive(Debug)]
-pub struct LayerInputs<S> {
-    /// `[4H, I]`.
-    pub w_x: Array2<S>,
-    /// `[4H, H]`.
-    pub w_h: Array2<S>,
-    /// `[1, 4H]`.
-    pub b: Array2<S>,
-    /// Start of the rows, `[B, H]`.
-    pub h_0: Array2<S>,
-    /// Start of the rows, `[B, H]`.
-    pub c_0: Array2<S>,
-    /// ∂L/∂h of the last state of every row, on top of what comes from above, `[B, H]`.
-    pub dh_last: Array2<S>,
-    /// ∂L/∂c of the last state of every row, `[B, H]`.
-    pub dc_last: Array2<S>,
-}
-
-/// What comes out of a stack, forward and backward.
-#[derive(Debug)]
-pub struct LstmOutcome<S> {
-    /// Hidden states of the top layer, packed, `[N, H]`.
-    pub h: Array2<S>,
-    /// Gradient of the input, packed, `[N, I]`.
-    pub dx: Array2<S>,
-    /// The layers, lowest first.
-    pub layers: Vec<LayerGrads<S>>,
-}
-
-/// Last states and gradients of one layer.
-#[derive(Debug)]
-pub struct LayerGrads<S> {
-    /// Last hidden state of every row, `[B, H]`.
-    pub h_last: Array2<S>,
-    /// Last cell state of every row, `[B, H]`.
-    pub c_last: Array2<S>,
-    /// `[4H, I]`.
-    pub dw_x: Array2<S>,
-    /// `[4H, H]`.
-    pub dw_h: Array2<S>,
-    /// `[1, 4H]`.
-    pub db: Array2<S>,
-    /// `[B, H]`.
-    pub dh_0: Array2<S>,
-    /// `[B, H]`.
-    pub dc_0: Array2<S>,
-}
-
-impl<S: Precision> LstmGolden<S> {
-    /// Reads a file with so many layers.
-    pub fn open(name: &str, layers: usize) -> Self {
-        let file = Golden::open(name);
-        let of = |layer: usize, key: &str| file.matrix(&format!("{layer}.{key}"));
-        Self {
-            lengths: file.integers("lengths"),
-            inputs: LstmInputs {
-                x: file.matrix("x"),
-                dh: file.matrix("dh"),
-                layers: (0..layers)
-                    .map(|k| LayerInputs {
-                        w_x: of(k, "w_x"),
-                        w_h: of(k, "w_h"),
-                        b: of(k, "b"),
-                        h_0: of(k, "h_0"),
-                        c_0: of(k, "c_0"),
-                        dh_last: of(k, "dh_last"),
-                        dc_last: of(k, "dc_last"),
-                    })
-                    .collect(),
-            },
-            outcome: LstmOutcome {
-                h: file.matrix("h"),
-                dx: file.matrix("dx"),
-                layers: (0..layers)
-                    .map(|k| LayerGrads {
-                        h_last: of(k, "h_last"),
-                        c_last: of(k, "c_last"),
-                        dw_x: of(k, "dw_x"),
-                        dw_h: of(k, "dw_h"),
-                        db: of(k, "db"),
-                        dh_0: of(k, "dh_0"),
-                        dc_0: of(k, "dc_0"),
-                    })
-                    .collect(),
-            },
-        }
-    }
-}
-
-impl<S: Precision> LstmOutcome<S> {
-    /// Compares every tensor; returns the worst error as a share of its allowance.
-    ///
-    /// # Panics
-    ///
-    /// As [`assert_close`].
-    pub fn assert_close(&self, expected: &Self, tolerance: Tolerance) -> f64 {
-        assert_eq!(self.layers.len(), expected.layers.len(), "layers");
-        let mut pairs =
-            vec![("h".to_owned(), &self.h, &expected.h), ("dx".to_owned(), &self.dx, &expected.dx)];
-        for (k, (found, expected)) in self.layers.iter().zip(&expected.layers).enumerate() {
-            let named = |name: &str| format!("layer {k} {name}");
-            pairs.extend([
-                (named("h_last"), &found.h_last, &expected.h_last),
-                (named("c_last"), &found.c_last, &expected.c_last),
-                (named("dw_x"), &found.dw_x, &expected.dw_x),
-                (named("dw_h"), &found.dw_h, &expected.dw_h),
-                (named("db"), &found.db, &expected.db),
-                (named("dh_0"), &found.dh_0, &expected.dh_0),
-                (named("dc_0"), &found.dc_0, &expected.dc_0),
-            ]);
-        }
-        pairs
-            .iter()
-            .map(|(name, found, expected)| {
-                assert_close(name, found.view(), expected.view(), tolerance)
-            })
-            .fold(0.0, f64::max)
     }
 }
 

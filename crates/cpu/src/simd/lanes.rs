@@ -25,6 +25,8 @@ pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     const GATES_AT_ONCE: usize;
     /// Rows of the tile with the registers of so many gates a row.
     const ROWS_OF_GATES: usize;
+    /// Rows of the tile with three registers a row.
+    const ROWS_OF_THREE: usize;
 
     fn splat(self, x: f32) -> Self::V;
     fn load(self, from: &[f32]) -> Self::V;
@@ -107,6 +109,7 @@ impl Lanes for Portable {
     const ROWS_OF_TWO: usize = 4;
     const GATES_AT_ONCE: usize = 2;
     const ROWS_OF_GATES: usize = 4;
+    const ROWS_OF_THREE: usize = 3;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {

@@ -30,6 +30,7 @@ impl Lanes for Neon {
     const ROWS_OF_TWO: usize = 6;
     const GATES_AT_ONCE: usize = 2;
     const ROWS_OF_GATES: usize = 6;
+    const ROWS_OF_THREE: usize = 4;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {

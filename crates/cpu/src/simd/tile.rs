@@ -210,6 +210,11 @@ pub(crate) fn row_tile<L: Lanes, const PANELS: usize, const VECTORS: usize>(
 pub(crate) trait Tiles<L: Lanes> {
     /// Makes the tile of ROWS rows from `row` on. Inline always, as everything in a kernel.
     fn tile<const ROWS: usize, const VECTORS: usize>(&mut self, lanes: L, row: usize);
+
+    /// Does what is left to do for a tile of so many rows, where that is the same for tiles of every
+    /// size: it is compiled once.
+    #[inline(always)]
+    fn finish(&mut self, _lanes: L, _row: usize, _rows: usize) {}
 }
 
 /// Rows of the next tile, where `rest` are left and registers hold `most`: of about the height of the
@@ -249,6 +254,7 @@ pub(crate) fn for_tiles<L: Lanes>(
         let rest = rows - row;
         let height = height(rest, most);
         tile!(row, height, 1 2 3 4 5 6 7 8 9 10 11 12);
+        tiles.finish(lanes, row, height);
         row += height;
     }
 }

@@ -71,6 +71,18 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// The rows that step `t` writes.
+    #[inline(always)]
+    fn written(self, steps: &Steps, t: usize) -> Range<usize> {
+        match self {
+            Self::Positions => steps.range(t),
+            Self::Slots => steps.slot(t + 1),
+            Self::Batch => 0..steps.batch(),
+        }
+    }
+}
+
 impl<'a> Shared<'a> {
     /// A buffer with a row a position.
     pub(crate) fn positions(steps: &Steps, columns: usize, values: &'a mut [f32]) -> Self {
@@ -104,6 +116,8 @@ pub(crate) struct Turn<'a, const K: usize> {
     /// All units of the layer, and those of this turn.
     hidden: usize,
     units: Range<usize>,
+    /// A buffer that is read in whole rows meanwhile: no window on it is handed out.
+    apart: Option<usize>,
     /// A turn is neither sent nor shared: what it may write, its thread alone writes.
     thread: PhantomData<*mut f32>,
 }
@@ -142,13 +156,8 @@ impl<'a, const K: usize> Turn<'a, K> {
     /// What this turn may write of buffer `k`: its rows at this step (of slots: at the slot after
     /// it), and of block number `block` of H columns its units.
     #[inline(always)]
-    pub(crate) fn own(&self, k: usize, block: usize) -> Window<'a> {
-        let place = match self.buffers[k].shape {
-            Shape::Positions => self.steps.range(self.t),
-            Shape::Slots => self.steps.slot(self.t + 1),
-            Shape::Batch => 0..self.steps.batch(),
-        };
-        self.window(k, block, place)
+    pub(crate) fn own(&self, k: usize, block: usize) -> Window<'_> {
+        self.window(k, block, self.buffers[k].shape.written(self.steps, self.t))
     }
 
     /// ROWS rows from `row` on of the slot before the step, which an earlier turn of these rows and
@@ -166,11 +175,45 @@ impl<'a, const K: usize> Turn<'a, K> {
         self.window(k, 0, self.steps.slot(self.t)).load(lanes, row, at)
     }
 
+    /// What [`Turn::own`] is, whole rows of it: of several buffers, each once. Only of a turn over all
+    /// units.
+    pub(crate) fn rows_mut<const J: usize>(&mut self, buffers: [usize; J]) -> [&mut [f32]; J] {
+        assert!(self.units == (0..self.hidden), "a turn over all units");
+        assert!((1..J).all(|j| !buffers[..j].contains(&buffers[j])), "each buffer once");
+        let (t, first, n) = (self.t, self.rows.start, self.active());
+        buffers.map(|k| {
+            let Shared { values, columns, shape, .. } = self.buffers[k];
+            let place = shape.written(self.steps, t);
+            assert!(place.start + first + n <= place.end, "inside the buffer");
+            // SAFETY: the rows lie inside the buffer, as the assertion and `in_turns` show. They are
+            // those of this turn, all of their columns, since its units are all; of this turn nobody
+            // else holds a window or a slice, since it is borrowed for as long as this one lives, and
+            // no two of these slices are of one buffer.
+            unsafe {
+                std::slice::from_raw_parts_mut(
+                    values.add((place.start + first) * columns),
+                    n * columns,
+                )
+            }
+        })
+    }
+
+    /// The rows of buffer `k` as [`Turn::rows_mut`] gives them, to read beside what else the turn does.
+    pub(crate) fn rows_apart(&mut self, k: usize) -> (&[f32], &Self) {
+        self.apart = Some(k);
+        let [rows] = self.rows_mut([k]);
+        let (values, len) = (rows.as_ptr(), rows.len());
+        // SAFETY: as in `rows_mut`; the turn is borrowed for as long as the slice lives, and meanwhile
+        // hands out no window on these rows, since they are apart.
+        (unsafe { std::slice::from_raw_parts(values, len) }, self)
+    }
+
     #[inline(always)]
-    fn window(&self, k: usize, block: usize, place: Range<usize>) -> Window<'a> {
+    fn window(&self, k: usize, block: usize, place: Range<usize>) -> Window<'_> {
         let Shared { values, columns, .. } = self.buffers[k];
         let n = self.active();
         let first = place.start + self.rows.start;
+        assert!(self.apart != Some(k), "no window on rows that are read");
         assert!(
             first + n <= place.end && (block + 1) * self.hidden <= columns,
             "inside the buffer"
@@ -236,8 +279,8 @@ pub(crate) fn in_turns<const K: usize>(
         Order::Falling => range.end - 1 - k,
     };
     let turn = |t: usize, rows: Range<usize>, units: Range<usize>| {
-        let thread = PhantomData;
-        let turn = Turn { steps, buffers: &buffers, order, t, rows, hidden, units, thread };
+        let (apart, thread) = (None, PhantomData);
+        let turn = Turn { steps, buffers: &buffers, order, t, rows, hidden, units, apart, thread };
         if turn.active() > 0 {
             work(turn);
         }

@@ -31,6 +31,7 @@ impl Lanes for Avx2 {
     const ROWS_OF_TWO: usize = 6;
     const GATES_AT_ONCE: usize = 2;
     const ROWS_OF_GATES: usize = 6;
+    const ROWS_OF_THREE: usize = 4;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {
@@ -171,6 +172,7 @@ impl Lanes for Avx512 {
     const ROWS_OF_TWO: usize = 8;
     const GATES_AT_ONCE: usize = 4;
     const ROWS_OF_GATES: usize = 6;
+    const ROWS_OF_THREE: usize = 8;
 
     #[inline(always)]
     fn splat(self, x: f32) -> Self::V {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cpu::CpuError;
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
-    TopItems, TopTask,
+    Accumulate, AdamStep, Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart,
+    RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 
 use super::Device;
@@ -39,7 +39,7 @@ impl From<cpu::Cpu> for Cpu {
 
 impl Device for Cpu {
     type Matrix = Matrix<f32>;
-    type PackedLstm = cpu::PackedLstm;
+    type PackedRecurrent = cpu::PackedRecurrent;
 
     fn shape(&self, matrix: &Matrix<f32>) -> [usize; 2] {
         matrix.shape()
@@ -63,8 +63,14 @@ impl Device for Cpu {
         values.extend_from_slice(matrix.as_slice());
     }
 
-    fn start(&self, tape: &mut LstmTape<Matrix<f32>>, steps: &Steps, hidden: usize, keep: Keep) {
-        tape.start_keeping(steps, hidden, keep);
+    fn start(
+        &self,
+        tape: &mut RecurrentTape<Matrix<f32>>,
+        steps: &Steps,
+        dims: RecurrentDims,
+        keep: Keep,
+    ) {
+        tape.start_keeping(steps, dims, keep);
     }
 
     fn add(&self, x: &Matrix<f32>, accumulate: Accumulate, y: &mut Matrix<f32>) {
@@ -136,43 +142,47 @@ impl Device for Cpu {
         self.0.linear_backward_weights(x, dy, dw);
     }
 
-    fn lstm_forward(
+    fn recurrent_forward(
         &self,
-        params: &LstmParams<Matrix<f32>>,
+        params: &RecurrentParams<Matrix<f32>>,
         x: Option<&Matrix<f32>>,
         steps: &Steps,
-        tape: &mut LstmTape<Matrix<f32>>,
+        tape: &mut RecurrentTape<Matrix<f32>>,
     ) {
-        self.0.lstm_forward(params, x, steps, tape);
+        self.0.recurrent_forward(params, x, steps, tape);
     }
 
-    fn pack_lstm(&self, params: &LstmParams<Matrix<f32>>, with_input: bool) -> cpu::PackedLstm {
-        self.0.pack_lstm(params, with_input)
-    }
-
-    fn lstm_forward_packed(
+    fn pack_recurrent(
         &self,
-        layer: &cpu::PackedLstm,
+        params: &RecurrentParams<Matrix<f32>>,
+        with_input: bool,
+    ) -> cpu::PackedRecurrent {
+        self.0.pack_recurrent(params, with_input)
+    }
+
+    fn recurrent_forward_packed(
+        &self,
+        layer: &cpu::PackedRecurrent,
         x: Option<&Matrix<f32>>,
         steps: &Steps,
-        tape: &mut LstmTape<Matrix<f32>>,
+        tape: &mut RecurrentTape<Matrix<f32>>,
     ) {
-        self.0.lstm_forward_packed(layer, x, steps, tape);
+        self.0.recurrent_forward_packed(layer, x, steps, tape);
     }
 
-    fn lstm_backward(
+    fn recurrent_backward(
         &self,
-        params: &LstmParams<Matrix<f32>>,
+        params: &RecurrentParams<Matrix<f32>>,
         x: Option<&Matrix<f32>>,
         steps: &Steps,
-        tape: &LstmTape<Matrix<f32>>,
+        tape: &RecurrentTape<Matrix<f32>>,
         dh_above: &Matrix<f32>,
-        grads: &mut LstmParams<Matrix<f32>>,
+        grads: &mut RecurrentParams<Matrix<f32>>,
         dz: &mut Matrix<f32>,
         dx: Option<&mut Matrix<f32>>,
-        start: Option<&mut LstmStart<Matrix<f32>>>,
+        start: Option<&mut RecurrentStart<Matrix<f32>>>,
     ) {
-        self.0.lstm_backward(params, x, steps, tape, dh_above, grads, dz, dx, start);
+        self.0.recurrent_backward(params, x, steps, tape, dh_above, grads, dz, dx, start);
     }
 
     fn attention_forward(

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, GATES, Keep, LstmParams, LstmStart, LstmTape, Matrix, SoftmaxTask, Steps,
-    TopItems, TopTask,
+    Accumulate, AdamStep, Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart,
+    RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 use ndarray::{ArrayView2, NdFloat};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
@@ -25,7 +25,7 @@ impl<S> Reference<S> {
 
 impl<S: NdFloat + Default> Device for Reference<S> {
     type Matrix = Matrix<S>;
-    type PackedLstm = LstmParams<Matrix<S>>;
+    type PackedRecurrent = RecurrentParams<Matrix<S>>;
 
     fn shape(&self, matrix: &Matrix<S>) -> [usize; 2] {
         matrix.shape()
@@ -52,8 +52,14 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         values.extend(matrix.as_slice().iter().map(rounded));
     }
 
-    fn start(&self, tape: &mut LstmTape<Matrix<S>>, steps: &Steps, hidden: usize, _keep: Keep) {
-        tape.start(steps, hidden);
+    fn start(
+        &self,
+        tape: &mut RecurrentTape<Matrix<S>>,
+        steps: &Steps,
+        dims: RecurrentDims,
+        _keep: Keep,
+    ) {
+        tape.start(steps, dims);
     }
 
     fn add(&self, x: &Matrix<S>, accumulate: Accumulate, y: &mut Matrix<S>) {
@@ -134,71 +140,69 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         reference::linear_backward_weights(x.view(), dy.view(), dw.view_mut());
     }
 
-    fn lstm_forward(
+    fn recurrent_forward(
         &self,
-        params: &LstmParams<Matrix<S>>,
+        params: &RecurrentParams<Matrix<S>>,
         x: Option<&Matrix<S>>,
         steps: &Steps,
-        tape: &mut LstmTape<Matrix<S>>,
+        tape: &mut RecurrentTape<Matrix<S>>,
     ) {
-        let mut tape =
-            LstmTape { a: tape.a.view_mut(), c: tape.c.view_mut(), h: tape.h.view_mut() };
+        let mut tape = tape.as_mut().map(Matrix::view_mut);
         reference::sequence_forward(&views(params), x.map(Matrix::view), steps, &mut tape);
     }
 
     /// There is nothing to lay out.
-    fn pack_lstm(&self, params: &LstmParams<Matrix<S>>, _: bool) -> LstmParams<Matrix<S>> {
+    fn pack_recurrent(
+        &self,
+        params: &RecurrentParams<Matrix<S>>,
+        _: bool,
+    ) -> RecurrentParams<Matrix<S>> {
         params.clone()
     }
 
-    fn lstm_forward_packed(
+    fn recurrent_forward_packed(
         &self,
-        layer: &LstmParams<Matrix<S>>,
+        layer: &RecurrentParams<Matrix<S>>,
         x: Option<&Matrix<S>>,
         steps: &Steps,
-        tape: &mut LstmTape<Matrix<S>>,
+        tape: &mut RecurrentTape<Matrix<S>>,
     ) {
-        self.lstm_forward(layer, x, steps, tape);
+        self.recurrent_forward(layer, x, steps, tape);
     }
 
-    fn lstm_backward(
+    fn recurrent_backward(
         &self,
-        params: &LstmParams<Matrix<S>>,
+        params: &RecurrentParams<Matrix<S>>,
         x: Option<&Matrix<S>>,
         steps: &Steps,
-        tape: &LstmTape<Matrix<S>>,
+        tape: &RecurrentTape<Matrix<S>>,
         dh_above: &Matrix<S>,
-        grads: &mut LstmParams<Matrix<S>>,
+        grads: &mut RecurrentParams<Matrix<S>>,
         dz: &mut Matrix<S>,
         dx: Option<&mut Matrix<S>>,
-        start: Option<&mut LstmStart<Matrix<S>>>,
+        start: Option<&mut RecurrentStart<Matrix<S>>>,
     ) {
-        let (batch, hidden) = (steps.batch(), params.w_h.columns());
-        dz.resize(steps.positions(), GATES * hidden);
-        let mut unwanted = LstmStart::default();
-        let LstmStart { dh_0, dc_0 } = start.unwrap_or(&mut unwanted);
-        dh_0.resize(batch, hidden);
-        dc_0.resize(batch, hidden);
+        let (rows, width) = (params.w_h.rows(), params.w_h.columns());
+        dz.resize(steps.positions(), rows);
+        let mut unwanted = RecurrentStart::default();
+        let RecurrentStart { dh_0, dc_0 } = start.unwrap_or(&mut unwanted);
+        dh_0.resize(steps.batch(), width);
+        dc_0.resize(steps.batch(), tape.c.columns());
         let dx = dx.map(|dx| {
             dx.resize(steps.positions(), params.w_x.columns());
             dx.view_mut()
         });
-        let tape = LstmTape { a: tape.a.view(), c: tape.c.view(), h: tape.h.view() };
+        let tape = tape.as_ref().map(Matrix::view);
         let arrivals = Arrivals { dh_above: dh_above.view(), dc_last: None };
         let mut grads = SequenceGrads {
-            params: LstmParams {
-                w_x: grads.w_x.view_mut(),
-                w_h: grads.w_h.view_mut(),
-                b: grads.b.view_mut(),
-            },
+            params: grads.as_mut().map(Matrix::view_mut),
             dz: dz.view_mut(),
             dx,
             dh_0: dh_0.view_mut(),
             dc_0: dc_0.view_mut(),
         };
-        let mut scratch = SequenceScratch::new(batch, hidden);
-        let x = x.map(Matrix::view);
-        let params = views(params);
+        let (x, params) = (x.map(Matrix::view), views(params));
+        let mut scratch = SequenceScratch::new(steps, &params);
         reference::sequence_backward(&params, x, steps, &tape, arrivals, &mut grads, &mut scratch);
     }
 
@@ -357,6 +361,8 @@ fn shaped<S: NdFloat + Default>(accumulate: Accumulate, y: &mut Matrix<S>, shape
     }
 }
 
-fn views<S: Copy + Default>(params: &LstmParams<Matrix<S>>) -> LstmParams<ArrayView2<'_, S>> {
-    LstmParams { w_x: params.w_x.view(), w_h: params.w_h.view(), b: params.b.view() }
+fn views<S: Copy + Default>(
+    params: &RecurrentParams<Matrix<S>>,
+) -> RecurrentParams<ArrayView2<'_, S>> {
+    params.as_ref().map(Matrix::view)
 }

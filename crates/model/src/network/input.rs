@@ -7,7 +7,7 @@
 //!                 the same as w_x times the counts of the session so far, divided by their sum
 //! ```
 
-use layout::{Accumulate, LstmTape};
+use layout::{Accumulate, RecurrentTape};
 
 use super::Pass;
 use crate::streams::DROPOUT_INPUT;
@@ -15,7 +15,7 @@ use crate::{Device, Parameters};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tape<M> {
-    /// The rows as the table has them, `[N, E]`; one-hot: `[N, 4H]`.
+    /// The rows as the table has them, `[N, E]`; one-hot: `[N, G·H]`.
     gathered: M,
     /// Their lengths, `[N, 1]`.
     norm: M,
@@ -82,7 +82,7 @@ pub(super) fn forward<D: Device>(
     embedding: Option<&D::Matrix>,
     w_x: &D::Matrix,
     tape: &mut Tape<D::Matrix>,
-    first: &mut LstmTape<D::Matrix>,
+    first: &mut RecurrentTape<D::Matrix>,
 ) {
     let (device, config, ids) = (pass.device, pass.config, pass.batch.ids());
     let Some(table) = embedding else {
@@ -117,7 +117,7 @@ pub(super) fn backward<D: Device>(
     let (device, config, ids) = (pass.device, pass.config, pass.batch.ids());
     let Tape { scaled, norm, dx, dentering, dgathered, .. } = tape;
     let Some(dtable) = grads.embedding.as_mut() else {
-        let dtable = &mut grads.lstm[0].w_x;
+        let dtable = &mut grads.recurrent[0].w_x;
         if config.running_mean {
             device.running_mean_backward(pass.batch.steps(), dz, dgathered);
             device.embedding_backward(ids, dgathered, dtable);

@@ -1,6 +1,6 @@
-//! The LSTM layers, one on the other; between two of them, dropout.
+//! The recurrent layers, one on the other; between two of them, dropout.
 
-use layout::{Keep, LstmParams, LstmTape};
+use layout::{Keep, RecurrentParams, RecurrentTape};
 
 use super::{Gradients, Pass, input};
 use crate::Device;
@@ -8,12 +8,12 @@ use crate::streams::DROPOUT_LAYER;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tape<M> {
-    layers: Vec<LstmTape<M>>,
-    /// What layer l passes on to layer l + 1, `[N, H]`.
+    layers: Vec<RecurrentTape<M>>,
+    /// What layer l passes on to layer l + 1, `[N, R]`.
     passed: Vec<M>,
     /// Where the states after each position stand in a tape's slots.
     slots: Vec<u32>,
-    /// ∂L/∂h of the layer that backward has come to, and of the one below it, `[N, H]`.
+    /// ∂L/∂h of the layer that backward has come to, and of the one below it, `[N, R]`.
     dh: [M; 2],
     dz: M,
     /// What layers keep that have an input to make their gates from again.
@@ -24,11 +24,11 @@ impl<M: Clone + Default> Tape<M> {
     /// Gives every layer the shape of the batch, each row starting from zero.
     pub(super) fn start<D: Device<Matrix = M>>(&mut self, pass: &Pass<'_, D>) {
         let steps = pass.batch.steps();
-        self.layers.resize_with(pass.config.layers, LstmTape::default);
+        self.layers.resize_with(pass.config.layers, RecurrentTape::default);
         self.passed.resize_with(pass.config.layers - 1, M::default);
         for (l, layer) in self.layers.iter_mut().enumerate() {
             let keep = if pass.config.has_input(l) { self.keep } else { Keep::Gates };
-            pass.device.start(layer, steps, pass.config.hidden, keep);
+            pass.device.start(layer, steps, pass.config.dims(l), keep);
         }
         self.slots.clear();
         self.slots.extend(steps.batch() as u32..steps.slots() as u32);
@@ -40,7 +40,7 @@ impl<M: Clone + Default> Tape<M> {
     }
 
     /// The tape of the lowest layer.
-    pub(super) fn first(&mut self) -> &mut LstmTape<M> {
+    pub(super) fn first(&mut self) -> &mut RecurrentTape<M> {
         &mut self.layers[0]
     }
 
@@ -49,7 +49,7 @@ impl<M: Clone + Default> Tape<M> {
         &self.layers[self.layers.len() - 1].h
     }
 
-    /// The gradient of the lowest layer's pre-activations, `[N, 4H]`.
+    /// The gradient of the lowest layer's pre-activations, `[N, G·H]`.
     pub(super) fn dz(&self) -> &M {
         &self.dz
     }
@@ -58,9 +58,9 @@ impl<M: Clone + Default> Tape<M> {
 /// The weights of all layers.
 pub(super) enum Layers<'a, D: Device> {
     /// As they are learned.
-    Learned(&'a [LstmParams<D::Matrix>]),
+    Learned(&'a [RecurrentParams<D::Matrix>]),
     /// Laid out for answers.
-    Packed(&'a [D::PackedLstm]),
+    Packed(&'a [D::PackedRecurrent]),
 }
 
 /// `x` is what enters the first layer, or `None` where its pre-activations are set.
@@ -75,8 +75,8 @@ pub(super) fn forward<D: Device>(
         let x = if l == 0 { x } else { Some(&tape.passed[l - 1]) };
         let layer = &mut tape.layers[l];
         match layers {
-            Layers::Learned(params) => device.lstm_forward(&params[l], x, steps, layer),
-            Layers::Packed(packed) => device.lstm_forward_packed(&packed[l], x, steps, layer),
+            Layers::Learned(params) => device.recurrent_forward(&params[l], x, steps, layer),
+            Layers::Packed(packed) => device.recurrent_forward_packed(&packed[l], x, steps, layer),
         }
         if let Some(passed) = tape.passed.get_mut(l) {
             device.gather(&tape.layers[l].h, &tape.slots, passed);
@@ -85,11 +85,11 @@ pub(super) fn forward<D: Device>(
     }
 }
 
-/// `dh` is what the readout sends to the highest layer, `[N, H]`. The gradient of what entered the
+/// `dh` is what the readout sends to the highest layer, `[N, R]`. The gradient of what entered the
 /// lowest goes to the input's tape; where nothing did, `dz` is its place.
 pub(super) fn backward<D: Device>(
     pass: &Pass<'_, D>,
-    layers: &[LstmParams<D::Matrix>],
+    layers: &[RecurrentParams<D::Matrix>],
     tape: &mut Tape<D::Matrix>,
     input: &mut input::Tape<D::Matrix>,
     dh: &D::Matrix,
@@ -98,15 +98,15 @@ pub(super) fn backward<D: Device>(
     let (device, steps) = (pass.device, pass.batch.steps());
     let Tape { layers: tapes, passed, dh: [dh_here, dh_below], dz, .. } = tape;
     for (l, params) in layers.iter().enumerate().rev() {
-        let grads = &mut gradients.values.lstm[l];
+        let grads = &mut gradients.values.recurrent[l];
         let dh = if l + 1 == layers.len() { dh } else { &*dh_here };
         if l == 0 {
             let (x, dx) = input.entering_and_gradient(pass);
-            device.lstm_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
+            device.recurrent_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
         } else {
             let x = Some(&passed[l - 1]);
             let dx = Some(&mut *dh_below);
-            device.lstm_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
+            device.recurrent_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
             pass.dropout(pass.config.dropout.layers, DROPOUT_LAYER + (l - 1) as u32, dh_below);
             std::mem::swap(dh_here, dh_below);
         }

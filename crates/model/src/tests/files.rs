@@ -87,7 +87,7 @@ fn the_file_has_the_names_and_shapes_of_pytorch() {
     assert_eq!(shape("output.bias"), [ITEMS]);
     assert!(file.tensor("lstm.bias_hh_l1").expect("there").data().iter().all(|&byte| byte == 0));
     // Row 7 of the table is column 7 of PyTorch's matrix.
-    let table = &model.parameters().lstm[0].w_x;
+    let table = &model.parameters().recurrent[0].w_x;
     let tensor = file.tensor("lstm.weight_ih_l0").expect("there");
     let entry = &tensor.data()[4 * (3 * ITEMS + 7)..][..4];
     assert_eq!(f32::from_le_bytes(entry.try_into().expect("four bytes")), table.row(7)[3]);
@@ -105,9 +105,9 @@ fn the_second_bias_is_added_to_the_first() {
     tensors.insert("lstm.bias_hh_l1".to_owned(), ones).expect("was there");
     crate::container::write(&path, &tensors, &text).expect("written");
     let read = ModelFile::load(&path).expect("good").model(Reference::<f32>::new());
-    let expected = model.parameters().lstm[1].b.as_slice().iter().map(|b| b + 1.0);
-    assert!(read.parameters().lstm[1].b.as_slice().iter().copied().eq(expected));
-    assert_eq!(read.parameters().lstm[0], model.parameters().lstm[0]);
+    let expected = model.parameters().recurrent[1].b.as_slice().iter().map(|b| b + 1.0);
+    assert!(read.parameters().recurrent[1].b.as_slice().iter().copied().eq(expected));
+    assert_eq!(read.parameters().recurrent[0], model.parameters().recurrent[0]);
 }
 
 /// Writes the tensors of a good file with one change and gives the error that reading it gives.

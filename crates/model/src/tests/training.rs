@@ -117,7 +117,7 @@ fn averages_are_the_mean_of_the_weights() {
 fn a_number_that_is_not_finite_is_named() {
     let mut broken = trainer(Reference::<f32>::new(), &rich());
     train(&mut broken, 2);
-    broken.model.parameters_mut().lstm[1].w_h.as_mut_slice()[3] = f32::NAN;
+    broken.model.parameters_mut().recurrent[1].w_h.as_mut_slice()[3] = f32::NAN;
     let before = bits(broken.model());
     let error = broken.step(&walks(&rich()), 0.02).unwrap_err();
     let TrainingError::NotFinite(error) = error else { panic!("{error}") };

@@ -1,0 +1,542 @@
+//! A whole recurrent layer over a batch. Equations: `reference::sequence_forward` and `_backward`.
+//!
+//! ```text
+//!     forward, a step of some rows              backward, a step of some rows
+//!     z_t = x_t·w_xᵀ + b + h_{t−1}·w_hᵀ         dh_t = dh_above_t + dz_{t+1}·w_h
+//!     and at once the gates, c_t and h_t        and at once dz_t and dc_{t−1}
+//!     ───────────────────────────────────────────────────────────────────────────────────────
+//!                                               for each stretch of steps, over all its positions
+//!                                               dw_h += dzᵀ·h_prev    dw_x += dzᵀ·x
+//!                                               dx    = dz·w_x        db   += Σ dz
+//! ```
+//!
+//! The cell is the epilogue of the products of a step, in registers; another cell is another epilogue.
+//! Backward, only what is as serial as the recurrence itself runs step by step. The weight gradients
+//! need nothing of the step before: they are large products over all positions of a stretch, taken while
+//! its `dz` is in the caches.
+//!
+//! A projection is one more product at the end of each turn, which needs all units of its rows.
+//!
+//! `simd::turns` says how threads share a batch: by rows, which wait for nobody, or, where rows are
+//! few and weights are large, by units. Where rows start from zero, the recurrent product of their
+//! first step, forward and backward, is left out.
+//!
+//! Reading order: this file, `cell`, `forward`, `packed`, `backward`, `gradients`, `again`.
+
+mod again;
+mod backward;
+pub(crate) mod cell;
+pub(crate) mod forward;
+mod gradients;
+mod layer_norm;
+mod packed;
+
+pub use packed::PackedRecurrent;
+
+use crate::panel::{Panels, Source};
+use crate::product::{block, product};
+use crate::simd::{Left, Order, Shared, Split, in_turns};
+use crate::{Cpu, Path};
+use again::Again;
+use backward::{Gates, Kept, StepBackward};
+use forward::{Input, StepForward, Weights};
+use gradients::{Recurrent, Stretch};
+use layer_norm::Operands;
+use layout::{
+    Accumulate, Cell, Keep, Matrix, NormParams, RecurrentDims, RecurrentParams, RecurrentStart,
+    RecurrentTape, Steps,
+};
+use std::ops::Range;
+
+/// Rows of a slice at most: their states stay in the second-level cache.
+const ROWS_PER_SLICE: usize = 64;
+/// Fewer rows than this for each thread, and large weights are better shared out than read by all.
+const FEW_ROWS: usize = 24;
+/// Fewer rows than this in a step of a slice, and the input product is made before the loop: inside, it reads `w_x`
+/// at every step.
+const ROWS_FOR_INPUT: usize = 8;
+/// Bytes of weights that a second-level cache holds beside other things.
+const RESIDENT: usize = 3 << 17;
+/// With registers of sixteen a core takes weights twice as fast as a third-level cache delivers
+/// them: weights of more than so many times [`RESIDENT`] are shared out ...
+const FAR: usize = 4;
+/// ... below so many times [`FEW_ROWS`].
+const MANY_ROWS: usize = 4;
+/// Entries of dz in one stretch of the backward pass, 4 MiB of them, ...
+const ENTRIES_PER_STRETCH: usize = 1 << 20;
+/// ... but so many positions at least: what is made of a stretch are products that want some depth.
+const POSITIONS_PER_STRETCH: usize = 1024;
+
+impl Cpu {
+    /// Runs the layer over a batch, from the start in slot 0 of the tape.
+    ///
+    /// | argument | shape | on entry | on return |
+    /// |---|---|---|---|
+    /// | `x` | `[N, I]` | the input; `None` where `tape.a` holds `x·w_xᵀ` already | untouched |
+    /// | `tape.a` | `[N, G·H]` | anything, or `x·w_xᵀ` | activated gates |
+    /// |  | `[0, G·H]` | a tape that keeps the states alone: only with `x` | untouched |
+    /// | `tape.c` | `[B + N, H]` | slot 0: the start | all slots |
+    /// | `tape.h` | `[B + N, R]` | slot 0: the start | all slots |
+    ///
+    /// # Panics
+    ///
+    /// Where the shapes do not fit.
+    pub fn recurrent_forward(
+        &self,
+        params: &RecurrentParams<Matrix<f32>>,
+        x: Option<&Matrix<f32>>,
+        steps: &Steps,
+        tape: &mut RecurrentTape<Matrix<f32>>,
+    ) {
+        let dims = checked(params, x.is_some());
+        let (cell, hidden, width) = (dims.cell, dims.hidden, dims.width());
+        let inputs = if x.is_some() { params.w_x.columns() } else { 0 };
+        if let Some(x) = x {
+            assert_eq!(x.shape(), [steps.positions(), inputs], "x is [N, I]");
+        }
+        if steps.positions() == 0 {
+            return;
+        }
+        if let Some(norm) = &params.norm {
+            let pack = |w: &Matrix<f32>| {
+                self.packed(w.columns(), w.rows(), Source::Transposed(w.as_slice()))
+            };
+            let (w_h, w_x) = rayon::join(|| pack(&params.w_h), || x.map(|_| pack(&params.w_x)));
+            let w_p = params.w_p.as_ref().map(pack);
+            let operands = Operands { w_x: w_x.as_deref(), w_h: &*w_h, w_p: w_p.as_deref() };
+            return self.normalized_forward(norm, params.b.as_slice(), &operands, x, steps, tape);
+        }
+        let rows = match split(self.path, steps, dims) {
+            Split::Rows(slices) => rows_of_a_step(steps) / slices,
+            Split::Units(_) => rows_of_a_step(steps),
+        };
+        let inside = x.filter(|_| rows >= ROWS_FOR_INPUT || kept(tape) == Keep::States);
+        if let (Some(x), None) = (x, inside) {
+            let source = Source::Transposed(params.w_x.as_slice());
+            let panels = self.packed(inputs, params.w_x.rows(), source);
+            let a = tape.a.as_mut_slice();
+            product(self.path, x.as_slice(), &panels, Accumulate::Replace, a);
+        }
+        let (w_h, w_x) = rayon::join(
+            || self.packed_gates(params.w_h.as_slice(), hidden, width),
+            || inside.map(|_| self.packed_gates(params.w_x.as_slice(), hidden, inputs)),
+        );
+        let input = match (inside, &w_x) {
+            (Some(x), Some(w_x)) => Input::Rows { x: x.as_slice(), inputs, w_x },
+            _ => Input::Product,
+        };
+        let (b, p) = (params.b.as_slice(), slice_of(&params.p));
+        let weights = Weights { cell, hidden, input, w_h: &w_h, width, b, p };
+        let w_p = params
+            .w_p
+            .as_ref()
+            .map(|w_p| self.packed(hidden, width, Source::Transposed(w_p.as_slice())));
+        self.run_forward(weights, w_p.as_deref(), steps, tape);
+    }
+
+    /// All steps of a batch that has some, with weights that are packed by gates and a projection as
+    /// right operand.
+    fn run_forward(
+        &self,
+        weights: Weights<'_>,
+        w_p: Option<&Panels>,
+        steps: &Steps,
+        tape: &mut RecurrentTape<Matrix<f32>>,
+    ) {
+        let keep = kept(tape);
+        let has_input = matches!(weights.input, Input::Rows { .. });
+        assert!(keep == Keep::Gates || has_input, "without an input the tape keeps the gates");
+        let Weights { cell, hidden, width, .. } = weights;
+        let dims = RecurrentDims { cell, input: 0, hidden, projection: w_p.map(Panels::columns) };
+        let [mut no_a, mut no_q] = [[], []];
+        let (a, q) = match keep {
+            Keep::Gates => (tape.a.as_mut_slice(), tape.q.as_mut_slice()),
+            Keep::States => (&mut no_a[..], &mut no_q[..]),
+        };
+        let kept_of = |columns: usize| if keep == Keep::Gates { columns } else { 0 };
+        let buffers = [
+            Shared::positions(steps, kept_of(cell.gates() * hidden), a),
+            Shared::slots(
+                steps,
+                if cell.has_cell_state() { hidden } else { 0 },
+                tape.c.as_mut_slice(),
+            ),
+            Shared::slots(steps, width, tape.h.as_mut_slice()),
+            Shared::positions(steps, kept_of(if cell == Cell::Gru { hidden } else { 0 }), q),
+            Shared::positions(steps, if w_p.is_some() { hidden } else { 0 }, tape.m.as_mut_slice()),
+        ];
+        let split = split(self.path, steps, dims);
+        let shown = if w_p.is_some() { forward::M } else { forward::H };
+        in_turns(steps, 0..steps.count(), hidden, split, Order::Rising, buffers, |mut turn| {
+            self.path.run(StepForward { turn: &turn, weights, keep, shown });
+            if let Some(w_p) = w_p {
+                let [m, h] = turn.rows_mut([forward::M, forward::H]);
+                block(self.path, Left::plain(m, hidden), w_p, Accumulate::Replace, h);
+            }
+        });
+    }
+
+    /// Undoes [`Cpu::recurrent_forward`]. Where the tape keeps the states alone, the gates of each stretch
+    /// are made again, to the last bit as they were.
+    ///
+    /// | argument | shape | on entry | on return |
+    /// |---|---|---|---|
+    /// | `dh_above` | `[N, R]` | ∂L/∂h as far as it comes from above | untouched |
+    /// | `grads` | as `params` | gradients so far | added to (`w_x` only with `x`) |
+    /// | `dz` | `[N, G·H]` | anything | gradient of the pre-activations |
+    /// | `dx` | `[N, I]` | anything | gradient of the input |
+    /// | `start` | `[B, R]`, `[B, H]` | anything | gradient of the start, where it is wanted |
+    ///
+    /// # Panics
+    ///
+    /// Where the shapes do not fit.
+    #[allow(clippy::too_many_arguments)]
+    pub fn recurrent_backward(
+        &self,
+        params: &RecurrentParams<Matrix<f32>>,
+        x: Option<&Matrix<f32>>,
+        steps: &Steps,
+        tape: &RecurrentTape<Matrix<f32>>,
+        dh_above: &Matrix<f32>,
+        grads: &mut RecurrentParams<Matrix<f32>>,
+        dz: &mut Matrix<f32>,
+        mut dx: Option<&mut Matrix<f32>>,
+        mut start: Option<&mut RecurrentStart<Matrix<f32>>>,
+    ) {
+        let dims = checked(params, x.is_some());
+        let RecurrentDims { cell, hidden, .. } = dims;
+        let (gates, width) = (cell.gates() * hidden, dims.width());
+        let (positions, batch) = (steps.positions(), steps.batch());
+        assert_eq!(dh_above.shape(), [positions, width], "dh_above is [N, R]");
+        assert!(dx.is_none() || x.is_some(), "a gradient of the input where there is one");
+        dz.resize(positions, gates);
+        if let Some(dx) = dx.as_deref_mut() {
+            dx.resize(positions, params.w_x.columns());
+        }
+        if let Some(start) = start.as_deref_mut() {
+            start.dh_0.resize(batch, width);
+            start.dc_0.resize(batch, if cell.has_cell_state() { hidden } else { 0 });
+        }
+        if cell == Cell::LayerNorm && positions > 0 {
+            self.normalized_backward(params, x, steps, tape, dh_above, grads, dz, dx, start);
+            return;
+        }
+        // What is handed on from step to step beside the products ends, as they do, at the start.
+        let carried = if cell == Cell::Rnn { 0 } else { hidden };
+        let mut unwanted = self.scratch.buffer(if start.is_some() { 0 } else { batch * carried });
+        let carry = match start.as_deref_mut() {
+            Some(_) if cell == Cell::Rnn => &mut unwanted[..],
+            Some(RecurrentStart { dh_0, .. }) if cell == Cell::Gru => dh_0.as_mut_slice(),
+            Some(RecurrentStart { dc_0, .. }) => dc_0.as_mut_slice(),
+            None => &mut unwanted[..],
+        };
+        carry.fill(0.0);
+        if positions == 0 {
+            return;
+        }
+        let pack =
+            |w: &Matrix<f32>| self.packed(w.rows(), w.columns(), Source::Plain(w.as_slice()));
+        let (w_h, w_x) =
+            rayon::join(|| pack(&params.w_h), || dx.is_some().then(|| pack(&params.w_x)));
+        let w_p = params.w_p.as_ref().map(pack);
+        let again = (tape.a.rows() == 0).then(|| {
+            let x = x.expect("without an input the tape keeps the gates");
+            Again::new(self, params, x, steps, tape)
+        });
+        let mut dq = self.scratch.buffer(if cell == Cell::Gru { positions * hidden } else { 0 });
+        let mut dh = self.scratch.buffer(if w_p.is_some() { positions * width } else { 0 });
+        let split = split(self.path, steps, dims);
+        let mut end = steps.count();
+        while end > 0 {
+            let range = stretch(steps, gates, end);
+            let first = steps.range(range.start).start;
+            let made = again.as_ref().map(|again| again.gates(range.clone()));
+            let kept = Kept {
+                cell,
+                hidden,
+                gates: match &made {
+                    Some((a, q)) => Gates { a, q, first },
+                    None => Gates { a: tape.a.as_slice(), q: tape.q.as_slice(), first: 0 },
+                },
+                states: if cell.has_cell_state() { &tape.c } else { &tape.h },
+                p: slice_of(&params.p),
+                positions,
+            };
+            let buffers = [
+                Shared::positions(steps, gates, dz.as_mut_slice()),
+                Shared::batch(steps, carried, carry),
+                Shared::positions(steps, if cell == Cell::Gru { hidden } else { 0 }, &mut dq),
+                Shared::positions(steps, if w_p.is_some() { width } else { 0 }, &mut dh),
+            ];
+            in_turns(steps, range.clone(), hidden, split, Order::Falling, buffers, |mut turn| {
+                let (from, turn) = match &w_p {
+                    None => (backward::From::AboveAndAfter { dh_above, w_h: &w_h }, &turn),
+                    Some(w_p) => {
+                        self.arrivals(&mut turn, dh_above, &w_h);
+                        let (dh, turn) = turn.rows_apart(backward::DH);
+                        (backward::From::Projection { dh, w_p }, turn)
+                    }
+                };
+                self.path.run(StepBackward { turn, kept, from });
+            });
+            let stretch = Stretch {
+                steps,
+                range: range.clone(),
+                x,
+                tape,
+                dz: dz.as_slice(),
+                recurrent: match cell {
+                    Cell::Gru => Recurrent::Candidate(&dq),
+                    _ => Recurrent::Same,
+                },
+            };
+            let dx = dx.as_deref_mut().zip(w_x.as_deref());
+            self.add_stretch(&stretch, grads, dx);
+            if let Some(dw_p) = &mut grads.w_p {
+                self.add_projection(&stretch, &dh, dw_p);
+            }
+            if let Some(dp) = &mut grads.p {
+                self.add_peepholes(&stretch, dp);
+            }
+            end = range.start;
+        }
+        if let Some(RecurrentStart { dh_0, .. }) = start {
+            let rows = steps.active(0);
+            let first = &dz.as_slice()[..rows * gates];
+            if cell == Cell::Gru {
+                let mut dz_h = self.scratch.buffer(rows * gates);
+                for (to, (dz, dq)) in dz_h
+                    .chunks_exact_mut(gates)
+                    .zip(first.chunks_exact(gates).zip(dq.chunks_exact(hidden)))
+                {
+                    to[..2 * hidden].copy_from_slice(&dz[..2 * hidden]);
+                    to[2 * hidden..].copy_from_slice(dq);
+                }
+                product(self.path, &dz_h, &w_h, Accumulate::Add, dh_0.as_mut_slice());
+            } else {
+                product(self.path, first, &w_h, Accumulate::Replace, dh_0.as_mut_slice());
+            }
+        }
+    }
+}
+
+/// The cell and the sizes, checked. Without an input, `w_x` is not looked at: a table of rows may stand
+/// in its place.
+fn checked(params: &RecurrentParams<Matrix<f32>>, with_input: bool) -> RecurrentDims {
+    let (cell, gates) = (params.cell, params.cell.gates());
+    let dims = RecurrentDims {
+        cell,
+        input: params.w_x.columns(),
+        hidden: params.w_h.rows() / gates,
+        projection: params.w_p.as_ref().map(Matrix::rows),
+    };
+    assert!(dims.projection.is_none() || cell.has_cell_state(), "a projection of an LSTM");
+    let shapes = dims.shapes();
+    assert_eq!(params.w_h.shape(), shapes.w_h, "w_h is [G·H, R]");
+    assert_eq!(params.b.as_slice().len(), shapes.b[1], "b is [1, G·H], of a GRU [1, 4H]");
+    assert_eq!(params.p.as_ref().map(Matrix::shape), shapes.p, "p is [3, H]");
+    assert_eq!(params.w_p.as_ref().map(Matrix::shape), shapes.w_p, "w_p is [P, H]");
+    let norm = params.norm.as_ref().map(|norm| {
+        let NormParams { gain_x, gain_h, gain_c, bias_c } = norm;
+        [gain_x, gain_h, gain_c, bias_c].map(|gains| gains.as_slice().len())
+    });
+    let (rows, hidden) = (gates * dims.hidden, dims.hidden);
+    assert_eq!(
+        norm,
+        shapes.norm.map(|_| [rows, rows, hidden, hidden]),
+        "gains of [1, 4H] and [1, H]"
+    );
+    assert!(!with_input || params.w_x.rows() == gates * dims.hidden, "w_x is [G·H, I]");
+    dims
+}
+
+/// The entries of a tensor, none where it is absent.
+fn slice_of(tensor: &Option<Matrix<f32>>) -> &[f32] {
+    tensor.as_ref().map_or(&[], Matrix::as_slice)
+}
+
+/// What a tape has room for.
+fn kept(tape: &RecurrentTape<Matrix<f32>>) -> Keep {
+    if tape.a.rows() == 0 { Keep::States } else { Keep::Gates }
+}
+
+/// How the threads at hand share a batch. Parts of units are whole panels of every path; a projection
+/// wants all units of its rows in one hand.
+fn split(path: Path, steps: &Steps, dims: RecurrentDims) -> Split {
+    /// Units in a panel of the widest path.
+    const PANEL: usize = 32;
+    /// Parts of a step for each thread, so that no one waits long for the last of them.
+    const PARTS: usize = 8;
+    let threads = rayon::current_num_threads();
+    let RecurrentDims { cell, hidden, projection, .. } = dims;
+    let weights = cell.gates() * hidden * dims.width() * size_of::<f32>();
+    let rows = rows_of_a_step(steps);
+    let far = path.width() > 8 && weights > FAR * RESIDENT;
+    let few = if far { MANY_ROWS * FEW_ROWS } else { FEW_ROWS };
+    let alone = projection.is_none();
+    if alone && threads > 1 && rows < few * threads && weights > RESIDENT {
+        return Split::Units((hidden / (PARTS * threads)).next_multiple_of(PANEL).max(PANEL));
+    }
+    Split::Rows(slices(steps, weights / size_of::<f32>()))
+}
+
+/// Slices of rows, where a step multiplies with so many weights: several for each thread, so that one
+/// which is slow for a while delays no one, but whole tiles; weights that have to come from afar want
+/// more rows to serve.
+fn slices(steps: &Steps, weights: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    let per_thread = steps.batch().div_ceil(threads);
+    let from_afar = weights * size_of::<f32>() > RESIDENT;
+    let height = if from_afar { 16.max(per_thread / 4) } else { 6.max(per_thread / 8) };
+    threads * per_thread.div_ceil(height.min(ROWS_PER_SLICE))
+}
+
+/// Rows of a step, on the average over steps: many steps with a few long rows are what takes time
+/// where threads cannot share them, or where each of them reads `w_x`, however wide the first ones are.
+/// (Averaged over positions, lengths as sessions have them took up to a fifth longer.)
+fn rows_of_a_step(steps: &Steps) -> usize {
+    steps.positions() / steps.count()
+}
+
+/// The stretch of steps that ends at `end`.
+fn stretch(steps: &Steps, gates: usize, end: usize) -> Range<usize> {
+    let most = POSITIONS_PER_STRETCH.max(ENTRIES_PER_STRETCH / gates.max(1));
+    let last = steps.range(end - 1).end;
+    let fits = |t: &usize| last - steps.range(*t).start <= most;
+    let begin = (0..end - 1).rev().take_while(fits).last().unwrap_or(end - 1);
+    begin..end
+}
+
+/// Whether all of these states are zero, as where sessions begin: then their recurrent products
+/// need not be made. With finite weights they would change at most the sign of a zero.
+fn starts_from_zero(states: &[f32]) -> bool {
+    states.iter().all(|&h| h == 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::wave_matrix as wave;
+
+    /// Every cell, and one with a projection, and one that is normalised besides.
+    pub(super) const KINDS: [(Cell, Option<usize>); 8] = [
+        (Cell::Lstm, None),
+        (Cell::Peephole, None),
+        (Cell::LayerNorm, None),
+        (Cell::Coupled, None),
+        (Cell::Gru, None),
+        (Cell::Rnn, None),
+        (Cell::Peephole, Some(7)),
+        (Cell::LayerNorm, Some(19)),
+    ];
+
+    /// Waves of a phase each.
+    pub(super) fn params(dims: RecurrentDims) -> RecurrentParams<Matrix<f32>> {
+        let mut phase = 0.0;
+        dims.shapes().map(|[rows, columns]| {
+            phase += 0.1;
+            wave(rows, columns, phase)
+        })
+    }
+
+    /// Everything that a layer leaves behind.
+    fn run(cpu: &Cpu, steps: &Steps, dims: RecurrentDims, keep: Keep) -> Vec<Matrix<f32>> {
+        let params = params(dims);
+        let x = wave(steps.positions(), dims.input, 1.4);
+        let dh = wave(steps.positions(), dims.width(), 1.5);
+        let mut tape = RecurrentTape::default();
+        tape.start_keeping(steps, dims, keep);
+        let mut grads = RecurrentParams::zeros(dims);
+        let (mut dz, mut dx, mut start) = Default::default();
+        cpu.run(|| {
+            cpu.recurrent_forward(&params, Some(&x), steps, &mut tape);
+            let (x, dx, start) = (Some(&x), Some(&mut dx), Some(&mut start));
+            cpu.recurrent_backward(&params, x, steps, &tape, &dh, &mut grads, &mut dz, dx, start);
+        });
+        let RecurrentStart { dh_0, dc_0 } = start;
+        [tape.h, tape.c, dz, dx, dh_0, dc_0].into_iter().chain(grads.into_vec()).collect()
+    }
+
+    /// The gates made again are those that were kept; and large weights, which a team shares unit by
+    /// unit, give what they give to a single thread.
+    #[test]
+    fn neither_what_is_kept_nor_how_work_is_cut_changes_a_bit() {
+        for path in Path::available() {
+            let machines = [1, 2, 3].map(|threads| Cpu::with_path(threads, path).unwrap());
+            for (steps, input, hidden) in [
+                (Steps::uniform(5, 3), 3, 5),
+                (Steps::from_lengths(&[9, 7, 7, 2, 1]), 9, 33),
+                (Steps::uniform(60, 40), 6, 161),
+                (Steps::from_lengths(&[4, 4, 2]), 6, 161),
+            ] {
+                for (cell, projection) in KINDS {
+                    let dims = RecurrentDims { cell, input, hidden, projection };
+                    let expected = run(&machines[0], &steps, dims, Keep::Gates);
+                    for cpu in &machines {
+                        for keep in [Keep::Gates, Keep::States] {
+                            let same = run(cpu, &steps, dims, keep) == expected;
+                            assert!(same, "{path:?} {dims:?} {keep:?} {}", cpu.threads());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where only the first step has an input and only the last a gradient, both far too small. A
+    /// normalised layer knows no small numbers.
+    #[test]
+    fn what_fades_away_becomes_zero_and_never_denormal() {
+        let (steps, input, hidden) = (Steps::uniform(40, 3), 4, 9);
+        for cell in Cell::ALL.into_iter().filter(|&cell| cell != Cell::LayerNorm) {
+            let dims = RecurrentDims { cell, input, hidden, projection: None };
+            let mut params = params(dims);
+            params.b.fill(0.0);
+            params.w_h.as_mut_slice().iter_mut().for_each(|w| *w *= 0.1);
+            let mut x = wave(steps.positions(), input, 0.4);
+            x.as_mut_slice()[3 * input..].fill(0.0);
+            let mut dh = wave(steps.positions(), hidden, 0.5);
+            dh.as_mut_slice()[..39 * 3 * hidden].fill(0.0);
+            for values in [x.as_mut_slice(), dh.as_mut_slice()] {
+                values.iter_mut().for_each(|value| *value *= 1e-22);
+            }
+            for path in Path::available() {
+                let cpu = Cpu::with_path(1, path).unwrap();
+                let (mut tape, mut grads) =
+                    (RecurrentTape::default(), RecurrentParams::zeros(dims));
+                tape.start(&steps, dims);
+                let (mut dz, x) = (Matrix::default(), Some(&x));
+                cpu.recurrent_forward(&params, x, &steps, &mut tape);
+                cpu.recurrent_backward(
+                    &params, x, &steps, &tape, &dh, &mut grads, &mut dz, None, None,
+                );
+                for (name, values) in [("c", &tape.c), ("h", &tape.h), ("dz", &dz)] {
+                    let values = values.as_slice();
+                    let case = format!("{cell:?} {path:?} {name}");
+                    let some = values.is_empty() || values.iter().any(|&value| value != 0.0);
+                    assert!(some, "{case} is not all zero");
+                    assert!(values.iter().all(|value| !value.is_subnormal()), "{case}");
+                }
+                assert_eq!(tape.h.row(tape.h.rows() - 1), [0.0; 9], "{cell:?} {path:?}");
+                assert!(dz.row(0).iter().all(|&dz| dz == 0.0), "{cell:?} {path:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_team_is_for_few_rows_and_large_weights() {
+        for path in Path::available() {
+            let cpu = Cpu::with_path(2, path).unwrap();
+            let shared_out = |steps: Steps, hidden| {
+                let dims = RecurrentDims::lstm(1, hidden);
+                matches!(cpu.run(|| split(path, &steps, dims)), Split::Units(_))
+            };
+            assert!(shared_out(Steps::from_lengths(&[4, 4, 2]), 161));
+            assert!(!shared_out(Steps::uniform(4, 64), 161));
+            assert!(!shared_out(Steps::uniform(4, 3), 33));
+            // From afar, a core with wide registers cannot have its own copy of them in time.
+            assert_eq!(shared_out(Steps::uniform(4, 64), 640), path.width() > 8, "{path:?}");
+            assert!(!shared_out(Steps::uniform(4, 400), 640));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Every recurrent cell on every machine agrees with the reference, forward and in every gradient.
+//!
+//! As in `parity`: the processor's error may be twice that of the plain f32 reference, plus a few ulp.
+
+mod machines;
+
+use layout::{Cell, Keep, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape, Steps};
+use machines::{Results, input, parity, unset};
+use model::{Cpu, Device};
+use testkit::wave;
+
+/// NaN in a shape that is right, for results whose memory is used as it is.
+fn nan<D: Device>(device: &D, matrix: &mut D::Matrix) {
+    device.fill(matrix, f32::NAN);
+}
+
+/// Rows of a batch by falling length, about as skewed as sessions are.
+fn lengths(batch: usize, longest: usize) -> Steps {
+    let lengths: Vec<usize> =
+        (0..batch).map(|b| 1 + (longest - 1) * (batch - 1 - b) / batch.max(1)).collect();
+    Steps::from_lengths(&lengths)
+}
+
+#[test]
+fn lstm() {
+    every_shape(Cell::Lstm, None);
+}
+
+#[test]
+fn gru() {
+    every_shape(Cell::Gru, None);
+}
+
+#[test]
+fn plain_recurrent_network() {
+    every_shape(Cell::Rnn, None);
+}
+
+#[test]
+fn lstm_with_peepholes() {
+    every_shape(Cell::Peephole, None);
+}
+
+#[test]
+fn lstm_with_coupled_gates() {
+    every_shape(Cell::Coupled, None);
+}
+
+#[test]
+fn normalised_lstm() {
+    every_shape(Cell::LayerNorm, None);
+}
+
+#[test]
+fn projections() {
+    every_shape(Cell::Lstm, Some(9));
+    every_shape(Cell::LayerNorm, Some(17));
+}
+
+fn every_shape(cell: Cell, projection: Option<usize>) {
+    for (batch, longest, input, hidden) in [
+        (1, 1, 1, 1),
+        (2, 3, 31, 2),
+        (3, 5, 2, 33),
+        (31, 7, 33, 31),
+        (65, 4, 3, 127),
+        (7, 9, 129, 8),
+        (13, 2, 16, 129),
+        // More positions than the processor's backward pass takes in one stretch.
+        (900, 40, 7, 20),
+    ] {
+        // A row of one number has no variance, and one of two only a sign.
+        if cell == Cell::LayerNorm && hidden < 8 {
+            continue;
+        }
+        let steps = &lengths(batch, longest);
+        let dims = RecurrentDims { cell, input, hidden, projection };
+        for (one_hot, from_zero) in [(false, false), (true, false), (false, true), (true, true)] {
+            let case = format!("T{longest} B{batch} {dims:?} one-hot {one_hot}, zero {from_zero}");
+            parity!(case, |device| layer(&device, steps, dims, one_hot, from_zero));
+        }
+    }
+}
+
+/// The bits of every result on 1, 2 and 7 threads are the same.
+#[test]
+fn one_two_and_seven_threads_give_the_same_bits() {
+    let steps = &lengths(150, 9);
+    for cell in Cell::ALL {
+        let projection = (cell == Cell::Coupled).then_some(40);
+        let dims = RecurrentDims { cell, input: 40, hidden: 72, projection };
+        for path in cpu::Path::available() {
+            let run = |threads: usize| {
+                let device = Cpu::from(cpu::Cpu::with_path(threads, path).expect("threads"));
+                device.run(|| layer(&device, steps, dims, false, true))
+            };
+            let expected = run(1);
+            for threads in [2, 7] {
+                let found = run(threads);
+                for ((name, found), (_, expected)) in found.iter().zip(&expected) {
+                    let case = format!("{path:?} {dims:?}, {threads} threads: {name}");
+                    // Of the start, NaN stays what it is.
+                    let bits = |x: &f32| x.to_bits();
+                    let (found, expected) = (found.as_slice(), expected.as_slice());
+                    assert!(found.iter().map(bits).eq(expected.iter().map(bits)), "{case}");
+                }
+            }
+        }
+    }
+}
+
+/// What the parameters are called, in the order of the catalogue.
+fn names(dims: RecurrentDims) -> Vec<&'static str> {
+    let shapes = dims.shapes();
+    let mut names = vec!["dw_x", "dw_h", "db"];
+    names.extend(shapes.p.map(|_| "dp"));
+    names.extend(shapes.w_p.map(|_| "dw_p"));
+    if shapes.norm.is_some() {
+        names.extend(["dgain_x", "dgain_h", "dgain_c", "dbias_c"]);
+    }
+    names
+}
+
+/// A layer forward and backward. With `one_hot`, the input's share of the gates is handed over ready
+/// made; with `from_zero`, rows start from zero, and nobody asks for the gradient of the start.
+fn layer<D: Device>(
+    device: &D,
+    steps: &Steps,
+    dims: RecurrentDims,
+    one_hot: bool,
+    from_zero: bool,
+) -> Results<D::Matrix> {
+    let (positions, gates) = (steps.positions(), dims.cell.gates() * dims.hidden);
+    // Matrices as large as learned ones are: larger weights make more of a rounding error at every step,
+    // and what is compared then is luck.
+    let tensors = |from: f64| -> RecurrentParams<D::Matrix> {
+        let mut phase = from;
+        dims.shapes().map(|[rows, columns]| {
+            phase += 0.1;
+            let size = if rows > 3 { 1.0 / (columns as f64).sqrt() } else { 1.0 };
+            let values = wave((rows, columns), phase).mapv(|w| (size * w) as f32);
+            let mut matrix = D::Matrix::default();
+            device.upload(&mut matrix, rows, columns, values.as_slice().expect("row-major"));
+            matrix
+        })
+    };
+    let params = tensors(0.0);
+    let x = input(device, positions, dims.input, 1.4);
+    let x = (!one_hot).then_some(&x);
+    let mut tape = RecurrentTape::default();
+    device.start(&mut tape, steps, dims, Keep::Gates);
+    let RecurrentTape { a, q, c, h, m, norm } = &mut tape;
+    for part in [&mut *a, q, m, &mut norm.x, &mut norm.h, &mut norm.c, &mut norm.deviation] {
+        nan(device, part);
+    }
+    if one_hot {
+        *a = input(device, positions, gates, 1.8);
+    }
+    if !from_zero {
+        // Slot 0 is the start; what comes after it is to be overwritten.
+        let columns = device.shape(c)[1];
+        *c = input(device, steps.slots(), columns, 1.5);
+        *h = input(device, steps.slots(), dims.width(), 1.6);
+    }
+    device.recurrent_forward(&params, x, steps, &mut tape);
+
+    let dh = input(device, positions, dims.width(), 1.9);
+    let mut grads = tensors(2.0);
+    let mut start = RecurrentStart { dh_0: unset(device), dc_0: unset(device) };
+    let (mut dz, mut dx) = (unset(device), unset(device));
+    let wanted_dx = (!one_hot).then_some(&mut dx);
+    let wanted_start = (!from_zero).then_some(&mut start);
+    device.recurrent_backward(
+        &params,
+        x,
+        steps,
+        &tape,
+        &dh,
+        &mut grads,
+        &mut dz,
+        wanted_dx,
+        wanted_start,
+    );
+    let mut results = vec![("a", tape.a), ("c", tape.c), ("h", tape.h), ("dz", dz)];
+    results.extend([("q", tape.q), ("m", tape.m)]);
+    results.extend(names(dims).into_iter().zip(grads.into_vec()));
+    if !from_zero {
+        results.extend([("dh_0", start.dh_0), ("dc_0", start.dc_0)]);
+    }
+    if !one_hot {
+        results.push(("dx", dx));
+    }
+    results
+}
