@@ -9,7 +9,10 @@ pub(crate) type Results<M> = Vec<(&'static str, M)>;
 /// Runs a body on all machines and compares what they return. `$device` is the machine's name in
 /// the body, and `input` uploads a wave of a shape and a phase.
 macro_rules! parity {
-    ($case:expr, |$device:ident| $body:expr) => {{
+    ($case:expr, |$device:ident| $body:expr) => {
+        parity!($case, testkit::tolerance::PARITY_ULPS, |$device| $body)
+    };
+    ($case:expr, $ulps:expr, |$device:ident| $body:expr) => {{
         let truth = {
             let $device = model::Reference::<f64>::new();
             $body
@@ -28,7 +31,7 @@ macro_rules! parity {
                 found.iter().zip(plain.iter().zip(&truth))
             {
                 let name = format!("{path:?} {}: {name}", $case);
-                testkit::assert_parity(&name, found.view(), plain.view(), truth.view());
+                testkit::assert_parity(&name, found.view(), plain.view(), truth.view(), $ulps);
             }
         }
     }};
