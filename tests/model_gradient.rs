@@ -33,6 +33,8 @@ fn plain() -> ModelConfig {
         cell: CellKind::default(),
         hidden: 3,
         projection: 0,
+        recurrent_start: RecurrentStart::default(),
+        forget_bias: None,
         layers: 1,
         readout: Readout::Last,
         attention_key: 2,

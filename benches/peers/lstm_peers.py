@@ -23,7 +23,8 @@ def need(module):
 
 
 class Numbers:
-    """Weights, x and dh of one shape, as float32 arrays of NumPy that every peer may read."""
+    """Weights, x and dh of one shape, as float32 arrays of NumPy that every peer may read. Weights are
+    those of LSTM layers in one direction; other cells have what their peer gives them."""
 
     def __init__(self, shape, seed=1):
         import numpy as np
@@ -40,7 +41,7 @@ class Numbers:
             dims = (4 * hidden, columns), (4 * hidden, hidden), (4 * hidden,)
             self.layers.append(tuple(uniform(bound, *each) for each in dims))
         self.x = uniform(1.0, shape.steps, shape.batch, shape.input)
-        self.dh = uniform(1.0, shape.steps, shape.batch, hidden)
+        self.dh = uniform(1.0, shape.steps, shape.batch, shape.width)
         self.runs = np.arange(shape.steps)[:, None] < np.array(shape.lengths)[None, :]
         self.dh[~self.runs] = 0.0
 
@@ -49,7 +50,7 @@ class Numbers:
 
 
 class Torch:
-    """nn.LSTM: oneDNN's primitive on a full or padded block, ATen's own loop on a packed batch.
+    """nn.LSTM, nn.GRU, nn.RNN: oneDNN's primitive on a full or padded block, ATen's own loop on a packed batch.
 
     Generous: a packed batch is packed before the clock starts; inference runs in inference_mode.
     Not among the manners, after one look at three shapes (T20,B32,I100,H100 to T50,B128,I256,H512)
@@ -60,13 +61,24 @@ class Torch:
     def __init__(self, shape, numbers):
         torch = need("torch")
         self.torch, self.shape = torch, shape
-        self.lstm = torch.nn.LSTM(shape.input, shape.hidden, shape.layers)
+        if shape.cell in ("gru", "rnn"):
+            module, more = {"gru": torch.nn.GRU, "rnn": torch.nn.RNN}[shape.cell], {}
+        else:
+            module, more = torch.nn.LSTM, {"proj_size": shape.projection}
+        more["bidirectional"] = shape.both
+        self.lstm = module(shape.input, shape.hidden, shape.layers, **more)
         with torch.no_grad():
+            if shape.cell != "lstm" or shape.both:
+                return self.take(numbers)
             for layer, (w_x, w_h, b) in enumerate(numbers.layers):
                 getattr(self.lstm, f"weight_ih_l{layer}").copy_(torch.from_numpy(w_x))
                 getattr(self.lstm, f"weight_hh_l{layer}").copy_(torch.from_numpy(w_h))
                 getattr(self.lstm, f"bias_ih_l{layer}").copy_(torch.from_numpy(b))
                 getattr(self.lstm, f"bias_hh_l{layer}").zero_()
+        self.take(numbers)
+
+    def take(self, numbers):
+        torch, shape = self.torch, self.shape
         self.x, self.dh = torch.from_numpy(numbers.x), torch.from_numpy(numbers.dh)
         pack = torch.nn.utils.rnn.pack_padded_sequence
         self.packed = pack(self.x, shape.lengths) if shape.skewed else None

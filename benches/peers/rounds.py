@@ -116,8 +116,8 @@ class Ours:
 
     name = "tidegate"
 
-    def __init__(self, binary, verb, shape, mode, threads):
-        self.words = [str(binary), "bench", verb, "--shape", shape, "--json"]
+    def __init__(self, binary, verb, shape, mode, threads, more=()):
+        self.words = [str(binary), "bench", verb, "--shape", shape, "--json", *more]
         self.words += ["--mode", mode] if mode else []
         self.words += ["--threads", str(threads)]
         self.manner, self.last, self.machine = threads_text(threads), {}, {}

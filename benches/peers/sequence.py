@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Times the LSTM layer itself, ours against PyTorch, ONNX Runtime, candle and burn, in f32.
+"""Times a recurrent layer itself, ours against PyTorch, ONNX Runtime, candle and burn, in f32.
 
     cargo build --release
     (cd benches/peers/rust && cargo build --release)
     python benches/peers/sequence.py --shape T50,B64,I128,H256 --mode forward
+    python benches/peers/sequence.py --cell gru --mode training        against PyTorch alone
 
 `forward` is inference: x in, h of every step out. `training` is the forward pass and the backward
 pass: dh given at every step, the gradients of x and of every weight out, no optimiser. Every round
@@ -29,7 +30,7 @@ from pathlib import Path
 import lstm_peers
 import rounds
 from rounds import fail, say
-from shapes import DEFAULT, parse
+from shapes import DEFAULT, GATES, parse
 
 PEERS = ("torch", "onnxruntime", "candle", "burn")
 TOLERANCE = 1e-4
@@ -38,9 +39,10 @@ TOLERANCE = 1e-4
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
-        "--shape", nargs="+", action="extend", help="T50,B64,I128,H256[,L2][,lengths=skew] ..."
+        "--shape", nargs="+", action="extend", help="T50,B64,I128,H256[,L2][,bi][,lengths=skew] ..."
     )
     parser.add_argument("--mode", choices=("forward", "training"), help="[default: both]")
+    parser.add_argument("--cell", choices=GATES, default="lstm", help="[default: lstm]")
     parser.add_argument("--peers", default=",".join(PEERS), help=f"[default: {','.join(PEERS)}]")
     parser.add_argument(
         "--rust",
@@ -52,7 +54,10 @@ def arguments():
     options = parser.parse_args()
     rounds.check_common_arguments(options)
     options.peers = rounds.named_peers(options, PEERS)
-    options.shapes = [parse(text) for text in options.shape or DEFAULT]
+    options.shapes = [parse(text, options.cell) for text in options.shape or DEFAULT]
+    if options.cell != "lstm" or any(shape.both for shape in options.shapes):
+        # The others are set up for plain LSTM layers.
+        options.peers = [name for name in options.peers if name == "torch"]
     options.modes = [options.mode] if options.mode else ["forward", "training"]
     return options
 
@@ -85,7 +90,8 @@ def run_shape(shape, binary, options):
         say(f"{shape.text} {mode}")
         engines = []
         if binary:
-            ours = rounds.Ours(binary, "sequence", shape.text, mode, options.threads)
+            more = ("--cell", shape.cell)
+            ours = rounds.Ours(binary, "sequence", shape.text, mode, options.threads, more)
             engines.append(ours)
         for peer in (torch, onnx):
             engines += peer.engines(mode, options) if peer else ()
@@ -104,6 +110,7 @@ def run_shape(shape, binary, options):
                 options.versions[engine.name] = engine.version
         yield {
             "shape": shape.text,
+            "cell": shape.cell,
             "mode": mode,
             "positions": shape.positions,
             "flops": shape.flops(mode),

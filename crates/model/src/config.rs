@@ -29,6 +29,17 @@ pub enum Input {
     OneHot,
 }
 
+/// What the recurrent weights start with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecurrentStart {
+    /// Uniform within ±1/√H, as PyTorch has it.
+    #[default]
+    Uniform,
+    /// An orthogonal matrix for each gate.
+    Orthogonal,
+}
+
 /// Which table the scores are taken against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -69,6 +80,12 @@ pub struct ModelConfig {
     pub hidden: usize,
     /// Cells with a projection only: width P that it gives the hidden state; 0: half of the units.
     pub projection: usize,
+    /// What the recurrent weights start with.
+    pub recurrent_start: RecurrentStart,
+    /// What the forget gate's bias starts with, such as 1; not set: as the other biases do. Only cells
+    /// that have such a gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forget_bias: Option<f32>,
     /// Number of recurrent layers.
     pub layers: usize,
     /// What is read out of the states.
@@ -140,6 +157,8 @@ impl Default for ModelConfig {
             cell: CellKind::default(),
             hidden: 100,
             projection: 0,
+            recurrent_start: RecurrentStart::default(),
+            forget_bias: None,
             layers: 1,
             readout: Readout::Last,
             attention_key: 64,
@@ -297,6 +316,20 @@ impl ModelConfig {
             let remedy = "leave it out, or set cell to one with +projection";
             return Err(error("projection", &problem, remedy));
         }
+        if let Some(bias) = self.forget_bias {
+            if !self.cell.cell.has_cell_state() {
+                let problem = format!("the cell is {}, which has no forget gate", self.cell);
+                return Err(error(
+                    "forget_bias",
+                    &problem,
+                    "leave it out, or set cell to \"lstm\"",
+                ));
+            }
+            if !(-100.0..=100.0).contains(&bias) {
+                let problem = format!("{bias} is out of range");
+                return Err(error("forget_bias", &problem, "set it to a number such as 1"));
+            }
+        }
         if !one_hot && self.running_mean {
             let problem = "is for one-hot input only";
             return Err(error("running_mean", problem, "set it to false, or input to \"one-hot\""));
@@ -335,7 +368,7 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_the_remedy() {
         type Change = fn(&mut ModelConfig);
-        let wrong: [(&str, Change); 10] = [
+        let wrong: [(&str, Change); 12] = [
             ("hidden", |c| c.hidden = 0),
             ("layers", |c| c.layers = 65),
             ("embedding", |c| c.embedding = usize::MAX),
@@ -346,6 +379,11 @@ mod tests {
             ("output", |c| c.input = Input::OneHot),
             ("running_mean", |c| c.running_mean = true),
             ("projection", |c| c.projection = 3),
+            ("forget_bias", |c| c.forget_bias = Some(f32::NAN)),
+            ("forget_bias", |c| {
+                c.forget_bias = Some(1.0);
+                c.cell.cell = layout::Cell::Gru;
+            }),
         ];
         for (key, change) in wrong {
             let mut config = ModelConfig::default();

@@ -24,6 +24,7 @@ mod network;
 mod optimizer;
 mod parameters;
 mod scorer;
+mod start;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ mod trainer;
 
 pub use batch::{Batch, Wanted};
 pub use cell::{CellKind, UnknownCell};
-pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout};
+pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout, RecurrentStart};
 pub use container::{FileError, Tensor, Tensors, Values};
 pub use device::{Cpu, Device, Reference};
 pub use file::{ModelFile, Vocabulary};

@@ -6,10 +6,11 @@
 //! files, averages and gradient checks all walk along it.
 
 use layout::random::Stream;
-use layout::{Cell, NormParams, RecurrentParams};
+use layout::{Cell, Gate, NormParams, RecurrentParams};
 
+use crate::start::Start;
 use crate::streams;
-use crate::{Device, Input, ModelConfig, Output, Readout};
+use crate::{Device, Input, ModelConfig, Output, Readout, RecurrentStart};
 
 /// One value for each tensor of a model.
 #[derive(Debug, Clone, Default)]
@@ -186,15 +187,6 @@ pub enum Form {
     Transposed,
 }
 
-/// The values a tensor starts with.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Start {
-    Zero,
-    One,
-    Normal(f64),
-    Uniform(f64),
-}
-
 /// The catalogue of a model with `items` items.
 pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
     use Form::{Matrix, Vector};
@@ -238,8 +230,14 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
                 }
                 shape => dense("weight_ih", shape, Matrix, units),
             },
-            w_h: dense("weight_hh", shapes.w_h, Matrix, units),
-            b: dense("bias_ih", shapes.b, Form::Bias(dims.cell), units),
+            w_h: match config.recurrent_start {
+                RecurrentStart::Uniform => dense("weight_hh", shapes.w_h, Matrix, units),
+                RecurrentStart::Orthogonal => {
+                    let start = Start::Orthogonal(dims.cell.gates());
+                    dense("weight_hh", shapes.w_h, Matrix, start)
+                }
+            },
+            b: dense("bias_ih", shapes.b, Form::Bias(dims.cell), bias_start(config, dims.cell)),
             p: shapes.p.map(|shape| dense("weight_peephole", shape, Matrix, units)),
             w_p: shapes.w_p.map(|shape| dense("weight_hr", shape, Matrix, units)),
             norm: shapes.norm.map(|shapes| NormParams {
@@ -286,6 +284,23 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
     }
 }
 
+/// The start of a layer's bias.
+fn bias_start(config: &ModelConfig, cell: Cell) -> Start {
+    let bound = 1.0 / (config.hidden as f64).sqrt();
+    let forget = match cell {
+        Cell::Lstm | Cell::Peephole | Cell::LayerNorm => Gate::Forget as usize,
+        Cell::Coupled => 0,
+        Cell::Gru | Cell::Rnn => return Start::Uniform(bound),
+    };
+    match config.forget_bias {
+        None => Start::Uniform(bound),
+        Some(value) => {
+            let len = config.hidden;
+            Start::Bias { bound, first: forget * len, len, value }
+        }
+    }
+}
+
 impl Parameters<Spec> {
     /// Number of learned numbers.
     pub fn numbers(&self) -> usize {
@@ -309,17 +324,7 @@ impl Parameters<Spec> {
             let stream = Stream::new(seed, streams::START, place);
             place += 1;
             let [rows, columns] = spec.shape;
-            let count = (rows * columns) as u64;
-            let values: Vec<f32> = match spec.start {
-                Start::Zero => vec![0.0; count as usize],
-                Start::One => vec![1.0; count as usize],
-                Start::Normal(deviation) => {
-                    (0..count).map(|e| (deviation * stream.normal(e)) as f32).collect()
-                }
-                Start::Uniform(bound) => (0..count)
-                    .map(|e| (bound * (2.0 * f64::from(stream.uniform(e)) - 1.0)) as f32)
-                    .collect(),
-            };
+            let values = spec.start.values(spec.shape, stream);
             let mut matrix = D::Matrix::default();
             device.upload(&mut matrix, rows, columns, &values);
             matrix

@@ -5,7 +5,7 @@ use super::starts_from_zero;
 use crate::Cpu;
 use crate::panel::interleave;
 use crate::scratch::Buffer;
-use crate::simd::{Kernel, Lanes, Left, Turn, height, tile};
+use crate::simd::{Kernel, Lanes, Left, Turn, Window, height, tile};
 use layout::{Cell, GATES, Keep};
 use rayon::prelude::*;
 
@@ -19,9 +19,6 @@ pub(super) const M: usize = 4;
 /// The block of the GRU's candidate, and the one where what it hears of the past stands apart.
 pub(crate) const CANDIDATE: usize = 2;
 const APART: usize = 3;
-
-/// Rows whose cells are opened side by side: while one waits for its exponentials, others go on.
-const AT_A_TIME: usize = 3;
 
 /// Where `x·w_xᵀ` comes from.
 #[derive(Clone, Copy)]
@@ -142,6 +139,7 @@ impl Kernel for StepForward<'_> {
         let depth = if turn.t() == 0 && starts_from_zero(h_prev) { 0 } else { width };
         let group = width * cell.gates() * L::WIDTH;
         let most = rows_of::<L>(cell.gates());
+        let own = Own::of(turn, cell, self.keep, self.shown);
         let mut z = [[lanes.splat(0.0); MOST_ROWS]; GATES];
         for first in turn.units().step_by(L::WIDTH) {
             let w_h = &w_h[first / L::WIDTH * group..][..group];
@@ -149,7 +147,8 @@ impl Kernel for StepForward<'_> {
             let mut row = 0;
             while row < rows {
                 let height = height(rows - row, most);
-                let cells = Cells { step: &self, depth, first, units, w_h, h_prev, row, height };
+                let cells =
+                    Cells { step: &self, own: &own, depth, first, units, w_h, h_prev, row, height };
                 // Each is compiled once: it is called with whatever cell from here alone.
                 cells.pre_activations(lanes, &mut z);
                 cells.open(lanes, &mut z);
@@ -159,9 +158,36 @@ impl Kernel for StepForward<'_> {
     }
 }
 
+/// What a turn writes. What the cell does not have, or the tape does not keep, is never asked for.
+struct Own<'a> {
+    a: [Window<'a>; GATES],
+    q: Window<'a>,
+    c: Window<'a>,
+    h: Window<'a>,
+}
+
+impl<'a> Own<'a> {
+    #[inline(always)]
+    fn of(turn: &'a Turn<'_, 5>, cell: Cell, keep: Keep, shown: usize) -> Self {
+        let h = turn.own(shown, 0);
+        let (mut a, mut q) = ([h; GATES], h);
+        if keep == Keep::Gates {
+            for (gate, a) in a[..cell.gates()].iter_mut().enumerate() {
+                *a = turn.own(A, gate);
+            }
+            if cell == Cell::Gru {
+                q = turn.own(Q, 0);
+            }
+        }
+        let c = if cell.has_cell_state() { turn.own(C, 0) } else { h };
+        Self { a, q, c, h }
+    }
+}
+
 /// Some rows of one group of units of a turn: a tile.
 struct Cells<'a> {
     step: &'a StepForward<'a>,
+    own: &'a Own<'a>,
     /// How far the recurrent product runs: over the whole state, or nowhere where that is zero.
     depth: usize,
     /// The first unit, and how many there are.
@@ -179,7 +205,7 @@ impl Cells<'_> {
     /// it hears of the past is the fourth block.
     #[inline(always)]
     fn pre_activations<L: Lanes>(&self, lanes: L, z: &mut Tile<L::V>) {
-        let Self { step, depth, first, units, w_h, h_prev, row, height } = *self;
+        let Self { step, own, depth, first, units, w_h, h_prev, row, height } = *self;
         let StepForward { turn, weights, .. } = step;
         let Weights { cell, hidden, input, width, b, .. } = *weights;
         let gates = cell.gates();
@@ -192,8 +218,7 @@ impl Cells<'_> {
                 }
             }
             Input::Product => {
-                for (gate, z) in z[..gates].iter_mut().enumerate() {
-                    let window = turn.own(A, gate);
+                for (window, z) in own.a.iter().zip(&mut z[..gates]) {
                     for (r, z) in z[..height].iter_mut().enumerate() {
                         [*z] = window.load::<L, 1>(lanes, row + r, at);
                     }
@@ -236,13 +261,14 @@ impl Cells<'_> {
     fn open<L: Lanes>(&self, lanes: L, z: &mut Tile<L::V>) {
         with_equations!(self.step.weights.cell, |E, G| {
             let mut r = 0;
-            while r + AT_A_TIME <= self.height {
-                self.open_rows::<L, E, G, AT_A_TIME>(lanes, r, z);
-                r += AT_A_TIME;
-            }
             while r < self.height {
-                self.open_rows::<L, E, G, 1>(lanes, r, z);
-                r += 1;
+                let rows = side_by_side(self.height - r);
+                match rows {
+                    3 => self.open_rows::<L, E, G, 3>(lanes, r, z),
+                    2 => self.open_rows::<L, E, G, 2>(lanes, r, z),
+                    _ => self.open_rows::<L, E, G, 1>(lanes, r, z),
+                }
+                r += rows;
             }
         });
     }
@@ -255,8 +281,8 @@ impl Cells<'_> {
         r: usize,
         z: &Tile<L::V>,
     ) {
-        let Self { step, first, units, row, .. } = *self;
-        let StepForward { turn, weights: Weights { hidden, p, .. }, keep, shown } = *step;
+        let Self { step, own, first, units, row, .. } = *self;
+        let StepForward { turn, weights: Weights { hidden, p, .. }, keep, .. } = *step;
         let (row, at) = (row + r, first - turn.units().start);
         let zeros = [lanes.splat(0.0); ROWS];
         let of_tile = |block: usize| {
@@ -284,17 +310,28 @@ impl Cells<'_> {
         }
         let (c, h) = E::forward(lanes, &mut a, &around);
         if E::CELL.has_cell_state() {
-            turn.own(C, 0).store(lanes, &c, row, at);
+            own.c.store(lanes, &c, row, at);
         }
-        turn.own(shown, 0).store(lanes, &h, row, at);
+        own.h.store(lanes, &h, row, at);
         if keep == Keep::Gates {
-            for (gate, a) in a.iter().enumerate() {
-                turn.own(A, gate).store(lanes, a, row, at);
+            for (window, a) in own.a.iter().zip(&a) {
+                window.store(lanes, a, row, at);
             }
             if E::CELL == Cell::Gru {
-                turn.own(Q, 0).store(lanes, &around.q, row, at);
+                own.q.store(lanes, &around.q, row, at);
             }
         }
+    }
+}
+
+/// Rows whose cells are worked on side by side, of so many that are left: while one waits for its
+/// exponentials, others go on. None is left alone where that can be helped.
+#[inline(always)]
+pub(super) fn side_by_side(rest: usize) -> usize {
+    match rest {
+        1 => 1,
+        2 | 4 => 2,
+        _ => 3,
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) use neon::Neon;
 pub(crate) use rows::{BatchSlice, for_slices};
 pub(crate) use tile::{Left, Tiles, for_tiles, height, row_tile, tile};
 pub(crate) use turns::{Order, Shared, Split, Turn, in_turns};
+pub(crate) use window::Window;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
 
