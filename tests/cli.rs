@@ -106,7 +106,7 @@ fn a_wrong_command_line_is_code_2_and_names_the_flag() {
         (&["train", "a.txt", "--out", "m", "--gap", "soon"], "--gap"),
         (&["train", "a.txt", "--out", "m", "--from", "yesterday"], "--from"),
         (&["train", "a.txt", "--out", "m", "--max-bad", "2"], "--max-bad"),
-        (&["train", "a.txt", "--out", "m", "--cell", "gru"], "--cell"),
+        (&["train", "a.txt", "--out", "m", "--cell", "gated"], "lstm+peephole"),
         (&["train", "a.txt", "--out", "m", "--force", "--resume"], "--resume"),
         (&["train", "a.txt", "--out", "m", "--threads", "0"], "--threads"),
         (&["simulate"], "--out"),

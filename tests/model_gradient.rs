@@ -8,7 +8,7 @@ use layout::Matrix;
 use layout::random::Stream;
 use model::{
     Batch, CellKind, Cpu, Device, Dropout, Gradients, Input, Loss, Model, ModelConfig, Output,
-    Readout, Reference, Scorer, StepContext, Touched, Update, Wanted, Workspace,
+    Readout, RecurrentStart, Reference, Scorer, StepContext, Touched, Update, Wanted, Workspace,
 };
 use ndarray::Array2;
 use testkit::assert_gradient;

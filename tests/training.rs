@@ -118,6 +118,43 @@ fn the_same_run_gives_the_same_file_for_any_number_of_threads() {
     assert!(shop.model("seed", &["--seed", "6"]) != one, "the seed changes nothing");
 }
 
+/// Every cell, through the binary: it learns what no table of successors knows, gives the same file for
+/// any number of threads, and its model is one that `evaluate` and `recommend` take.
+#[test]
+fn every_cell_learns_and_answers() {
+    let shop = Shop::new();
+    for cell in [
+        "gru",
+        "rnn",
+        "lstm+peephole",
+        "lstm+layernorm",
+        "lstm+coupled",
+        "lstm+projection",
+        "lstm+peephole+projection",
+    ] {
+        let out = shop.out(cell);
+        let flags = ["--cell", cell, "--epochs", "12", "--threads"];
+        let result = succeed(shop.train(&out, &[&flags[..], &["2"]].concat()).output().unwrap());
+        let validation = &result["validation"];
+        let model = validation["recall@1"].as_f64().unwrap();
+        let markov = validation["baselines"]["markov"]["recall@1"].as_f64().unwrap();
+        assert!(model > markov + 0.1, "{cell}: recall@1 {model}, Markov {markov}");
+
+        let one = shop.model(&format!("{cell}-one"), &[&flags[..], &["1"]].concat());
+        assert!(fs::read(out.join(MODEL)).unwrap() == one, "{cell}: another file");
+
+        let ask = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+            succeed(command.args(arguments).args(["--json", "--quiet"]).output().unwrap())
+        };
+        let (folder, log) = (out.to_str().unwrap(), shop.log.to_str().unwrap());
+        let scores = ask(&["evaluate", folder, log, "--format", "sessions"]);
+        assert!(scores["tasks"]["next-item"]["recall@1"].as_f64().unwrap() > 0.5, "{scores}");
+        let items = ask(&["recommend", folder, "--events", "p3 p4", "-k", "3"]);
+        assert_eq!(items["items"].as_array().unwrap().len(), 3, "{cell}: {items}");
+    }
+}
+
 #[test]
 fn a_run_that_is_killed_ten_times_ends_with_the_same_file() {
     let shop = Shop::new();

@@ -49,7 +49,7 @@ impl Cpu {
     /// meet in one row, in one pass or in two.
     pub(crate) fn packed_gates(&self, w: &[f32], hidden: usize, depth: usize) -> Buffer<'_, f32> {
         let width = self.path.width();
-        let gates = if hidden * depth > 0 { w.len() / (hidden * depth) } else { 0 };
+        let gates = w.len().checked_div(hidden * depth).unwrap_or(0);
         let mut panels = self.scratch.buffer(hidden.next_multiple_of(width) * depth * gates);
         if gates > 0 {
             let group = depth * gates * width;
