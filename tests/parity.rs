@@ -1,4 +1,4 @@
-//! Every operation of every machine agrees with the reference.
+//! Every operation of every machine agrees with the reference; optimisers in `parity_learning`.
 //!
 //! One body runs on three machines: the reference in f64 (the truth), the reference in f32 (how far
 //! plain rounding goes) and the processor, on every path it has and at sizes that no tile divides.
@@ -6,59 +6,14 @@
 //! as NaN, so that an entry nobody writes cannot pass. A vector of one entry is not normalised and a
 //! softmax has two columns at least: of one, the gradient is zero but for what rounding leaves.
 
+mod machines;
+
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems,
-    TopTask,
+    Accumulate, Keep, LstmParams, LstmStart, LstmTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
-use model::{Cpu, Device, Reference};
-use testkit::{assert_parity, wave};
-
-/// Tensors by name, as a body returns them.
-type Results<M> = Vec<(&'static str, M)>;
-
-/// Runs a body on all machines and compares what they return. `$device` is the machine's name in
-/// the body, and `input` uploads a wave of a shape and a phase.
-macro_rules! parity {
-    ($case:expr, |$device:ident| $body:expr) => {{
-        let truth = {
-            let $device = Reference::<f64>::new();
-            $body
-        };
-        let plain = {
-            let $device = Reference::<f32>::new();
-            $body
-        };
-        for path in cpu::Path::available() {
-            let found = {
-                let $device = Cpu::from(cpu::Cpu::with_path(2, path).expect("two threads"));
-                $device.run(|| $body)
-            };
-            assert_eq!(found.len(), truth.len());
-            for ((name, found), ((_, plain), (_, truth))) in
-                found.iter().zip(plain.iter().zip(&truth))
-            {
-                let name = format!("{path:?} {}: {name}", $case);
-                assert_parity(&name, found.view(), plain.view(), truth.view());
-            }
-        }
-    }};
-}
-
-/// A wave of this shape, rounded to f32, in the machine's memory.
-fn input<D: Device>(device: &D, rows: usize, columns: usize, phase: f64) -> D::Matrix {
-    let values: Vec<f32> = wave((rows, columns), phase).iter().map(|&x| x as f32).collect();
-    let mut matrix = D::Matrix::default();
-    device.upload(&mut matrix, rows, columns, &values);
-    matrix
-}
-
-/// What a result holds before the call: NaN, in a shape that will not do.
-fn unset<D: Device>(device: &D) -> D::Matrix {
-    let mut matrix = D::Matrix::default();
-    device.upload(&mut matrix, 3, 5, &[f32::NAN; 15]);
-    matrix
-}
+use machines::{Results, input, parity, unset};
+use model::{Cpu, Device};
 
 /// NaN in a shape that is right, for results whose memory is used as it is.
 fn nan<D: Device>(device: &D, rows: usize, columns: usize) -> D::Matrix {
@@ -444,57 +399,6 @@ fn top_items() {
             });
         }
     }
-}
-
-#[test]
-fn optimiser() {
-    let step = AdamStep {
-        learning_rate: 0.01,
-        beta_1: 0.9,
-        beta_2: 0.999,
-        epsilon: 1e-8,
-        correction_1: 0.271,
-        correction_2: 0.002_997,
-        weight_decay: 0.02,
-        l2: 0.03,
-        scale: 0.7,
-    };
-    for (rows, columns) in [(1, 1), (3, 31), (33, 129), (300, 127)] {
-        let some: Vec<u32> = (0..rows as u32).step_by(2).collect();
-        parity!(format!("{rows} x {columns}"), |device| {
-            let gradient = input(&device, rows, columns, 0.1);
-            let mut w = input(&device, rows, columns, 0.2);
-            let mut m = input(&device, rows, columns, 0.3);
-            // Mean squares are positive.
-            let mut v = positive(&device, rows, columns);
-            device.adam(&step, &gradient, &mut w, &mut m, &mut v);
-            device.adam_rows(&step, &some, &gradient, &mut w, &mut m, &mut v);
-            let mut sums = unset(&device);
-            let squares = [device.sum_of_squares(&w, None), device.sum_of_squares(&w, Some(&some))];
-            device.upload(&mut sums, 1, 2, &squares.map(|x| x as f32));
-            let mut mean = input(&device, rows, columns, 0.4);
-            device.average(0.2, &w, &mut mean);
-            let mut cleared = input(&device, rows, columns, 0.5);
-            device.clear_rows(&some, &mut cleared);
-            vec![
-                ("w", w),
-                ("m", m),
-                ("v", v),
-                ("squares", sums),
-                ("mean", mean),
-                ("cleared", cleared),
-            ]
-        });
-    }
-}
-
-/// An input without zeros or negative entries.
-fn positive<D: Device>(device: &D, rows: usize, columns: usize) -> D::Matrix {
-    let values: Vec<f32> =
-        wave((rows, columns), 0.9).iter().map(|&x| 0.1 + (x * x) as f32).collect();
-    let mut matrix = D::Matrix::default();
-    device.upload(&mut matrix, rows, columns, &values);
-    matrix
 }
 
 /// The bits of a result on 1, 2 and 7 threads are the same: an LSTM layer and a softmax large enough

@@ -12,6 +12,7 @@
 mod aligned;
 mod lstm;
 mod matrix;
+mod optimizer;
 pub mod random;
 mod shape;
 mod steps;
@@ -21,7 +22,8 @@ mod top;
 pub use aligned::Aligned;
 pub use lstm::{GATES, Gate, Keep, LstmDims, LstmParams, LstmStart, LstmTape};
 pub use matrix::Matrix;
+pub use optimizer::{Adagrad, Adam, OptimizerState, OptimizerStep, RmsProp, Sgd, UpdateRule};
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
-pub use task::{Accumulate, AdamStep, SoftmaxTask};
+pub use task::{Accumulate, SoftmaxTask};
 pub use top::{TopItems, TopTask};

@@ -52,7 +52,7 @@ pub use lstm::{
     sequence_backward, sequence_forward, step_backward, step_forward,
 };
 pub use normalize::{normalize_backward, normalize_forward};
-pub use optimizer::{adam, adam_rows, add, average, clear_rows, sum_of_squares};
+pub use optimizer::{add, average, clear_rows, optimizer_step, sum_of_squares};
 pub use pooling::{running_mean_backward, running_mean_forward};
 pub use softmax::{SoftmaxParams, scores, softmax_loss};
 pub use top::top_items;
