@@ -102,6 +102,7 @@ fn a_wrong_command_line_is_code_2_and_names_the_flag() {
         (&["train", "a.txt", "--out", "m", "--epochs", "0"], "--epochs"),
         (&["train", "a.txt", "--out", "m", "--learning-rate", "0"], "training.learning_rate"),
         (&["train", "a.txt", "--out", "m", "--learning-rate", "nan"], "training.learning_rate"),
+        (&["train", "a.txt", "--out", "m", "--optimizer", "lion"], "rmsprop"),
         (&["train", "a.txt", "--out", "m", "--device", "tpu"], "--device"),
         (&["train", "a.txt", "--out", "m", "--gap", "soon"], "--gap"),
         (&["train", "a.txt", "--out", "m", "--from", "yesterday"], "--from"),
@@ -132,6 +133,11 @@ fn a_wrong_config_is_code_2_and_names_file_line_and_key() {
         ("[training]\nepochs = \"many\"\n", ["line 2", "epochs"]),
         ("[training]\nwarmup = 1.5\n", ["training.warmup", "below 1"]),
         ("[model]\nreadout = \"mean\"\n", ["line 2", "attention"]),
+        ("[optimizer]\nkind = \"lion\"\n", ["line 2", "rmsprop"]),
+        (
+            "[optimizer]\nkind = \"sgd\"\nnesterov = true\n",
+            ["optimizer.nesterov", "set momentum to 0.9"],
+        ),
         ("task = [\"churn\"]\n", ["--task", "churn"]),
         ("threads = 20000\n", ["threads = 20000", "1 to 1024"]),
     ] {
@@ -268,6 +274,27 @@ fn train_reports_and_leaves_a_complete_folder() {
     for line in ["seed = 1", "hidden = 16", "epochs = 6", "split = \"time:0.9\""] {
         assert!(run.contains(line), "{line} is missing in {run}");
     }
+}
+
+/// The default is Adam's; what is asked for by name is taken without a word.
+#[test]
+fn a_learning_rate_that_does_not_suit_the_optimizer_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("a.txt"), "1 2 3\n2 3 1\n3 1 2\n1 2\n").unwrap();
+    fs::write(path.join("c.toml"), "[optimizer]\nmomentum = 0.9\n").unwrap();
+    let train = ["train", "a.txt", "--force", "--out", "m", "--epochs", "1", "--split", "none"];
+    let warned = |flags: &[&str]| call(path, &[&train, flags].concat()).stderr;
+    for (name, rate) in [("sgd", "3"), ("adagrad", "0.1")] {
+        let stderr = warned(&["--optimizer", name]);
+        assert!(stderr.contains(&format!("begin with --learning-rate {rate}\n")), "{stderr}");
+        let stderr = warned(&["--optimizer", name, "--learning-rate", rate]);
+        assert!(!stderr.contains("begin with"), "{stderr}");
+    }
+    let stderr = warned(&["--optimizer", "sgd", "--config", "c.toml"]);
+    assert!(stderr.contains("begin with --learning-rate 0.3\n"), "{stderr}");
+    let stderr = warned(&["--optimizer", "rmsprop"]);
+    assert!(!stderr.contains("begin with"), "{stderr}");
 }
 
 #[test]

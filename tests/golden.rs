@@ -4,12 +4,16 @@
 //! The files are made by `golden/make_golden.py`. Each test has a body that knows the case and the
 //! tolerance, and a function that knows the machine; another machine needs another function only.
 
-use layout::{Matrix, RecurrentDims, RecurrentParams, RecurrentTape, SoftmaxTask, Steps};
+use layout::{
+    Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams, RecurrentTape,
+    SoftmaxTask, Steps,
+};
+use model::{OptimizerConfig, OptimizerKind};
 use ndarray::{Array2, ArrayView2};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
 use testkit::{
-    AdamGolden, CrossEntropyGolden, Golden, Precision, Tolerance, TrainingGolden, TrainingParams,
-    assert_close, nan, tolerance,
+    AdamGolden, CrossEntropyGolden, Golden, OptimizerGolden, Precision, Tolerance, TrainingGolden,
+    TrainingParams, assert_close, nan, tolerance,
 };
 
 // --- cross-entropy --------------------------------------------------------------------------
@@ -104,7 +108,7 @@ fn adam_with_constants_that_f32_holds() {
 #[test]
 fn adam_with_the_usual_constants() {
     for case in ["adam", "adam_l2", "adamw"] {
-        adam(case, tolerance::ADAM_ROUNDED, reference_adam::<f64>);
+        adam(case, tolerance::OPTIMIZER_ROUNDED, reference_adam::<f64>);
         adam(case, f32::GOLDEN, reference_adam::<f32>);
     }
 }
@@ -121,16 +125,77 @@ fn adam<S: Precision>(
 
 /// The parameter after each step, a row each.
 fn reference_adam<S: Precision>(golden: &AdamGolden<S>) -> Array2<S> {
-    let shape = golden.start.dim();
-    let (mut w, mut m, mut v) = (golden.start.clone(), Array2::zeros(shape), Array2::zeros(shape));
-    let mut path = nan(golden.path.dim());
-    for (k, gradient) in golden.gradients.rows().into_iter().enumerate() {
-        let gradient = gradient.to_shape(shape).expect("a row holds one gradient");
-        let step = golden.step(k + 1);
-        reference::adam(&step, gradient.view(), w.view_mut(), m.view_mut(), v.view_mut());
+    reference_path(&golden.start, &golden.gradients, 0.0, |t| golden.step(t))
+}
+
+/// The parameter after each of the steps, numbered from 1; what is remembered starts from zero, but
+/// the squares from `squares`.
+fn reference_path<S: Precision>(
+    start: &Array2<S>,
+    gradients: &Array2<S>,
+    squares: f32,
+    step: impl Fn(usize) -> OptimizerStep,
+) -> Array2<S> {
+    let mut w = start.clone();
+    let [mut m, mut v, mut b] = [0.0, squares, 0.0]
+        .map(|value| Array2::from_elem(start.dim(), S::from(value).expect("a number")));
+    let mut path = nan(gradients.dim());
+    for (k, gradient) in gradients.rows().into_iter().enumerate() {
+        let gradient = gradient.to_shape(start.dim()).expect("a row holds one gradient");
+        let state = OptimizerState { m: m.view_mut(), v: v.view_mut(), b: b.view_mut() };
+        reference::optimizer_step(&step(k + 1), None, gradient.view(), w.view_mut(), state);
         path.row_mut(k).assign(&w.flatten());
     }
     path
+}
+
+#[test]
+fn sgd_with_and_without_a_velocity() {
+    for case in ["", "_l2", "_momentum", "_momentum_l2", "_nesterov", "_nesterov_l2"] {
+        optimizer(OptimizerKind::Sgd, &format!("sgd{case}"), f64::GOLDEN);
+    }
+}
+
+#[test]
+fn adagrad() {
+    optimizer(OptimizerKind::Adagrad, "adagrad", f64::GOLDEN);
+    optimizer(OptimizerKind::Adagrad, "adagrad_l2", f64::GOLDEN);
+    optimizer(OptimizerKind::Adagrad, "adagrad_decay", tolerance::OPTIMIZER_ROUNDED);
+}
+
+#[test]
+fn rmsprop() {
+    for case in ["", "_l2", "_momentum", "_centered", "_centered_momentum_l2"] {
+        optimizer(OptimizerKind::RmsProp, &format!("rmsprop{case}"), f64::GOLDEN);
+    }
+}
+
+fn optimizer(kind: OptimizerKind, case: &str, exact: Tolerance) {
+    optimizer_in::<f64>(kind, case, exact);
+    optimizer_in::<f32>(kind, case, f32::GOLDEN);
+}
+
+/// PyTorch's constants as our settings, and the steps that come of them.
+fn optimizer_in<S: Precision>(kind: OptimizerKind, case: &str, tolerance: Tolerance) {
+    let golden = OptimizerGolden::<S>::open(case);
+    let constants = golden.constants;
+    let config = OptimizerConfig {
+        kind,
+        epsilon: constants.eps,
+        momentum: constants.momentum,
+        nesterov: constants.nesterov,
+        alpha: constants.alpha,
+        centered: constants.centered,
+        lr_decay: constants.lr_decay,
+        initial_accumulator_value: constants.initial_accumulator_value,
+        l2: constants.weight_decay,
+        ..OptimizerConfig::default()
+    };
+    assert_eq!(config.validate(), Ok(()));
+    let squares = constants.initial_accumulator_value;
+    let step = |t: usize| config.step(t as u64, constants.lr, 1.0);
+    let path = reference_path(&golden.start, &golden.gradients, squares, step);
+    report::<S>(case, assert_close(case, path.view(), golden.path.view(), tolerance));
 }
 
 // --- training -------------------------------------------------------------------------------
@@ -173,7 +238,9 @@ fn reference_training<S: Precision>(
         for (((_, w), (_, dw)), ((_, m), (_, v))) in
             entries.zip(m.each_mut().into_iter().zip(v.each_mut()))
         {
-            reference::adam(&step, dw.view(), w.view_mut(), m.view_mut(), v.view_mut());
+            let mut none = Array2::zeros((0, 0));
+            let state = OptimizerState { m: m.view_mut(), v: v.view_mut(), b: none.view_mut() };
+            reference::optimizer_step(&step, None, dw.view(), w.view_mut(), state);
         }
     }
     (losses, params)
@@ -242,7 +309,7 @@ fn report<S: Precision>(case: &str, worst: f64) {
 
 #[test]
 fn every_file_says_where_it_comes_from() {
-    for name in ["cross_entropy", "adam", "training"] {
+    for name in ["cross_entropy", "adam", "training", "optimizers"] {
         let made_by = Golden::open(name).made_by();
         assert!(
             made_by.starts_with("tests/golden/make_golden.py, PyTorch 2.")

@@ -1,4 +1,4 @@
-//! Every operation of every machine agrees with the reference.
+//! Every operation of every machine agrees with the reference; optimisers in `parity_learning`.
 //!
 //! One body runs on three machines: the reference in f64 (the truth), the reference in f32 (how far
 //! plain rounding goes) and the processor, on every path it has and at sizes that no tile divides.
@@ -9,10 +9,9 @@
 mod machines;
 
 use layout::random::Stream;
-use layout::{Accumulate, AdamStep, SoftmaxTask, Steps, TopItems, TopTask};
+use layout::{Accumulate, SoftmaxTask, Steps, TopItems, TopTask};
 use machines::{Results, input, parity, unset};
 use model::{Cpu, Device};
-use testkit::wave;
 
 /// Rows of a batch by falling length, about as skewed as sessions are.
 fn lengths(batch: usize, longest: usize) -> Steps {
@@ -296,59 +295,8 @@ fn top_items() {
     }
 }
 
-#[test]
-fn optimiser() {
-    let step = AdamStep {
-        learning_rate: 0.01,
-        beta_1: 0.9,
-        beta_2: 0.999,
-        epsilon: 1e-8,
-        correction_1: 0.271,
-        correction_2: 0.002_997,
-        weight_decay: 0.02,
-        l2: 0.03,
-        scale: 0.7,
-    };
-    for (rows, columns) in [(1, 1), (3, 31), (33, 129), (300, 127)] {
-        let some: Vec<u32> = (0..rows as u32).step_by(2).collect();
-        parity!(format!("{rows} x {columns}"), |device| {
-            let gradient = input(&device, rows, columns, 0.1);
-            let mut w = input(&device, rows, columns, 0.2);
-            let mut m = input(&device, rows, columns, 0.3);
-            // Mean squares are positive.
-            let mut v = positive(&device, rows, columns);
-            device.adam(&step, &gradient, &mut w, &mut m, &mut v);
-            device.adam_rows(&step, &some, &gradient, &mut w, &mut m, &mut v);
-            let mut sums = unset(&device);
-            let squares = [device.sum_of_squares(&w, None), device.sum_of_squares(&w, Some(&some))];
-            device.upload(&mut sums, 1, 2, &squares.map(|x| x as f32));
-            let mut mean = input(&device, rows, columns, 0.4);
-            device.average(0.2, &w, &mut mean);
-            let mut cleared = input(&device, rows, columns, 0.5);
-            device.clear_rows(&some, &mut cleared);
-            vec![
-                ("w", w),
-                ("m", m),
-                ("v", v),
-                ("squares", sums),
-                ("mean", mean),
-                ("cleared", cleared),
-            ]
-        });
-    }
-}
-
-/// An input without zeros or negative entries.
-fn positive<D: Device>(device: &D, rows: usize, columns: usize) -> D::Matrix {
-    let values: Vec<f32> =
-        wave((rows, columns), 0.9).iter().map(|&x| 0.1 + (x * x) as f32).collect();
-    let mut matrix = D::Matrix::default();
-    device.upload(&mut matrix, rows, columns, &values);
-    matrix
-}
-
-/// The bits of a result on 1, 2 and 7 threads are the same: a softmax large enough that every operation
-/// has work for all of them.
+/// The bits of a result on 1, 2 and 7 threads are the same: an LSTM layer and a softmax large enough
+/// that every operation has work for all of them.
 #[test]
 fn one_two_and_seven_threads_give_the_same_bits() {
     let steps = &lengths(150, 9);

@@ -106,6 +106,23 @@ fn a_small_shop_is_learned() {
     assert!(model > 0.7 && model > markov + 0.1, "recall@1 {model}, Markov {markov}");
 }
 
+/// The flag overrules the file, and the folder says which it was.
+#[test]
+fn every_optimizer_learns_the_shop() {
+    let shop = Shop::new();
+    let config = format!("{CONFIG}[optimizer]\nmomentum = 0.9\nkind = \"sgd\"\n");
+    fs::write(&shop.config, config).unwrap();
+    for (name, rate) in [("sgd", "0.5"), ("adagrad", "0.1"), ("rmsprop", "0.002")] {
+        let out = shop.out(name);
+        let flags = ["--optimizer", name, "--learning-rate", rate, "--epochs", "12"];
+        let result = succeed(shop.train(&out, &flags).output().unwrap());
+        let recall = result["validation"]["recall@1"].as_f64().unwrap();
+        assert!(recall > 0.7, "{name}: recall@1 {recall}");
+        let settings = fs::read_to_string(out.join("run.toml")).unwrap();
+        assert!(settings.contains(&format!("kind = \"{name}\"")), "{settings}");
+    }
+}
+
 #[test]
 fn the_same_run_gives_the_same_file_for_any_number_of_threads() {
     let shop = Shop::new();

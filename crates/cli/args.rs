@@ -63,6 +63,10 @@ Examples:
   tidegate train clicks.csv --out model --hidden 192 --epochs 8 --split time:2026-10-01
   tidegate train --config examples/yoochoose.toml train_sessions.txt --out model
   tidegate train clicks.csv --out model --resume       go on after Ctrl-C or a crash
+  tidegate train clicks.csv --out model --optimizer adagrad --learning-rate 0.1
+
+Learning rates to begin with: 0.005 for adam and rmsprop, 0.1 for adagrad, 3 for sgd; with
+[optimizer] momentum = 0.9, a tenth of that for sgd and rmsprop.
 
 The folder gets model.safetensors (the whole model), run.toml (every setting of the run) and
 log.jsonl (a line an epoch). Every other setting is a key of the file given by --config: an old
@@ -243,7 +247,10 @@ pub(crate) struct Train {
     /// Passes over the training sessions
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) epochs: Option<u32>,
-    /// Learning rate at its peak
+    /// How gradients become changes of weights [default: adam]
+    #[arg(long, value_name = "NAME", value_parser = ["adam", "sgd", "adagrad", "rmsprop"])]
+    pub(crate) optimizer: Option<String>,
+    /// Learning rate at its peak; each optimizer wants its own [default: 0.005]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) learning_rate: Option<f64>,
     /// Epochs without a new best before training stops; 0: never

@@ -8,7 +8,7 @@ use events::{Cases, Sessions, Split};
 use model::ModelConfig;
 use serde_json::{Value, json};
 use train::folder::{Existing, admit};
-use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run};
+use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run, Training};
 
 use crate::args::{Common, Train};
 use crate::failure::usage;
@@ -36,6 +36,7 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     };
     // Before the log is read, which may take long.
     admit(&out, existing, "use --force to replace the model in it, or --resume to go on")?;
+    warn_of_rate(&settings);
     let device = device(&settings)?;
     let data = load(&settings)?;
     check_memory(&settings, data.knowledge.vocabulary.len())?;
@@ -133,6 +134,9 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     model.embedding = number(args.embedding, model.embedding);
     model.layers = number(args.layers, model.layers);
     training.epochs = number(args.epochs, training.epochs);
+    if let Some(kind) = &args.optimizer {
+        settings.optimizer.kind = kind.parse().map_err(train::Error::from)?;
+    }
     training.learning_rate = args.learning_rate.unwrap_or(training.learning_rate);
     training.patience = args.patience.unwrap_or(training.patience);
     model.validate().map_err(train::Error::from)?;
@@ -150,11 +154,27 @@ fn data_split(settings: &Settings) -> bool {
     settings.data.validate.is_some() || settings.data.split.as_deref() != Some("none")
 }
 
+/// The default learning rate is made for Adam: another optimiser hardly moves at it, or jumps.
+fn warn_of_rate(settings: &Settings) {
+    let (rate, usual) = (settings.training.learning_rate, settings.optimizer.usual_rate());
+    let ratio = (rate / usual).max(usual / rate);
+    if rate == Training::default().learning_rate && ratio > 3.0 {
+        // Two digits are enough to begin with.
+        let usual = format!("{usual:.1e}").parse().unwrap_or(usual);
+        warn(&format!(
+            "the learning rate of {rate} is the default, made for adam; with these settings of \
+             [optimizer], begin with --learning-rate {usual}"
+        ));
+    }
+}
+
 /// Refuses a model that the machine cannot hold, before the system ends the run.
 fn check_memory(settings: &Settings, items: usize) -> Result<()> {
-    // Weights, gradient, two moments and packed weights; and while a checkpoint is written, weights
-    // and moments once more as tensors and as bytes of the file. 32 bits each.
-    let needed = numbers(&settings.model, items).saturating_mul(4 * (5 + 6));
+    // Weights, gradient, packed weights and what the optimiser keeps; and while a checkpoint is
+    // written, weights and what is kept once more as tensors and as bytes of the file. 32 bits
+    // each.
+    let kept = settings.optimizer.numbers_kept() as u64;
+    let needed = numbers(&settings.model, items).saturating_mul(4 * (3 + kept + 2 * (1 + kept)));
     match memory() {
         Some(memory) if needed > memory => Err(usage(format!(
             "training this model takes at least {} of memory and the machine has {} left; set \

@@ -161,6 +161,61 @@ def make_adam():
     save("adam", tensors)
 
 
+# What the cases of `make_optimizers` set; a case names what it has otherwise.
+OPTIMIZER_CONSTANTS = {
+    "lr": single(0.01), "weight_decay": 0.0, "momentum": 0.0, "nesterov": False,
+    "alpha": single(0.99), "eps": single(1e-8), "centered": False, "lr_decay": 0.0,
+    "initial_accumulator_value": 0.0,
+}
+
+
+def make_optimizers():
+    """SGD, Adagrad and RMSprop with all that they can be asked for, the parameter after each of 20
+    steps with given gradients; all cases start alike and see the same gradients."""
+    rows, columns, steps = 2, 3, 20
+    start, gradients = draw(rows, columns), draw(steps, rows * columns)
+    sgd, adagrad, rmsprop = torch.optim.SGD, torch.optim.Adagrad, torch.optim.RMSprop
+    momentum = single(0.9)
+    decay = {"weight_decay": 0.125}
+    kinds = {
+        "sgd": (sgd, {}),
+        "sgd_l2": (sgd, decay),
+        "sgd_momentum": (sgd, {"momentum": momentum}),
+        "sgd_momentum_l2": (sgd, {"momentum": momentum} | decay),
+        "sgd_nesterov": (sgd, {"momentum": momentum, "nesterov": True}),
+        "sgd_nesterov_l2": (sgd, {"momentum": momentum, "nesterov": True} | decay),
+        "adagrad": (adagrad, {"eps": single(1e-10)}),
+        "adagrad_l2": (adagrad, {"initial_accumulator_value": 0.5} | decay),
+        "adagrad_decay": (adagrad, {"lr_decay": 0.125}),
+        "rmsprop": (rmsprop, {}),
+        "rmsprop_l2": (rmsprop, {"alpha": 0.75, "eps": 2.0**-10} | decay),
+        "rmsprop_momentum": (rmsprop, {"momentum": momentum}),
+        "rmsprop_centered": (rmsprop, {"centered": True}),
+        "rmsprop_centered_momentum_l2": (rmsprop, {"momentum": 0.5, "centered": True} | decay),
+    }
+    own = {
+        sgd: ["lr", "weight_decay", "momentum", "nesterov"],
+        adagrad: ["lr", "weight_decay", "eps", "lr_decay", "initial_accumulator_value"],
+        rmsprop: ["lr", "weight_decay", "alpha", "eps", "momentum", "centered"],
+    }
+    tensors = {}
+    for precision, dtype in PRECISIONS.items():
+        case = {"start": start.to(dtype), "gradients": gradients.to(dtype)}
+        for name, (kind, constants) in kinds.items():
+            constants = OPTIMIZER_CONSTANTS | constants
+            w = leaf(start, dtype)
+            optimizer = kind([w], **{key: constants[key] for key in own[kind]})
+            path = []
+            for gradient in gradients:
+                w.grad = gradient.reshape(rows, columns).to(dtype)
+                optimizer.step()
+                path.append(w.detach().clone().flatten())
+            case[f"{name}.path"] = torch.stack(path)
+            case[f"{name}.constants"] = torch.tensor(list(constants.values()), dtype=dtype)
+        tensors |= {f"{precision}.{key}": value for key, value in case.items()}
+    save("optimizers", tensors)
+
+
 def make_training():
     """Ten losses of a next-item model: embedding, LSTM, softmax tied to the embedding. Adam's
     constants are the exact ones of `make_adam`."""
@@ -210,6 +265,7 @@ def main():
     make_cross_entropy()
     make_adam()
     make_training()
+    make_optimizers()
 
 
 if __name__ == "__main__":

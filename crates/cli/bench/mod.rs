@@ -210,7 +210,8 @@ impl Plan {
                     What::Score => score::memory(shape),
                     What::Stream => stream::memory(shape, &self.model),
                     What::Train => {
-                        train::memory(shape, &train::config(shape, &self.model)?, self.threads)
+                        let config = train::config(shape, &self.model)?;
+                        train::memory(shape, &config, &self.optimizer, self.threads)
                     }
                 });
             }

@@ -1,9 +1,9 @@
 //! `bench train`: whole training steps of a next-item model.
 //!
-//! A step is `model::Trainer::step`: embedding of width I, L recurrent layers of H units, readout, sampled
-//! or full softmax over V items, backward through all of it, Adam. What the model has beyond its
-//! sizes (loss, readout, dropout, temperature) is what `[model]` and `[optimizer]` of `--config`
-//! say, or their defaults, which have the full softmax.
+//! A step is `model::Trainer::step`: embedding of width I, L recurrent layers of H units,
+//! readout, sampled or full softmax over V items, backward through all of it, an optimiser. What the model
+//! has beyond its sizes (loss, readout, dropout, temperature) is what `[model]` and `[optimizer]`
+//! of `--config` say, or their defaults, which have the full softmax.
 //!
 //! Sessions are synthetic: B of them with T targets each (or skewed), items drawn by popularity
 //! ([`popular_items`]). Four batches are made before the clock starts and take turns, so that
@@ -43,7 +43,8 @@ pub(super) fn config(shape: &Shape, settings: &ModelConfig) -> Result<ModelConfi
 ///            + 6·N·C·D               softmax over C columns: V, or the shared ones of a sample
 ///     bytes    of the layers and of the softmax, as in [`Work`]
 ///            + 28 a number           Adam: weight and two moments read and written, gradient read;
-///                                    of item tables only the rows of the C columns
+///                                    others keep none, one or three: 12, 20 or 36; of item tables
+///                                    only the rows of the C columns
 /// ```
 ///
 /// Timed but not counted: gathering and scattering item vectors, attention beyond its matrices,
@@ -70,23 +71,29 @@ pub(super) fn work(
         let flop = 6.0 * positions * spec.shape[0] as f64 * spec.shape[1] as f64;
         Work { flop, bytes: 0.0 }
     });
-    let adam = specs.iter().map(|spec| {
+    let update = specs.iter().map(|spec| {
         let rows = match spec.update {
             Update::Rows(Touched::Inputs) if optimizer.sparse => 0,
             Update::Rows(_) if optimizer.sparse => spec.shape[0].min(columns),
             _ => spec.shape[0],
         };
-        Work { flop: 0.0, bytes: 7.0 * F32 * rows as f64 * spec.shape[1] as f64 }
+        let moved = 3 + 2 * optimizer.numbers_kept();
+        Work { flop: 0.0, bytes: moved as f64 * F32 * rows as f64 * spec.shape[1] as f64 }
     });
     let softmax = Work::softmax(positions, columns, config.output_width());
-    layers.chain(readout).chain(adam).chain([softmax]).sum()
+    layers.chain(readout).chain(update).chain([softmax]).sum()
 }
 
 /// The memory that training takes, in bytes: less than it will be.
-pub(super) fn memory(shape: &Shape, config: &ModelConfig, threads: usize) -> f64 {
-    // Weights, gradient, two moments and packed weights; on the way forward and back as in
-    // `bench sequence`, less the weights.
-    let weights = 5.0 * numbers(config, shape.items) as f64;
+pub(super) fn memory(
+    shape: &Shape,
+    config: &ModelConfig,
+    optimizer: &OptimizerConfig,
+    threads: usize,
+) -> f64 {
+    // Weights, gradient, packed weights and what the optimiser keeps; on the way forward and back
+    // as in `bench sequence`, less the weights.
+    let weights = (3 + optimizer.numbers_kept()) as f64 * numbers(config, shape.items) as f64;
     let per_position = shape
         .layers(config)
         .map(|dims| dims.input + (dims.cell.gates() + 2) * dims.hidden)
@@ -160,6 +167,8 @@ mod tests {
         assert_eq!(work(&sampled, &sparse), [layer, softmax, adam].into_iter().sum());
         let dense = OptimizerConfig { sparse: false, ..sparse };
         assert_eq!(work(&sampled, &dense).bytes - work(&sampled, &sparse).bytes, 28.0 * 160.0);
+        let sgd = OptimizerConfig { kind: model::OptimizerKind::Sgd, ..dense };
+        assert_eq!(work(&sampled, &dense).bytes - work(&sampled, &sgd).bytes, 16.0 * 344.0);
 
         // Three matrices [4, 4], and two keys and a query [2, 4].
         let readout = Readout::Attention;

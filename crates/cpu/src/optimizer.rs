@@ -1,83 +1,62 @@
-//! The update of the parameters. Equations: `layout::AdamStep` and `reference`.
+//! The update of the parameters. Equations: `layout::OptimizerStep` and
+//! `reference::optimizer_step`.
 
 use crate::Cpu;
 use crate::simd::{Kernel, Lanes, ROWS_AHEAD, prefetch};
-use layout::{AdamStep, Matrix};
+use layout::{Adagrad, Adam, Matrix, OptimizerState, OptimizerStep, RmsProp, Sgd, UpdateRule};
 use rayon::prelude::*;
 
-/// Rows of a table in one task.
+/// Rows of a table in one task, where some of them move.
 const ROWS_PER_TASK: usize = 256;
 /// Entries in one task, and in one partial sum of squares.
 const ENTRIES: usize = 1 << 14;
 
 impl Cpu {
-    /// One step of Adam for every entry of a parameter.
-    pub fn adam(
+    /// One step of an optimiser for every entry of a parameter, or for some rows only, named in
+    /// rising order; the other rows and what is remembered of them stay as they are. What the rule
+    /// does not keep of the state is neither read nor written.
+    ///
+    /// # Panics
+    ///
+    /// Where shapes differ, rows do not rise or lie outside.
+    pub fn optimizer_step(
         &self,
-        step: &AdamStep,
+        step: &OptimizerStep,
+        rows: Option<&[u32]>,
         gradient: &Matrix<f32>,
         parameter: &mut Matrix<f32>,
-        m: &mut Matrix<f32>,
-        v: &mut Matrix<f32>,
-    ) {
-        for tensor in [&*parameter, m, v] {
-            assert_eq!(tensor.shape(), gradient.shape(), "all four have one shape");
-        }
-        parameter
-            .as_mut_slice()
-            .par_chunks_mut(ENTRIES)
-            .zip(gradient.as_slice().par_chunks(ENTRIES))
-            .zip(m.as_mut_slice().par_chunks_mut(ENTRIES))
-            .zip(v.as_mut_slice().par_chunks_mut(ENTRIES))
-            .with_max_len(1)
-            .for_each(|(((w, g), m), v)| self.path.run(Adam { step, g, w, m, v }));
-    }
-
-    /// The same for some rows only, named in rising order; the other rows and their moments stay as
-    /// they are.
-    pub fn adam_rows(
-        &self,
-        step: &AdamStep,
-        rows: &[u32],
-        gradient: &Matrix<f32>,
-        parameter: &mut Matrix<f32>,
-        m: &mut Matrix<f32>,
-        v: &mut Matrix<f32>,
+        state: &mut OptimizerState<Matrix<f32>>,
     ) {
         let width = gradient.columns();
-        for tensor in [&*parameter, m, v] {
-            assert_eq!(tensor.shape(), gradient.shape(), "all four have one shape");
-        }
+        assert_eq!(parameter.shape(), gradient.shape(), "parameter and gradient have one shape");
+        let state = state.as_mut().zip(step.rule.keeps()).map(|(part, kept)| {
+            if !kept {
+                return &mut [][..];
+            }
+            assert_eq!(
+                part.shape(),
+                gradient.shape(),
+                "what is kept has the shape of the gradient"
+            );
+            part.as_mut_slice()
+        });
+        let whole = Part { first: 0, g: gradient.as_slice(), w: parameter.as_mut_slice(), state };
+        let Some(rows) = rows else {
+            let height = (ENTRIES / width.max(1)).max(1);
+            return whole.share_out(height, width, &|part| part.make_step(self, step));
+        };
         assert!(rows.is_sorted(), "rows in rising order");
         // A row that no task owns would be passed over in silence.
         assert!(rows.last().is_none_or(|&row| (row as usize) < gradient.rows()), "rows exist");
-        if width == 0 {
-            return;
-        }
         // Each task owns some rows, and finds the wanted ones among them.
-        let block = ROWS_PER_TASK * width;
-        parameter
-            .as_mut_slice()
-            .par_chunks_mut(block)
-            .zip(gradient.as_slice().par_chunks(block))
-            .zip(m.as_mut_slice().par_chunks_mut(block))
-            .zip(v.as_mut_slice().par_chunks_mut(block))
-            .enumerate()
-            .with_max_len(1)
-            .for_each(|(task, (((w, g), m), v))| {
-                let first = task * ROWS_PER_TASK;
-                let from = rows.partition_point(|&row| (row as usize) < first);
-                for &row in &rows[from..] {
-                    let at = (row as usize - first) * width;
-                    if at >= w.len() {
-                        break;
-                    }
-                    let at = at..at + width;
-                    let (w, g) = (&mut w[at.clone()], &g[at.clone()]);
-                    let (m, v) = (&mut m[at.clone()], &mut v[at]);
-                    self.path.run(Adam { step, g, w, m, v });
-                }
-            });
+        whole.share_out(ROWS_PER_TASK, width, &|mut part| {
+            let end = part.first + part.w.len() / width.max(1);
+            let from = rows.partition_point(|&row| (row as usize) < part.first);
+            let wanted = rows[from..].iter().map(|&row| row as usize);
+            for row in wanted.take_while(|&row| row < end) {
+                part.row(row, width).make_step(self, step);
+            }
+        });
     }
 
     /// Sum of the squares of all entries, or of those in `rows`: in f32 within 16,384 entries or a
@@ -129,41 +108,239 @@ impl Cpu {
     }
 }
 
-struct Adam<'a> {
-    step: &'a AdamStep,
+/// Some rows of a parameter, with their gradient and what is remembered of them; parts of the state
+/// that nobody keeps are empty.
+struct Part<'a> {
+    /// Number of the first row.
+    first: usize,
     g: &'a [f32],
     w: &'a mut [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
+    state: OptimizerState<&'a mut [f32]>,
 }
 
-impl Kernel for Adam<'_> {
+impl<'a> Part<'a> {
+    /// Halves the part until no piece has more than `height` rows, all pieces but the last a
+    /// multiple of it, and works on them side by side.
+    fn share_out(self, height: usize, width: usize, work: &(impl Fn(Part<'_>) + Sync)) {
+        let rows = self.w.len() / width.max(1);
+        if rows <= height {
+            return work(self);
+        }
+        let half = (rows / 2).next_multiple_of(height);
+        let (upper, lower) = self.split(half, width);
+        rayon::join(
+            || upper.share_out(height, width, work),
+            || lower.share_out(height, width, work),
+        );
+    }
+
+    /// The first rows and the others.
+    fn split(self, rows: usize, width: usize) -> (Self, Self) {
+        let Self { first, g, w, state } = self;
+        let at = rows * width;
+        let (g, g_below) = g.split_at(at);
+        let (w, w_below) = w.split_at_mut(at);
+        let halves = state.map(|part| part.split_at_mut(at.min(part.len())));
+        let OptimizerState { m: (m, m_below), v: (v, v_below), b: (b, b_below) } = halves;
+        let below = OptimizerState { m: m_below, v: v_below, b: b_below };
+        (
+            Self { first, g, w, state: OptimizerState { m, v, b } },
+            Self { first: first + rows, g: g_below, w: w_below, state: below },
+        )
+    }
+
+    /// One row of it.
+    fn row(&mut self, row: usize, width: usize) -> Part<'_> {
+        let at = (row - self.first) * width..(row - self.first + 1) * width;
+        let state = self.state.as_mut().map(|part| part.get_mut(at.clone()).unwrap_or_default());
+        Part { first: row, g: &self.g[at.clone()], w: &mut self.w[at], state }
+    }
+
+    fn make_step(self, cpu: &Cpu, step: &OptimizerStep) {
+        let Self { g, w, state, .. } = self;
+        cpu.path.run(Walk { step, g, w, state });
+    }
+}
+
+/// A step over some entries, a register of them at a time.
+struct Walk<'a> {
+    step: &'a OptimizerStep,
+    g: &'a [f32],
+    w: &'a mut [f32],
+    state: OptimizerState<&'a mut [f32]>,
+}
+
+/// A rule with its constants in registers.
+trait Pace<L: Lanes> {
+    /// The pace for a clipped gradient; `state` is what was remembered and becomes what is to be.
+    fn pace(&self, lanes: L, g: L::V, state: &mut OptimizerState<L::V>) -> L::V;
+}
+
+impl Kernel for Walk<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { step, g, w, m, v } = self;
-        let (beta_1, beta_2) = (lanes.splat(step.beta_1), lanes.splat(step.beta_2));
-        let (rest_1, rest_2) = (lanes.splat(1.0 - step.beta_1), lanes.splat(1.0 - step.beta_2));
-        let rate = lanes.splat(-step.learning_rate / step.correction_1);
-        let correction = lanes.splat(1.0 / step.correction_2);
+        let rate = self.step.learning_rate;
+        match self.step.rule {
+            // The correction of the mean is the same for all entries: the rate takes it.
+            UpdateRule::Adam(rule) => {
+                self.walk(lanes, rate / rule.correction_1, AdamPace::new(lanes, rule));
+            }
+            UpdateRule::Sgd(rule) => self.walk(lanes, rate, SgdPace::new(lanes, rule)),
+            UpdateRule::Adagrad(rule) => self.walk(lanes, rate, AdagradPace::new(lanes, rule)),
+            UpdateRule::RmsProp(rule) => self.walk(lanes, rate, RmsPropPace::new(lanes, rule)),
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// ```text
+    ///     ĝ = scale · g + l2 · w
+    ///     w = (w − η · weight_decay · w) − rate · pace
+    /// ```
+    #[inline(always)]
+    fn walk<L: Lanes>(self, lanes: L, rate: f32, rule: impl Pace<L>) {
+        let Self { step, g, w, state: OptimizerState { m, v, b } } = self;
+        let keeps = step.rule.keeps();
+        let (scale, l2, rate) = (lanes.splat(step.scale), lanes.splat(step.l2), lanes.splat(-rate));
         let decay = lanes.splat(-step.learning_rate * step.weight_decay);
-        let (scale, l2, epsilon) =
-            (lanes.splat(step.scale), lanes.splat(step.l2), lanes.splat(step.epsilon));
-        let chunks = w.chunks_mut(L::WIDTH).zip(g.chunks(L::WIDTH));
-        let moments = m.chunks_mut(L::WIDTH).zip(v.chunks_mut(L::WIDTH));
-        for ((w, g), (m, v)) in chunks.zip(moments) {
+        let zero = lanes.splat(0.0);
+        for (k, (w, g)) in w.chunks_mut(L::WIDTH).zip(g.chunks(L::WIDTH)).enumerate() {
+            let at = k * L::WIDTH;
+            let mut state = OptimizerState {
+                m: if keeps.m { lanes.load_partial(&m[at..]) } else { zero },
+                v: if keeps.v { lanes.load_partial(&v[at..]) } else { zero },
+                b: if keeps.b { lanes.load_partial(&b[at..]) } else { zero },
+            };
             let old = lanes.load_partial(w);
             let g = lanes.mul_add(l2, old, lanes.mul(scale, lanes.load_partial(g)));
-            let mean = lanes.mul_add(beta_1, lanes.load_partial(m), lanes.mul(rest_1, g));
-            let square = lanes.mul(rest_2, lanes.mul(g, g));
-            let square = lanes.mul_add(beta_2, lanes.load_partial(v), square);
-            let root = lanes.add(lanes.sqrt(lanes.mul(square, correction)), epsilon);
-            let new = lanes.mul_add(rate, lanes.div(mean, root), lanes.mul_add(decay, old, old));
-            lanes.store_partial(new, w);
-            lanes.store_partial(mean, m);
-            lanes.store_partial(square, v);
+            let pace = rule.pace(lanes, g, &mut state);
+            lanes.store_partial(lanes.mul_add(rate, pace, lanes.mul_add(decay, old, old)), w);
+            if keeps.m {
+                lanes.store_partial(state.m, &mut m[at..]);
+            }
+            if keeps.v {
+                lanes.store_partial(state.v, &mut v[at..]);
+            }
+            if keeps.b {
+                lanes.store_partial(state.b, &mut b[at..]);
+            }
         }
+    }
+}
+
+struct AdamPace<V> {
+    beta_1: V,
+    rest_1: V,
+    beta_2: V,
+    rest_2: V,
+    correction_2: V,
+    epsilon: V,
+}
+
+impl<V> AdamPace<V> {
+    #[inline(always)]
+    fn new<L: Lanes<V = V>>(lanes: L, rule: Adam) -> Self {
+        Self {
+            beta_1: lanes.splat(rule.beta_1),
+            rest_1: lanes.splat(1.0 - rule.beta_1),
+            beta_2: lanes.splat(rule.beta_2),
+            rest_2: lanes.splat(1.0 - rule.beta_2),
+            correction_2: lanes.splat(1.0 / rule.correction_2),
+            epsilon: lanes.splat(rule.epsilon),
+        }
+    }
+}
+
+impl<L: Lanes> Pace<L> for AdamPace<L::V> {
+    /// Without the correction of the mean.
+    #[inline(always)]
+    fn pace(&self, lanes: L, g: L::V, state: &mut OptimizerState<L::V>) -> L::V {
+        state.m = lanes.mul_add(self.beta_1, state.m, lanes.mul(self.rest_1, g));
+        let square = lanes.mul(self.rest_2, lanes.mul(g, g));
+        state.v = lanes.mul_add(self.beta_2, state.v, square);
+        let root = lanes.sqrt(lanes.mul(state.v, self.correction_2));
+        lanes.div(state.m, lanes.add(root, self.epsilon))
+    }
+}
+
+struct SgdPace<V> {
+    momentum: V,
+    rule: Sgd,
+}
+
+impl<V> SgdPace<V> {
+    #[inline(always)]
+    fn new<L: Lanes<V = V>>(lanes: L, rule: Sgd) -> Self {
+        Self { momentum: lanes.splat(rule.momentum), rule }
+    }
+}
+
+impl<L: Lanes> Pace<L> for SgdPace<L::V> {
+    /// A velocity that is not kept starts as zero each time, and so is the gradient.
+    #[inline(always)]
+    fn pace(&self, lanes: L, g: L::V, state: &mut OptimizerState<L::V>) -> L::V {
+        state.b = lanes.mul_add(self.momentum, state.b, g);
+        if self.rule.nesterov { lanes.mul_add(self.momentum, state.b, g) } else { state.b }
+    }
+}
+
+struct AdagradPace<V> {
+    epsilon: V,
+}
+
+impl<V> AdagradPace<V> {
+    #[inline(always)]
+    fn new<L: Lanes<V = V>>(lanes: L, rule: Adagrad) -> Self {
+        Self { epsilon: lanes.splat(rule.epsilon) }
+    }
+}
+
+impl<L: Lanes> Pace<L> for AdagradPace<L::V> {
+    #[inline(always)]
+    fn pace(&self, lanes: L, g: L::V, state: &mut OptimizerState<L::V>) -> L::V {
+        state.v = lanes.mul_add(g, g, state.v);
+        lanes.div(g, lanes.add(lanes.sqrt(state.v), self.epsilon))
+    }
+}
+
+struct RmsPropPace<V> {
+    alpha: V,
+    rest: V,
+    epsilon: V,
+    momentum: V,
+    rule: RmsProp,
+}
+
+impl<V> RmsPropPace<V> {
+    #[inline(always)]
+    fn new<L: Lanes<V = V>>(lanes: L, rule: RmsProp) -> Self {
+        Self {
+            alpha: lanes.splat(rule.alpha),
+            rest: lanes.splat(1.0 - rule.alpha),
+            epsilon: lanes.splat(rule.epsilon),
+            momentum: lanes.splat(rule.momentum),
+            rule,
+        }
+    }
+}
+
+impl<L: Lanes> Pace<L> for RmsPropPace<L::V> {
+    #[inline(always)]
+    fn pace(&self, lanes: L, g: L::V, state: &mut OptimizerState<L::V>) -> L::V {
+        let square = lanes.mul(self.rest, lanes.mul(g, g));
+        state.v = lanes.mul_add(self.alpha, state.v, square);
+        let mut spread = state.v;
+        if self.rule.centered {
+            state.m = lanes.mul_add(self.rest, lanes.sub(g, state.m), state.m);
+            spread = lanes.sub(spread, lanes.mul(state.m, state.m));
+            // Zero stands first: what is not a number gets through.
+            spread = lanes.max(lanes.splat(0.0), spread);
+        }
+        let pace = lanes.div(g, lanes.add(lanes.sqrt(spread), self.epsilon));
+        state.b = lanes.mul_add(self.momentum, state.b, pace);
+        state.b
     }
 }
 

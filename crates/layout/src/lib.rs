@@ -11,6 +11,7 @@
 
 mod aligned;
 mod matrix;
+mod optimizer;
 pub mod random;
 mod recurrent;
 mod shape;
@@ -20,11 +21,12 @@ mod top;
 
 pub use aligned::Aligned;
 pub use matrix::Matrix;
+pub use optimizer::{Adagrad, Adam, OptimizerState, OptimizerStep, RmsProp, Sgd, UpdateRule};
 pub use recurrent::{
     Cell, GATES, Gate, Keep, NormParams, NormTape, RecurrentDims, RecurrentParams, RecurrentStart,
     RecurrentTape,
 };
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
-pub use task::{Accumulate, AdamStep, SoftmaxTask};
+pub use task::{Accumulate, SoftmaxTask};
 pub use top::{TopItems, TopTask};

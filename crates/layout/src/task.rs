@@ -50,33 +50,3 @@ pub struct SoftmaxTask<'a> {
     /// Index into the learned repeat biases for each entry.
     pub repeat_lags: &'a [u8],
 }
-
-/// One step of Adam (AdamW where `weight_decay` is set), its constants worked out.
-///
-/// ```text
-///     ĝ = scale · g + l2 · w
-///     m = β₁ m + (1 − β₁) ĝ
-///     v = β₂ v + (1 − β₂) ĝ²
-///     w = w − η · ( (m / correction_1) / (√(v / correction_2) + ε) + weight_decay · w )
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AdamStep {
-    /// Learning rate η of this step.
-    pub learning_rate: f32,
-    /// Decay of the mean, β₁.
-    pub beta_1: f32,
-    /// Decay of the mean square, β₂.
-    pub beta_2: f32,
-    /// Added to the root, ε.
-    pub epsilon: f32,
-    /// `1 − β₁ᵗ` for step t, counted from 1.
-    pub correction_1: f32,
-    /// `1 − β₂ᵗ`.
-    pub correction_2: f32,
-    /// Decoupled decay, as in AdamW.
-    pub weight_decay: f32,
-    /// Coupled decay: added to the gradient, as in Adam with L2.
-    pub l2: f32,
-    /// What clipping has left of the gradient, in `(0, 1]`.
-    pub scale: f32,
-}

@@ -1,11 +1,12 @@
 //! Checkpoints: everything from which a training run goes on as if it had never stopped.
 //!
 //! The weights lie in the file as they lie in memory, one bias per layer, since even adding a zero
-//! could change the sign of another zero. Moments, averages and the number of steps stand beside
-//! them; the caller adds its own state as a text.
+//! could change the sign of another zero. What the optimiser remembers, averages and the number of
+//! steps stand beside them; the caller adds its own state as a text.
 
 use std::path::Path;
 
+use layout::OptimizerState;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{self, FileError, Tensor, Tensors};
@@ -28,11 +29,12 @@ struct Header {
 }
 
 const KIND: &str = "checkpoint";
-const VERSION: u32 = 1;
+/// 1 had `adam_m/` and `adam_v/`, and no other optimiser.
+const VERSION: u32 = 2;
 
 const WEIGHTS: &str = "weight/";
-const MEANS: &str = "adam_m/";
-const SQUARES: &str = "adam_v/";
+const STATE: OptimizerState<&str> =
+    OptimizerState { m: "optimizer_m/", v: "optimizer_v/", b: "optimizer_b/" };
 const AVERAGES: &str = "average/";
 
 impl<D: Device> Trainer<D> {
@@ -44,18 +46,27 @@ impl<D: Device> Trainer<D> {
     pub fn save(&self, path: &Path, state: &str) -> Result<(), FileError> {
         let Self { model, optimizer, seed, .. } = self;
         let mut tensors = Tensors::new();
-        let mut insert = |prefix: &str, values: &Parameters<D::Matrix>| {
-            for (spec, value) in model.catalogue().iter().zip(values.iter()) {
-                let [rows, columns] = spec.shape;
-                let tensor = Tensor::matrix(rows, columns, model.device().download(value));
-                tensors.insert(format!("{prefix}{}", spec.name), tensor);
-            }
+        let mut insert = |prefix: &str, spec: &Spec, value: &D::Matrix| {
+            let [rows, columns] = spec.shape;
+            let tensor = Tensor::matrix(rows, columns, model.device().download(value));
+            tensors.insert(format!("{prefix}{}", spec.name), tensor);
         };
-        insert(WEIGHTS, model.parameters());
-        insert(MEANS, &optimizer.m);
-        insert(SQUARES, &optimizer.v);
+        let keeps = optimizer.config.keeps();
+        let weights = model.parameters().iter().zip(optimizer.state.iter());
+        for (spec, (weight, state)) in model.catalogue().iter().zip(weights) {
+            insert(WEIGHTS, spec, weight);
+            for ((kept, prefix), part) in keeps.zip(STATE).zip(state.as_ref()).into_array() {
+                if kept {
+                    insert(prefix, spec, part);
+                }
+            }
+        }
         if let Some(mean) = &optimizer.mean {
-            insert(AVERAGES, mean);
+            model
+                .catalogue()
+                .iter()
+                .zip(mean.iter())
+                .for_each(|(s, mean)| insert(AVERAGES, s, mean));
         }
         let header = Header {
             kind: KIND.to_owned(),
@@ -83,14 +94,23 @@ impl<D: Device> Trainer<D> {
         let refused = |error: crate::ConfigError| FileError::new(path, error.to_string());
         let catalogue = checked_catalogue(&header.model, header.items).map_err(refused)?;
         header.optimizer.validate().map_err(refused)?;
-        let mut all = |prefix| read_all(path, &mut tensors, prefix, &catalogue, &device);
-        let parameters = all(WEIGHTS)?;
+        let mut read = |prefix: &str, spec: &Spec| {
+            read_matrix(path, &mut tensors, &format!("{prefix}{}", spec.name), spec, &device)
+        };
+        let parameters = each(&catalogue, |spec| read(WEIGHTS, spec))?;
+        let kept_parts = header.optimizer.keeps().zip(STATE);
+        let state = each(&catalogue, |spec| {
+            let part =
+                |(kept, prefix)| if kept { read(prefix, spec) } else { Ok(D::Matrix::default()) };
+            let OptimizerState { m, v, b } = kept_parts.map(part);
+            Ok(OptimizerState { m: m?, v: v?, b: b? })
+        })?;
+        let averages = || each(&catalogue, |spec| read(AVERAGES, spec));
         let optimizer = Optimizer {
             config: header.optimizer,
-            m: all(MEANS)?,
-            v: all(SQUARES)?,
+            state,
             steps: header.steps,
-            mean: (header.averaged > 0).then(|| all(AVERAGES)).transpose()?,
+            mean: (header.averaged > 0).then(averages).transpose()?,
             averaged: header.averaged,
         };
         if let Some(name) = tensors.keys().next() {
@@ -101,22 +121,30 @@ impl<D: Device> Trainer<D> {
     }
 }
 
-fn read_all<D: Device>(
-    path: &Path,
-    tensors: &mut Tensors,
-    prefix: &str,
+/// Something for each tensor of the catalogue, or the first error.
+fn each<T: Default>(
     catalogue: &Parameters<Spec>,
-    device: &D,
-) -> Result<Parameters<D::Matrix>, FileError> {
+    mut read: impl FnMut(&Spec) -> Result<T, FileError>,
+) -> Result<Parameters<T>, FileError> {
     let mut problem = None;
     let values = catalogue.as_ref().map(|spec| {
-        let mut matrix = D::Matrix::default();
-        let name = format!("{prefix}{}", spec.name);
-        match container::take_f32(path, tensors, &name, &spec.shape) {
-            Ok(values) => device.upload(&mut matrix, spec.shape[0], spec.shape[1], &values),
-            Err(error) => problem = problem.take().or(Some(error)),
-        }
-        matrix
+        read(spec).unwrap_or_else(|error| {
+            problem.get_or_insert(error);
+            T::default()
+        })
     });
     problem.map_or(Ok(values), Err)
+}
+
+fn read_matrix<D: Device>(
+    path: &Path,
+    tensors: &mut Tensors,
+    name: &str,
+    spec: &Spec,
+    device: &D,
+) -> Result<D::Matrix, FileError> {
+    let values = container::take_f32(path, tensors, name, &spec.shape)?;
+    let mut matrix = D::Matrix::default();
+    device.upload(&mut matrix, spec.shape[0], spec.shape[1], &values);
+    Ok(matrix)
 }

@@ -14,8 +14,8 @@ pub use reference::Reference;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, Keep, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape,
-    SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, Keep, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
+    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 
 /// A machine: memory of its own and the operations on it. A clone is another handle on the same
@@ -234,25 +234,16 @@ pub trait Device: Clone + Send + Sync {
 
     // --- optimiser --------------------------------------------------------------------------
 
-    /// One step of Adam for a dense parameter with moments `m` and `v` of the same shape.
-    fn adam(
+    /// One step of an optimiser, as [`OptimizerStep`] has it, for all rows of a parameter or for some,
+    /// named in rising order; the other rows and what is remembered of them stay as they are. The
+    /// parts of `state` that the rule keeps have the parameter's shape; the others are not looked at.
+    fn optimizer_step(
         &self,
-        step: &AdamStep,
+        step: &OptimizerStep,
+        rows: Option<&[u32]>,
         gradient: &Self::Matrix,
         parameter: &mut Self::Matrix,
-        m: &mut Self::Matrix,
-        v: &mut Self::Matrix,
-    );
-    /// The same for some rows only, named in rising order; the other rows and their moments stay as
-    /// they are.
-    fn adam_rows(
-        &self,
-        step: &AdamStep,
-        rows: &[u32],
-        gradient: &Self::Matrix,
-        parameter: &mut Self::Matrix,
-        m: &mut Self::Matrix,
-        v: &mut Self::Matrix,
+        state: &mut OptimizerState<Self::Matrix>,
     );
     /// Sum of the squares of all entries, or of those in `rows`, in a fixed order, in f64.
     fn sum_of_squares(&self, x: &Self::Matrix, rows: Option<&[u32]>) -> f64;

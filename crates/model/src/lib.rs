@@ -1,7 +1,7 @@
 //! The model: from item ids to scores, and back.
 //!
 //! ```text
-//!     events as item ids ──► Batch ──► Trainer::step   loss, gradients, Adam
+//!     events as item ids ──► Batch ──► Trainer::step   loss, gradients, optimiser
 //!                                 └──► Scorer::score   scores of all items
 //! ```
 //!
@@ -39,7 +39,7 @@ pub use file::{ModelFile, Vocabulary};
 pub use layout::TopItems;
 pub use model::{BatchError, Model};
 pub use network::{Gradients, StepContext, Workspace};
-pub use optimizer::{NotFinite, OptimizerConfig};
+pub use optimizer::{NotFinite, OptimizerConfig, OptimizerKind};
 pub use parameters::{
     AttentionParameters, Form, Parameters, ReadoutParameters, Spec, Touched, Update, catalogue,
 };

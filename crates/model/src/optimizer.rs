@@ -1,78 +1,12 @@
-//! Adam and AdamW over the whole catalogue, gradient clipping, averaged weights.
+//! A step of the optimiser over the whole catalogue, gradient clipping, averaged weights.
 
-use layout::{Accumulate, AdamStep};
-use serde::{Deserialize, Serialize};
+mod config;
 
-use crate::{ConfigError, Device, Gradients, Parameters, Spec, Update};
+pub use config::{OptimizerConfig, OptimizerKind};
 
-/// How a gradient becomes a change of weights. The learning rate comes with each step.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OptimizerConfig {
-    /// Decay of the running mean of gradients.
-    pub beta_1: f32,
-    /// Decay of the running mean of their squares.
-    pub beta_2: f32,
-    /// Added to the root of the latter.
-    pub epsilon: f32,
-    /// Decay of the weights apart from the gradient, times the learning rate (AdamW).
-    pub weight_decay: f32,
-    /// Decay of the weights through the gradient (Adam with L2).
-    pub l2: f32,
-    /// Longest gradient over all tensors together; a longer one is shortened to it. 0: any length.
-    pub clip_norm: f32,
-    /// Leave the rows of items that a step has not reached, and their moments, as they are. Where
-    /// false, they go on moving by their momentum: slower, and what PyTorch's Adam does.
-    pub sparse: bool,
-}
+use layout::{Accumulate, OptimizerState};
 
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self {
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            l2: 0.0,
-            clip_norm: 0.0,
-            sparse: true,
-        }
-    }
-}
-
-impl OptimizerConfig {
-    /// Checks every key.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] names the first key that does not fit and what to do about it.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let error = |key: &str, value: f32, remedy: &str| {
-            Err(ConfigError {
-                section: "optimizer",
-                key: key.to_owned(),
-                problem: format!("{value} is out of range"),
-                remedy: remedy.to_owned(),
-            })
-        };
-        for (key, beta) in [("beta_1", self.beta_1), ("beta_2", self.beta_2)] {
-            if !(0.0..1.0).contains(&beta) {
-                return error(key, beta, "set it to 0 or more and less than 1");
-            }
-        }
-        if !(self.epsilon > 0.0 && self.epsilon <= 1.0) {
-            return error("epsilon", self.epsilon, "set it above 0 and to at most 1");
-        }
-        let sizes =
-            [("weight_decay", self.weight_decay), ("l2", self.l2), ("clip_norm", self.clip_norm)];
-        for (key, size) in sizes {
-            if !(size >= 0.0 && size.is_finite()) {
-                return error(key, size, "set it to 0 or more");
-            }
-        }
-        Ok(())
-    }
-}
+use crate::{Device, Gradients, Parameters, Spec, Update};
 
 /// A number that is not finite, and where it showed first.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,12 +18,11 @@ pub struct NotFinite {
     pub step: u64,
 }
 
-/// The state of Adam and the running mean of the weights.
+/// What an optimiser remembers, and the running mean of the weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Optimizer<M> {
     pub(crate) config: OptimizerConfig,
-    pub(crate) m: Parameters<M>,
-    pub(crate) v: Parameters<M>,
+    pub(crate) state: Parameters<OptimizerState<M>>,
     /// Steps made so far.
     pub(crate) steps: u64,
     pub(crate) mean: Option<Parameters<M>>,
@@ -103,8 +36,8 @@ impl<M: Clone + Default> Optimizer<M> {
         config: OptimizerConfig,
         catalogue: &Parameters<Spec>,
     ) -> Self {
-        let (m, v) = (catalogue.zeros(device), catalogue.zeros(device));
-        Self { config, m, v, steps: 0, mean: None, averaged: 0 }
+        let state = catalogue.as_ref().map(|spec| start(&config, device, spec));
+        Self { config, state, steps: 0, mean: None, averaged: 0 }
     }
 
     /// One step; returns the length of the gradient before clipping. Where that is not finite,
@@ -120,26 +53,12 @@ impl<M: Clone + Default> Optimizer<M> {
         let norm = gradient_norm(device, catalogue, gradients, self.steps)?;
         let config = &self.config;
         let clip = f64::from(config.clip_norm);
-        let t = (self.steps + 1) as f64;
-        let step = AdamStep {
-            learning_rate,
-            beta_1: config.beta_1,
-            beta_2: config.beta_2,
-            epsilon: config.epsilon,
-            correction_1: (1.0 - f64::from(config.beta_1).powf(t)) as f32,
-            correction_2: (1.0 - f64::from(config.beta_2).powf(t)) as f32,
-            weight_decay: config.weight_decay,
-            l2: config.l2,
-            scale: if clip > 0.0 && norm > clip { (clip / norm) as f32 } else { 1.0 },
-        };
+        let scale = if clip > 0.0 && norm > clip { (clip / norm) as f32 } else { 1.0 };
+        let step = config.step(self.steps + 1, learning_rate, scale);
         let values = catalogue.iter().zip(gradients.values.iter()).zip(parameters.iter_mut());
-        let moments = self.m.iter_mut().zip(self.v.iter_mut());
-        for (((spec, gradient), parameter), (m, v)) in values.zip(moments) {
+        for (((spec, gradient), parameter), state) in values.zip(self.state.iter_mut()) {
             let update = if config.sparse { spec.update } else { Update::Dense };
-            match gradients.rows(update) {
-                None => device.adam(&step, gradient, parameter, m, v),
-                Some(rows) => device.adam_rows(&step, rows, gradient, parameter, m, v),
-            }
+            device.optimizer_step(&step, gradients.rows(update), gradient, parameter, state);
         }
         self.steps += 1;
         Ok(norm)
@@ -174,6 +93,26 @@ impl<M: Clone + Default> Optimizer<M> {
     }
 }
 
+/// What a state holds before the first step, for one tensor: parts that are not kept are empty.
+fn start<D: Device>(
+    config: &OptimizerConfig,
+    device: &D,
+    spec: &Spec,
+) -> OptimizerState<D::Matrix> {
+    let v = match config.kind {
+        OptimizerKind::Adagrad => config.initial_accumulator_value,
+        _ => 0.0,
+    };
+    config.keeps().zip(OptimizerState { m: 0.0, v, b: 0.0 }).map(|(kept, value)| {
+        let mut part = D::Matrix::default();
+        if kept {
+            device.resize(&mut part, spec.shape[0], spec.shape[1]);
+            device.fill(&mut part, value);
+        }
+        part
+    })
+}
+
 /// The length of the gradient over all tensors, summed in the order of the catalogue.
 fn gradient_norm<D: Device>(
     device: &D,
@@ -190,4 +129,33 @@ fn gradient_norm<D: Device>(
         sum += squares;
     }
     Ok(sum.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OptimizerKind;
+
+    #[test]
+    fn a_state_starts_with_what_its_rule_keeps_and_no_more() {
+        let device = crate::Reference::<f32>::new();
+        let specs = crate::catalogue(&crate::ModelConfig::default(), 5);
+        let start = |config: OptimizerConfig| {
+            let OptimizerState { m, v, b } = Optimizer::new(&device, config, &specs)
+                .state
+                .into_vec()
+                .swap_remove(0)
+                .map(|part| part.as_slice().to_vec());
+            [m, v, b]
+        };
+        let adagrad = OptimizerKind::Adagrad;
+        let config = OptimizerConfig { initial_accumulator_value: 0.25, ..Default::default() };
+        let (none, zero, some) = (vec![], vec![0.0; 500], vec![0.25; 500]);
+        assert_eq!(start(config), [&zero, &zero, &none].map(Clone::clone));
+        let config = OptimizerConfig { kind: adagrad, ..config };
+        assert_eq!(start(config), [&none, &some, &none].map(Clone::clone));
+        let config = OptimizerConfig { kind: OptimizerKind::Sgd, ..config };
+        assert_eq!(start(config), [none.clone(), none.clone(), none.clone()]);
+        assert_eq!(start(OptimizerConfig { momentum: 0.1, ..config }), [none.clone(), none, zero]);
+    }
 }

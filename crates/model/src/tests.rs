@@ -4,8 +4,8 @@ mod files;
 mod training;
 
 use crate::{
-    Batch, Cpu, Device, Dropout, Input, Loss, Model, ModelConfig, OptimizerConfig, Output, Readout,
-    Trainer,
+    Batch, Cpu, Device, Dropout, Input, Loss, Model, ModelConfig, OptimizerConfig, OptimizerKind,
+    Output, Readout, Trainer,
 };
 
 const ITEMS: usize = 12;
@@ -54,15 +54,46 @@ fn walks(config: &ModelConfig) -> Batch {
     batch
 }
 
+/// Every optimiser and every way through it, with a learning rate at which the walks are learned.
+fn optimizers() -> Vec<(OptimizerConfig, f32)> {
+    let kind = |kind| OptimizerConfig { kind, ..OptimizerConfig::default() };
+    let [adam, sgd, adagrad, rmsprop] =
+        [OptimizerKind::Adam, OptimizerKind::Sgd, OptimizerKind::Adagrad, OptimizerKind::RmsProp]
+            .map(kind);
+    let decaying = OptimizerConfig { lr_decay: 1e-3, initial_accumulator_value: 0.01, ..adagrad };
+    vec![
+        (adam, 0.02),
+        (OptimizerConfig { weight_decay: 0.01, ..adam }, 0.02),
+        (sgd, 2.0),
+        (OptimizerConfig { l2: 1e-4, ..sgd }, 2.0),
+        (OptimizerConfig { momentum: 0.9, ..sgd }, 0.3),
+        (OptimizerConfig { momentum: 0.9, nesterov: true, clip_norm: 1.0, ..sgd }, 0.3),
+        (adagrad, 0.1),
+        (decaying, 0.1),
+        (rmsprop, 0.01),
+        (OptimizerConfig { momentum: 0.9, ..rmsprop }, 0.002),
+        (OptimizerConfig { centered: true, alpha: 0.9, sparse: false, ..rmsprop }, 0.01),
+        (OptimizerConfig { momentum: 0.5, centered: true, ..rmsprop }, 0.005),
+    ]
+}
+
 fn trainer<D: Device>(device: D, config: &ModelConfig) -> Trainer<D> {
+    let clipped = OptimizerConfig { clip_norm: 5.0, ..OptimizerConfig::default() };
+    trainer_by(device, config, clipped)
+}
+
+fn trainer_by<D: Device>(device: D, config: &ModelConfig, by: OptimizerConfig) -> Trainer<D> {
     let model = Model::new(device, config, ITEMS, 3).expect("a valid configuration");
-    let optimizer = OptimizerConfig { clip_norm: 5.0, ..OptimizerConfig::default() };
-    Trainer::new(model, optimizer, 3).expect("a valid optimiser")
+    Trainer::new(model, by, 3).expect("a valid optimiser")
 }
 
 fn train<D: Device>(trainer: &mut Trainer<D>, steps: usize) -> Vec<f64> {
+    train_at(0.02, trainer, steps)
+}
+
+fn train_at<D: Device>(rate: f32, trainer: &mut Trainer<D>, steps: usize) -> Vec<f64> {
     let batch = walks(trainer.model().config());
-    (0..steps).map(|_| trainer.step(&batch, 0.02).expect("finite").loss).collect()
+    (0..steps).map(|_| trainer.step(&batch, rate).expect("finite").loss).collect()
 }
 
 fn cpu() -> Cpu {

@@ -28,7 +28,7 @@ pub struct StepReport {
     pub gradient_norm: f64,
 }
 
-/// A model in training: weights, moments, averages, and the memory of a step.
+/// A model in training: weights, what the optimiser remembers, averages, and the memory of a step.
 #[derive(Debug, Clone)]
 pub struct Trainer<D: Device> {
     pub(crate) model: Model<D>,
@@ -55,14 +55,14 @@ impl<D: Device> Trainer<D> {
         Self { model, optimizer, seed, workspace: Workspace::default(), gradients }
     }
 
-    /// What the LSTM layers keep of a step until its backward pass, from the next step on: less memory
-    /// for more arithmetic, or the other way round. Not a bit of the result depends on it.
+    /// What the LSTM layers keep of a step until its backward pass, from the next step on: less
+    /// memory for more arithmetic, or the other way round. Not a bit of the result depends on it.
     pub fn keep(&mut self, keep: Keep) {
         self.workspace = Workspace::keeping(keep);
     }
 
-    /// One step: forward, backward, Adam. The step's number, [`Trainer::steps`], names its random
-    /// numbers, so that a resumed run meets the same ones.
+    /// One step: forward, backward, optimiser. The step's number, [`Trainer::steps`], names its
+    /// random numbers, so that a resumed run meets the same ones.
     ///
     /// # Errors
     ///

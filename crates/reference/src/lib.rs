@@ -55,7 +55,7 @@ pub use linear::{
     bias_backward, bias_forward, linear_backward_input, linear_backward_weights, linear_forward,
 };
 pub use normalize::{normalize_backward, normalize_forward};
-pub use optimizer::{adam, adam_rows, add, average, clear_rows, sum_of_squares};
+pub use optimizer::{add, average, clear_rows, optimizer_step, sum_of_squares};
 pub use pooling::{running_mean_backward, running_mean_forward};
 pub use recurrent::{
     Arrivals, Before, SequenceGrads, SequenceScratch, StepBack, sequence_backward,

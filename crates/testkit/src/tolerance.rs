@@ -1,5 +1,5 @@
-//! Every tolerance of the tests, with its reason and the worst error seen. Nobody widens one without
-//! writing why.
+//! Every tolerance of the tests, with its reason and the worst error seen. Nobody widens one
+//! without writing why.
 
 use crate::Tolerance;
 
@@ -16,9 +16,10 @@ pub const GOLDEN_F64: Tolerance = Tolerance { absolute: 1e-13, relative: 1e-13 }
 /// after 20 steps.
 pub const GOLDEN_F32: Tolerance = Tolerance { absolute: 2e-6, relative: 2e-6 };
 
-/// Adam in f64 with constants that single precision only approximates: `1 − βᵗ` is handed over in
-/// f32, off by half an ulp, and every step of 1e-2 carries that on. Worst seen: 8 % of it.
-pub const ADAM_ROUNDED: Tolerance = Tolerance { absolute: 1e-8, relative: 1e-8 };
+/// An optimiser in f64 with constants that single precision only approximates: Adam's `1 − βᵗ` and
+/// Adagrad's falling rate are handed over in f32, off by half an ulp, and every step of 1e-2
+/// carries that on. Worst seen: 8 % of it.
+pub const OPTIMIZER_ROUNDED: Tolerance = Tolerance { absolute: 1e-8, relative: 1e-8 };
 
 /// What parity allows beyond twice the error of the plain reference, in ulp (f32) of the tensor's
 /// largest entry: where the plain sum is exact by luck, one that is rounded once or twice may pass.

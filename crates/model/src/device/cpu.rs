@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cpu::CpuError;
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart,
-    RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
+    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 
 use super::Device;
@@ -262,27 +262,15 @@ impl Device for Cpu {
         self.0.top_items(q, table, column_bias, task, out);
     }
 
-    fn adam(
+    fn optimizer_step(
         &self,
-        step: &AdamStep,
+        step: &OptimizerStep,
+        rows: Option<&[u32]>,
         gradient: &Matrix<f32>,
         parameter: &mut Matrix<f32>,
-        m: &mut Matrix<f32>,
-        v: &mut Matrix<f32>,
+        state: &mut OptimizerState<Matrix<f32>>,
     ) {
-        self.0.adam(step, gradient, parameter, m, v);
-    }
-
-    fn adam_rows(
-        &self,
-        step: &AdamStep,
-        rows: &[u32],
-        gradient: &Matrix<f32>,
-        parameter: &mut Matrix<f32>,
-        m: &mut Matrix<f32>,
-        v: &mut Matrix<f32>,
-    ) {
-        self.0.adam_rows(step, rows, gradient, parameter, m, v);
+        self.0.optimizer_step(step, rows, gradient, parameter, state);
     }
 
     fn sum_of_squares(&self, x: &Matrix<f32>, rows: Option<&[u32]>) -> f64 {

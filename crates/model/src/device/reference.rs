@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, AdamStep, Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart,
-    RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
+    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 use ndarray::{ArrayView2, NdFloat};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
@@ -312,29 +312,16 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         reference::top_items(table.view(), column_bias.view(), q.view(), task, out);
     }
 
-    fn adam(
+    fn optimizer_step(
         &self,
-        step: &AdamStep,
+        step: &OptimizerStep,
+        rows: Option<&[u32]>,
         gradient: &Matrix<S>,
         parameter: &mut Matrix<S>,
-        m: &mut Matrix<S>,
-        v: &mut Matrix<S>,
+        state: &mut OptimizerState<Matrix<S>>,
     ) {
-        let (m, v) = (m.view_mut(), v.view_mut());
-        reference::adam(step, gradient.view(), parameter.view_mut(), m, v);
-    }
-
-    fn adam_rows(
-        &self,
-        step: &AdamStep,
-        rows: &[u32],
-        gradient: &Matrix<S>,
-        parameter: &mut Matrix<S>,
-        m: &mut Matrix<S>,
-        v: &mut Matrix<S>,
-    ) {
-        let (m, v) = (m.view_mut(), v.view_mut());
-        reference::adam_rows(step, rows, gradient.view(), parameter.view_mut(), m, v);
+        let state = state.as_mut().map(Matrix::view_mut);
+        reference::optimizer_step(step, rows, gradient.view(), parameter.view_mut(), state);
     }
 
     fn sum_of_squares(&self, x: &Matrix<S>, rows: Option<&[u32]>) -> f64 {

@@ -16,6 +16,29 @@ fn walks_are_learned() {
 }
 
 #[test]
+fn walks_are_learned_by_every_optimiser() {
+    let config = ModelConfig { dropout: Dropout::default(), ..rich() };
+    for (optimizer, rate) in optimizers() {
+        let losses = train_at(rate, &mut trainer_by(cpu(), &config, optimizer), 300);
+        let (first, last) = (losses[0], losses[299]);
+        assert!(last < 0.5 * first, "{first} to {last} by {optimizer:?}");
+    }
+}
+
+#[test]
+fn the_processor_trains_as_the_reference_does_by_every_optimiser() {
+    for (optimizer, rate) in optimizers() {
+        let exact = trainer_by(Reference::<f64>::new(), &rich(), optimizer);
+        let exact = train_at(rate, &mut { exact }, 20);
+        let fast = train_at(rate, &mut trainer_by(cpu(), &rich(), optimizer), 20);
+        for (step, (exact, fast)) in exact.iter().zip(&fast).enumerate() {
+            let error = (exact - fast).abs() / exact;
+            assert!(error < 2e-4, "step {step}: {exact} in f64, {fast} here, {optimizer:?}");
+        }
+    }
+}
+
+#[test]
 fn the_processor_trains_as_the_reference_does() {
     for config in [rich(), one_hot(), ModelConfig { running_mean: true, ..one_hot() }] {
         let exact = train(&mut trainer(Reference::<f64>::new(), &config), 20);
@@ -41,6 +64,20 @@ fn threads_do_not_change_a_bit() {
 }
 
 #[test]
+fn threads_do_not_change_a_bit_of_any_optimiser() {
+    for (optimizer, rate) in optimizers() {
+        let weights = [1, 2, 7].map(|threads| {
+            let device = Cpu::new(threads).expect("threads");
+            let mut trainer = trainer_by(device, &rich(), optimizer);
+            train_at(rate, &mut trainer, 5);
+            bits(trainer.model())
+        });
+        assert_eq!(weights[0], weights[1], "{optimizer:?}");
+        assert_eq!(weights[0], weights[2], "{optimizer:?}");
+    }
+}
+
+#[test]
 fn what_the_tapes_keep_does_not_change_a_bit() {
     for config in [rich(), one_hot()] {
         let weights = [Keep::Gates, Keep::States].map(|keep| {
@@ -54,26 +91,27 @@ fn what_the_tapes_keep_does_not_change_a_bit() {
 }
 
 /// Rows that a step does not reach stay as they are where updates are sparse, and move on by their
-/// momentum where they are dense.
+/// momentum where they are dense. Without a memory of that kind, dense moves no row more.
 #[test]
 fn sparse_updates_leave_other_rows_alone() {
     let config = ModelConfig { loss: Loss { frequent: 2, drawn: 1, smoothing: 0.0 }, ..rich() };
-    for sparse in [true, false] {
-        let model = Model::new(Reference::<f32>::new(), &config, ITEMS, 3).expect("valid");
-        let optimizer = OptimizerConfig { sparse, ..OptimizerConfig::default() };
-        let mut trainer = Trainer::new(model, optimizer, 3).expect("valid");
-        train(&mut trainer, 3);
+    let moved = |optimizer, rate| {
+        let mut trainer = trainer_by(Reference::<f32>::new(), &config, optimizer);
+        train_at(rate, &mut trainer, 3);
         let before = trainer.model().parameters().embedding.clone().expect("an embedding");
         let mut small = Batch::new(&config);
         small.fill_training(&[&[2, 3]], &[]);
-        trainer.step(&small, 0.02).expect("finite");
+        trainer.step(&small, rate).expect("finite");
         let after = trainer.model().parameters().embedding.as_ref().expect("an embedding");
-        let moved = (0..ITEMS).filter(|&row| before.row(row) != after.row(row)).count();
-        if sparse {
-            assert!((4..=5).contains(&moved), "0, 1, 2, 3 and the drawn one, not {moved}");
-        } else {
-            assert_eq!(moved, ITEMS);
-        }
+        (0..ITEMS).filter(|&row| before.row(row) != after.row(row)).count()
+    };
+    for (optimizer, rate) in optimizers() {
+        let reached = moved(OptimizerConfig { sparse: true, ..optimizer }, rate);
+        assert!((4..=5).contains(&reached), "0, 1, 2, 3 and the drawn one, not {reached}");
+        let dense = moved(OptimizerConfig { sparse: false, ..optimizer }, rate);
+        let adam = optimizer.kind == OptimizerKind::Adam;
+        let goes_on = adam || optimizer.momentum > 0.0 || optimizer.l2 > 0.0;
+        assert_eq!(dense, if goes_on { ITEMS } else { reached }, "{optimizer:?}");
     }
 }
 
