@@ -1,5 +1,5 @@
-//! The operations of the reference, fast: the same names (a whole layer's are `lstm_…` here and
-//! `sequence_…` there), the same meaning, in f32.
+//! The operations of the reference, fast: the same names (a whole layer's are `recurrent_…` here
+//! and `sequence_…` there), the same meaning, in f32.
 //!
 //! [`Cpu`] holds the threads, the path (which vector instructions) and scratch memory that is used
 //! again. Each operation is a method; where the equations are asked for, look under the same name
@@ -9,8 +9,8 @@
 //!
 //! * `panel` and `product`: weights are laid out once per call the way a micro-kernel reads them;
 //!   the kernel holds a tile of the result in registers while k runs.
-//! * `lstm`: the four gates of a unit lie side by side in a panel, so that the gate equations are
-//!   the epilogue of the products, in registers; a thread takes some rows of the batch through all
+//! * `recurrent`: the gates of a unit lie side by side in a panel, so that the cell's equations are
+//!   the epilogue of the products, whatever the cell; a thread takes some rows of the batch through all
 //!   steps and waits for nobody, or, where rows are few and weights large, threads share the units
 //!   of each step; everything that need not be serial (weight gradients, the input's gradient) is
 //!   a large product outside the time loop, taken while its operands are in the caches.

@@ -1,7 +1,7 @@
 //! What every machine agrees on before a number is computed.
 //!
 //! Gate order, dimensions, how a batch of sequences of different lengths lies in memory, the
-//! memory of an LSTM layer (parameters, tape), the random numbers, and the one error for a wrong
+//! memory of a recurrent layer (parameters, tape), the random numbers, and the one error for a wrong
 //! shape. No arithmetic on tensors happens here: that is the business of `reference`, `cpu` and
 //! every device to come.
 //!
