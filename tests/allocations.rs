@@ -114,8 +114,14 @@ fn a_training_step_takes_no_memory() {
     };
     let plain = OptimizerConfig::default();
     let dense = OptimizerConfig { sparse: false, clip_norm: 1.0, ..plain };
+    let cells = ["gru", "rnn", "lstm+peephole+projection", "lstm+coupled", "lstm+layernorm"];
+    let cells = cells.map(|name| {
+        let cell = name.parse().expect("a cell");
+        (name, ModelConfig { cell, ..rich.clone() })
+    });
     for threads in [1, 2, 3] {
-        for (name, config) in [("rich", &rich), ("one-hot", &one_hot)] {
+        let others = cells.iter().map(|(name, config)| (*name, config));
+        for (name, config) in [("rich", &rich), ("one-hot", &one_hot)].into_iter().chain(others) {
             for (how, optimizer, keep) in
                 [("sparse", plain, Keep::Gates), ("dense", dense, Keep::States)]
             {

@@ -192,6 +192,21 @@ impl<M> RecurrentParams<M> {
         }
     }
 
+    /// References to the values in the order of the catalogue.
+    pub fn iter(&self) -> impl Iterator<Item = &M> {
+        let norm = self.norm.iter().flat_map(|n| [&n.gain_x, &n.gain_h, &n.gain_c, &n.bias_c]);
+        [&self.w_x, &self.w_h, &self.b].into_iter().chain(&self.p).chain(&self.w_p).chain(norm)
+    }
+
+    /// References to the values in the order of the catalogue, to write.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut M> {
+        let Self { cell: _, w_x, w_h, b, p, w_p, norm } = self;
+        let norm = norm
+            .iter_mut()
+            .flat_map(|n| [&mut n.gain_x, &mut n.gain_h, &mut n.gain_c, &mut n.bias_c]);
+        [w_x, w_h, b].into_iter().chain(p).chain(w_p).chain(norm)
+    }
+
     /// The values in the order of the catalogue.
     pub fn into_vec(self) -> Vec<M> {
         let mut values = Vec::new();
@@ -421,8 +436,9 @@ mod tests {
             let dims = RecurrentDims { cell, input: 3, hidden: 5, projection };
             let params = RecurrentParams::<Matrix<f32>>::zeros(dims);
             assert_eq!(params.dims(), Ok(dims));
-            let names = params.into_vec().len();
-            assert_eq!(names, dims.shapes().into_vec().len());
+            let shapes = dims.shapes().into_vec();
+            assert!(params.iter().map(Matrix::shape).eq(shapes.iter().copied()));
+            assert!(params.clone().iter_mut().map(|m| m.shape()).eq(shapes));
         }
         let mut params = RecurrentParams::<Matrix<f32>>::zeros(RecurrentDims::lstm(3, 5));
         params.b = Matrix::zeros(1, 19);

@@ -116,7 +116,7 @@ impl<T> Parameters<T> {
 
     /// References to the values in the order of the catalogue.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        let recurrent = self.recurrent.iter().flat_map(|layer| layer.as_ref().into_vec());
+        let recurrent = self.recurrent.iter().flat_map(RecurrentParams::iter);
         let attention = self
             .readout
             .attention
@@ -129,7 +129,7 @@ impl<T> Parameters<T> {
 
     /// References to the values in the order of the catalogue, to write.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        let recurrent = self.recurrent.iter_mut().flat_map(|layer| layer.as_mut().into_vec());
+        let recurrent = self.recurrent.iter_mut().flat_map(RecurrentParams::iter_mut);
         let attention = self.readout.attention.iter_mut().flat_map(|a| {
             [&mut a.w_x, &mut a.w_c, &mut a.query, &mut a.key_h, &mut a.key_x, &mut a.lag_bias]
         });
