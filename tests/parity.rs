@@ -9,16 +9,10 @@
 mod machines;
 
 use layout::random::Stream;
-use layout::{Accumulate, SoftmaxTask, Steps, TopItems, TopTask};
+use layout::{Accumulate, SoftmaxTask, TopItems, TopTask};
 use machines::{Results, input, parity, unset};
 use model::{Cpu, Device};
-
-/// Rows of a batch by falling length, about as skewed as sessions are.
-fn lengths(batch: usize, longest: usize) -> Steps {
-    let lengths: Vec<usize> =
-        (0..batch).map(|b| 1 + (longest - 1) * (batch - 1 - b) / batch.max(1)).collect();
-    Steps::from_lengths(&lengths)
-}
+use testkit::falling_lengths;
 
 #[test]
 fn linear() {
@@ -54,7 +48,7 @@ fn embedding_and_what_follows_it() {
     for (items, width, batch, longest) in
         [(2, 2, 1, 1), (5, 3, 7, 4), (33, 31, 12, 9), (9, 129, 31, 3)]
     {
-        let steps = &lengths(batch, longest);
+        let steps = &falling_lengths(batch, longest);
         let positions = steps.positions();
         let ids: Vec<u32> = (0..positions).map(|p| (p * 7 % items) as u32).collect();
         parity!(format!("V{items} E{width} N{positions}"), |device| {
@@ -97,7 +91,7 @@ fn attention() {
     for (batch, longest, key, width, lags) in
         [(1, 1, 1, 1, 1), (3, 5, 2, 33, 3), (31, 7, 31, 2, 50), (14, 20, 64, 127, 8)]
     {
-        let steps = &lengths(batch, longest);
+        let steps = &falling_lengths(batch, longest);
         let positions = steps.positions();
         parity!(format!("T{longest} B{batch} K{key} E{width} L{lags}"), |device| {
             let [query, keys] = [0.1, 0.2].map(|phase| input(&device, positions, key, phase));
@@ -299,7 +293,7 @@ fn top_items() {
 /// that every operation has work for all of them.
 #[test]
 fn one_two_and_seven_threads_give_the_same_bits() {
-    let steps = &lengths(150, 9);
+    let steps = &falling_lengths(150, 9);
     let target: Vec<u32> = (0..steps.positions()).map(|p| (p * 37 % 5000) as u32).collect();
     let weight = vec![1.0; target.len()];
     let shift: Vec<f32> = target.iter().map(|&c| c as f32 * 1e-4).collect();

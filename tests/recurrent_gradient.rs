@@ -108,14 +108,13 @@ impl Layer {
             phase += 0.83;
             wave((rows, columns), phase)
         };
-        let cell_state = if dims.cell.has_cell_state() { dims.hidden } else { 0 };
         Self {
             dims,
             x: next(steps.positions(), dims.input),
             // Smaller weights bend the loss less, and differences meet its slope more closely.
             params: dims.shapes().map(|[rows, columns]| 0.4 * next(rows, columns)),
             h_0: next(steps.batch(), dims.width()),
-            c_0: next(steps.batch(), cell_state),
+            c_0: next(steps.batch(), dims.cell_width()),
         }
     }
 

@@ -8,18 +8,11 @@ use layout::{Cell, Keep, RecurrentDims, RecurrentParams, RecurrentStart, Recurre
 use machines::{Results, input, parity, unset};
 use model::{Cpu, Device};
 use testkit::tolerance::RECURRENT_ULPS;
-use testkit::wave;
+use testkit::{falling_lengths, wave};
 
 /// NaN in a shape that is right, for results whose memory is used as it is.
 fn nan<D: Device>(device: &D, matrix: &mut D::Matrix) {
     device.fill(matrix, f32::NAN);
-}
-
-/// Rows of a batch by falling length, about as skewed as sessions are.
-fn lengths(batch: usize, longest: usize) -> Steps {
-    let lengths: Vec<usize> =
-        (0..batch).map(|b| 1 + (longest - 1) * (batch - 1 - b) / batch.max(1)).collect();
-    Steps::from_lengths(&lengths)
 }
 
 #[test]
@@ -74,7 +67,7 @@ fn every_shape(cell: Cell, projection: Option<usize>) {
         if cell == Cell::LayerNorm && hidden < 8 {
             continue;
         }
-        let steps = &lengths(batch, longest);
+        let steps = &falling_lengths(batch, longest);
         let dims = RecurrentDims { cell, input, hidden, projection };
         for (one_hot, from_zero) in [(false, false), (true, false), (false, true), (true, true)] {
             let case = format!("T{longest} B{batch} {dims:?} one-hot {one_hot}, zero {from_zero}");
@@ -88,7 +81,7 @@ fn every_shape(cell: Cell, projection: Option<usize>) {
 /// The bits of every result on 1, 2 and 7 threads are the same.
 #[test]
 fn one_two_and_seven_threads_give_the_same_bits() {
-    let steps = &lengths(150, 9);
+    let steps = &falling_lengths(150, 9);
     for cell in Cell::ALL {
         let projection = (cell == Cell::Coupled).then_some(40);
         let dims = RecurrentDims { cell, input: 40, hidden: 72, projection };

@@ -55,8 +55,7 @@ impl Cpu {
     }
 
     /// `y_p += b` for every row; b has O numbers.
-    pub(crate) fn bias_forward(&self, b: &Matrix<f32>, y: &mut [f32]) {
-        let b = b.as_slice();
+    pub(crate) fn bias_forward(&self, b: &[f32], y: &mut [f32]) {
         assert!(y.is_empty() || y.len().is_multiple_of(b.len()), "rows of a number for each bias");
         y.par_chunks_mut(64 * b.len().max(1)).for_each(|rows| {
             for row in rows.chunks_exact_mut(b.len()) {

@@ -43,8 +43,8 @@ use forward::{Input, StepForward, Weights};
 use gradients::{Recurrent, Stretch};
 use layer_norm::Operands;
 use layout::{
-    Accumulate, Cell, Keep, Matrix, NormParams, RecurrentDims, RecurrentParams, RecurrentStart,
-    RecurrentTape, Steps,
+    Accumulate, Cell, Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape,
+    Steps,
 };
 use std::ops::Range;
 
@@ -156,11 +156,7 @@ impl Cpu {
         let kept_of = |columns: usize| if keep == Keep::Gates { columns } else { 0 };
         let buffers = [
             Shared::positions(steps, kept_of(cell.gates() * hidden), a),
-            Shared::slots(
-                steps,
-                if cell.has_cell_state() { hidden } else { 0 },
-                tape.c.as_mut_slice(),
-            ),
+            Shared::slots(steps, dims.cell_width(), tape.c.as_mut_slice()),
             Shared::slots(steps, width, tape.h.as_mut_slice()),
             Shared::positions(steps, kept_of(if cell == Cell::Gru { hidden } else { 0 }), q),
             Shared::positions(steps, if w_p.is_some() { hidden } else { 0 }, tape.m.as_mut_slice()),
@@ -215,7 +211,7 @@ impl Cpu {
         }
         if let Some(start) = start.as_deref_mut() {
             start.dh_0.resize(batch, width);
-            start.dc_0.resize(batch, if cell.has_cell_state() { hidden } else { 0 });
+            start.dc_0.resize(batch, dims.cell_width());
         }
         if cell == Cell::LayerNorm && positions > 0 {
             self.normalized_backward(params, x, steps, tape, dh_above, grads, dz, dx, start);
@@ -320,34 +316,9 @@ impl Cpu {
     }
 }
 
-/// The cell and the sizes, checked. Without an input, `w_x` is not looked at: a table of rows may stand
-/// in its place.
+/// The cell and the sizes, checked.
 fn checked(params: &RecurrentParams<Matrix<f32>>, with_input: bool) -> RecurrentDims {
-    let (cell, gates) = (params.cell, params.cell.gates());
-    let dims = RecurrentDims {
-        cell,
-        input: params.w_x.columns(),
-        hidden: params.w_h.rows() / gates,
-        projection: params.w_p.as_ref().map(Matrix::rows),
-    };
-    assert!(dims.projection.is_none() || cell.has_cell_state(), "a projection of an LSTM");
-    let shapes = dims.shapes();
-    assert_eq!(params.w_h.shape(), shapes.w_h, "w_h is [G·H, R]");
-    assert_eq!(params.b.as_slice().len(), shapes.b[1], "b is [1, G·H], of a GRU [1, 4H]");
-    assert_eq!(params.p.as_ref().map(Matrix::shape), shapes.p, "p is [3, H]");
-    assert_eq!(params.w_p.as_ref().map(Matrix::shape), shapes.w_p, "w_p is [P, H]");
-    let norm = params.norm.as_ref().map(|norm| {
-        let NormParams { gain_x, gain_h, gain_c, bias_c } = norm;
-        [gain_x, gain_h, gain_c, bias_c].map(|gains| gains.as_slice().len())
-    });
-    let (rows, hidden) = (gates * dims.hidden, dims.hidden);
-    assert_eq!(
-        norm,
-        shapes.norm.map(|_| [rows, rows, hidden, hidden]),
-        "gains of [1, 4H] and [1, H]"
-    );
-    assert!(!with_input || params.w_x.rows() == gates * dims.hidden, "w_x is [G·H, I]");
-    dims
+    params.dims(with_input).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The entries of a tensor, none where it is absent.

@@ -240,7 +240,7 @@ impl Cpu {
         scores: &mut Matrix<f32>,
     ) {
         self.linear_forward(table, q, Accumulate::Replace, scores);
-        self.bias_forward(column_bias, scores.as_mut_slice());
+        self.bias_forward(column_bias.as_slice(), scores.as_mut_slice());
     }
 }
 

@@ -64,9 +64,9 @@ impl Cpu {
         table: &mut Matrix<f32>,
     ) {
         self.linear_forward(&params.w_x, x, Accumulate::Replace, table);
-        let rows = params.w_x.rows();
-        let b = Matrix::from_values(1, rows, params.b.as_slice()[..rows].iter().copied());
-        self.bias_forward(&b, table.as_mut_slice());
+        // A GRU's b_hn is not the input's.
+        let b = &params.b.as_slice()[..params.w_x.rows()];
+        self.bias_forward(b, table.as_mut_slice());
     }
 
     /// One step of one row: `input` is its row of [`Cpu::recurrent_input_table`], G·H numbers.

@@ -16,17 +16,16 @@ pub mod random;
 mod recurrent;
 mod shape;
 mod steps;
+mod tape;
 mod task;
 mod top;
 
 pub use aligned::Aligned;
 pub use matrix::Matrix;
 pub use optimizer::{Adagrad, Adam, OptimizerState, OptimizerStep, RmsProp, Sgd, UpdateRule};
-pub use recurrent::{
-    Cell, GATES, Gate, Keep, NormParams, NormTape, RecurrentDims, RecurrentParams, RecurrentStart,
-    RecurrentTape,
-};
+pub use recurrent::{Cell, GATES, Gate, NormParams, RecurrentDims, RecurrentParams};
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
+pub use tape::{Keep, NormTape, RecurrentStart, RecurrentTape};
 pub use task::{Accumulate, SoftmaxTask};
 pub use top::{TopItems, TopTask};

@@ -1,6 +1,6 @@
-//! The memory of one recurrent layer: which cell it has, its parameters, its tape.
+//! A recurrent layer: which cell it has, its sizes, its parameters.
 
-use crate::{Matrix, ShapeError, Steps, check_shape};
+use crate::{Matrix, ShapeError, check_shape};
 
 /// Number of gates of the LSTM: the pre-activations of a row are `4 · H` numbers.
 pub const GATES: usize = 4;
@@ -91,6 +91,11 @@ impl RecurrentDims {
     /// An LSTM layer without a projection.
     pub fn lstm(input: usize, hidden: usize) -> Self {
         Self { input, hidden, ..Self::default() }
+    }
+
+    /// Width of the cell state: H, or 0 where there is none.
+    pub fn cell_width(&self) -> usize {
+        if self.cell.has_cell_state() { self.hidden } else { 0 }
     }
 
     /// Width R of the hidden state: P where there is a projection, or else H.
@@ -226,7 +231,7 @@ impl RecurrentDims {
             w_h: [rows, self.width()],
             b: [1, cell.biases() * hidden],
             p: (cell == Cell::Peephole).then_some([3, hidden]),
-            w_p: projection.map(|width| [width, hidden]),
+            w_p: projection.filter(|_| cell.has_cell_state()).map(|width| [width, hidden]),
             norm: (cell == Cell::LayerNorm).then_some(NormParams {
                 gain_x: [1, rows],
                 gain_h: [1, rows],
@@ -243,12 +248,13 @@ impl<S: Copy + Default> RecurrentParams<Matrix<S>> {
         dims.shapes().map(|[rows, columns]| Matrix::zeros(rows, columns))
     }
 
-    /// Checks the shapes against each other and returns the sizes they agree on.
+    /// Checks the shapes against each other and returns the sizes they agree on. Without an input,
+    /// `w_x` is not looked at: a table of rows may stand in its place.
     ///
     /// # Errors
     ///
     /// [`ShapeError`] names the first tensor that does not fit.
-    pub fn dims(&self) -> Result<RecurrentDims, ShapeError> {
+    pub fn dims(&self, with_input: bool) -> Result<RecurrentDims, ShapeError> {
         let (cell, gates) = (self.cell, self.cell.gates());
         let dims = RecurrentDims {
             cell,
@@ -281,7 +287,9 @@ impl<S: Copy + Default> RecurrentParams<Matrix<S>> {
             check(name.expect("named above"), shape.unwrap_or([0, 0]), found)
         };
         check(names.w_h, w_h, &self.w_h)?;
-        check(names.w_x, w_x, &self.w_x)?;
+        if with_input {
+            check(names.w_x, w_x, &self.w_x)?;
+        }
         check(names.b, b, &self.b)?;
         optional(names.p, p, &self.p)?;
         optional(names.w_p, w_p, &self.w_p)?;
@@ -295,136 +303,6 @@ impl<S: Copy + Default> RecurrentParams<Matrix<S>> {
     }
 }
 
-/// The gradient that reaches the start of every row of a layer.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RecurrentStart<M> {
-    /// ∂L/∂h₀, `[B, R]`.
-    pub dh_0: M,
-    /// ∂L/∂c₀, `[B, H]`; `[B, 0]` where there is no cell state.
-    pub dc_0: M,
-}
-
-/// How much the forward pass keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keep {
-    /// Gates and states: with an LSTM `6 · H` numbers a position.
-    #[default]
-    Gates,
-    /// States alone, `2 · H` numbers a position: the backward pass makes the gates again from the
-    /// input and the states, which costs as much as the products of the forward pass but has nothing
-    /// serial in it.
-    States,
-}
-
-/// What the forward pass keeps of a whole sequence so that it can be undone.
-///
-/// N positions, B rows, laid out by [`Steps`]; with an LSTM `6 · H` numbers a position. What a cell
-/// does not have is empty. tanh c is not kept: the backward pass computes it again, which is cheaper
-/// than to write and read H more numbers.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RecurrentTape<M> {
-    /// Activated gates, `[N, G·H]`. Where the input's share of the pre-activations,
-    /// `x·w_xᵀ`, is made before the recurrence, it stands here first; the bias joins it on the way. `[0, G·H]` where
-    /// the tape keeps the states alone.
-    pub a: M,
-    /// GRU: what the candidate hears of the past, `h_prev·w_hnᵀ + b_hn`, `[N, H]`.
-    pub q: M,
-    /// Cell states in slots, `[B + N, H]`; slot 0 is where the rows start.
-    pub c: M,
-    /// Hidden states in slots, `[B + N, R]`; slot 0 is where the rows start.
-    pub h: M,
-    /// With a projection: what is projected, `o ⊙ tanh c`, `[N, H]`.
-    pub m: M,
-    /// What a normalised layer keeps beside that.
-    pub norm: NormTape<M>,
-}
-
-/// Numbers of mean 0 and variance 1, before gain and bias, and what they were divided by.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NormTape<M> {
-    /// Of the input's product, `[N, 4H]`.
-    pub x: M,
-    /// Of the recurrent product, `[N, 4H]`.
-    pub h: M,
-    /// Of the cell state, `[N, H]`.
-    pub c: M,
-    /// The three deviations of a position, `[N, 3]`.
-    pub deviation: M,
-}
-
-impl<M> RecurrentTape<M> {
-    /// Another value in each place.
-    pub fn map<U>(self, mut f: impl FnMut(M) -> U) -> RecurrentTape<U> {
-        let NormTape { x, h, c, deviation } = self.norm;
-        RecurrentTape {
-            a: f(self.a),
-            q: f(self.q),
-            c: f(self.c),
-            h: f(self.h),
-            m: f(self.m),
-            norm: NormTape { x: f(x), h: f(h), c: f(c), deviation: f(deviation) },
-        }
-    }
-
-    /// A reference to each value.
-    pub fn as_ref(&self) -> RecurrentTape<&M> {
-        let NormTape { x, h, c, deviation } = &self.norm;
-        RecurrentTape {
-            a: &self.a,
-            q: &self.q,
-            c: &self.c,
-            h: &self.h,
-            m: &self.m,
-            norm: NormTape { x, h, c, deviation },
-        }
-    }
-
-    /// A reference to each value, to write.
-    pub fn as_mut(&mut self) -> RecurrentTape<&mut M> {
-        let NormTape { x, h, c, deviation } = &mut self.norm;
-        RecurrentTape {
-            a: &mut self.a,
-            q: &mut self.q,
-            c: &mut self.c,
-            h: &mut self.h,
-            m: &mut self.m,
-            norm: NormTape { x, h, c, deviation },
-        }
-    }
-}
-
-impl<S: Copy + Default> RecurrentTape<Matrix<S>> {
-    /// Gives the tape the shape of a batch and sets the start of every row to zero; it will keep
-    /// gates and states.
-    pub fn start(&mut self, steps: &Steps, dims: RecurrentDims) {
-        self.start_keeping(steps, dims, Keep::Gates);
-    }
-
-    /// The same for a tape that keeps more or less. A normalised layer keeps everything: it would
-    /// have to make not only its gates but its deviations again.
-    pub fn start_keeping(&mut self, steps: &Steps, dims: RecurrentDims, keep: Keep) {
-        let RecurrentDims { cell, hidden, projection, .. } = dims;
-        let keep = if cell == Cell::LayerNorm { Keep::Gates } else { keep };
-        let gates = cell.gates() * hidden;
-        let rows = if keep == Keep::Gates { steps.positions() } else { 0 };
-        let width_if = |wanted: bool, width| if wanted { width } else { 0 };
-        self.a.resize(rows, gates);
-        self.q.resize(rows, width_if(cell == Cell::Gru, hidden));
-        self.c.resize(steps.slots(), width_if(cell.has_cell_state(), hidden));
-        self.h.resize(steps.slots(), dims.width());
-        self.m.resize(steps.positions(), width_if(projection.is_some(), hidden));
-        let normalised = cell == Cell::LayerNorm;
-        self.norm.x.resize(rows, width_if(normalised, gates));
-        self.norm.h.resize(rows, width_if(normalised, gates));
-        self.norm.c.resize(rows, width_if(normalised, hidden));
-        self.norm.deviation.resize(rows, width_if(normalised, 3));
-        for state in [&mut self.c, &mut self.h] {
-            let start = steps.batch() * state.columns();
-            state.as_mut_slice()[..start].fill(S::default());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,7 +313,7 @@ mod tests {
             let projection = (cell == Cell::Coupled).then_some(2);
             let dims = RecurrentDims { cell, input: 3, hidden: 5, projection };
             let params = RecurrentParams::<Matrix<f32>>::zeros(dims);
-            assert_eq!(params.dims(), Ok(dims));
+            assert_eq!(params.dims(true), Ok(dims));
             let shapes = dims.shapes().into_vec();
             assert!(params.iter().map(Matrix::shape).eq(shapes.iter().copied()));
             assert!(params.clone().iter_mut().map(|m| m.shape()).eq(shapes));
@@ -443,11 +321,19 @@ mod tests {
         let mut params = RecurrentParams::<Matrix<f32>>::zeros(RecurrentDims::lstm(3, 5));
         params.b = Matrix::zeros(1, 19);
         assert_eq!(
-            params.dims().unwrap_err().to_string(),
+            params.dims(true).unwrap_err().to_string(),
             "b should be [1, G·H] = [1, 20], found [1, 19]"
         );
         params.b = Matrix::zeros(1, 20);
         params.p = Some(Matrix::zeros(3, 5));
-        assert!(params.dims().unwrap_err().to_string().starts_with("p should be"));
+        assert!(params.dims(true).unwrap_err().to_string().starts_with("p should be"));
+        let mut gru = RecurrentDims { cell: Cell::Gru, ..RecurrentDims::lstm(3, 5) };
+        let mut params = RecurrentParams::<Matrix<f32>>::zeros(gru);
+        params.w_x = Matrix::zeros(70, 15);
+        gru.input = 15;
+        assert_eq!(params.dims(false), Ok(gru), "a table of rows is nobody's business");
+        assert!(params.dims(true).is_err());
+        params.w_p = Some(Matrix::zeros(2, 5));
+        assert!(params.dims(false).is_err(), "a GRU has no projection");
     }
 }

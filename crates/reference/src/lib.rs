@@ -7,8 +7,8 @@
 //! against. Nothing is parallel, vectorised by hand, cached or clever. Sums run from the first
 //! term to the last.
 //!
-//! Read in this order: `linear` (three products), `lstm` (the cell), `recurrent` (step and sequence of
-//! any cell), `softmax` (the loss). The other cells (`gru`, `rnn`, `peephole`, `coupled`, `layer_norm`)
+//! Read in this order: `linear` (three products), `lstm` (the cell), `step` and `sequence` (of any
+//! cell), `softmax` (the loss). The other cells (`gru`, `rnn`, `peephole`, `coupled`, `layer_norm`)
 //! stand beside `lstm`; the rest stands alone.
 //!
 //! # Letters
@@ -43,9 +43,10 @@ mod normalize;
 mod optimizer;
 pub mod peephole;
 mod pooling;
-mod recurrent;
 pub mod rnn;
+mod sequence;
 mod softmax;
+mod step;
 mod top;
 
 pub use attention::{attention_backward, attention_forward, attention_weights};
@@ -57,11 +58,9 @@ pub use linear::{
 pub use normalize::{normalize_backward, normalize_forward};
 pub use optimizer::{add, average, clear_rows, optimizer_step, sum_of_squares};
 pub use pooling::{running_mean_backward, running_mean_forward};
-pub use recurrent::{
-    Arrivals, Before, SequenceGrads, SequenceScratch, StepBack, sequence_backward,
-    sequence_forward, step_backward, step_forward,
-};
+pub use sequence::{Arrivals, SequenceGrads, SequenceScratch, sequence_backward, sequence_forward};
 pub use softmax::{SoftmaxParams, scores, softmax_loss};
+pub use step::{Before, StepBack, step_backward, step_forward};
 pub use top::top_items;
 
 use std::ops::Range;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Here is what happens elementwise, from z to c and h and back. How z comes about, step after step,
-//! stands in `recurrent`.
+//! stands in `step` and `sequence`.
 //!
 //! # Source
 //!

@@ -1,6 +1,6 @@
 //! Inputs that are the same on every machine, and ways to hand them over.
 
-use layout::Matrix;
+use layout::{Matrix, Steps};
 use ndarray::{Array2, ArrayView2};
 
 /// `sin(phase + 1.3 · row + 0.7 · column)`: smooth, fixed, of mixed sign, no two entries of a small
@@ -35,4 +35,10 @@ pub fn to_f64(x: &Array2<f32>) -> Array2<f64> {
 pub fn to_matrix<S: Copy + Default>(x: ArrayView2<'_, S>) -> Matrix<S> {
     let (rows, columns) = x.dim();
     Matrix::from_values(rows, columns, x.iter().copied())
+}
+
+/// Rows of a batch by falling length, of at most `longest` steps, about as skewed as sessions are.
+pub fn falling_lengths(batch: usize, longest: usize) -> Steps {
+    let length = |b| 1 + (longest - 1) * (batch - 1 - b) / batch.max(1);
+    Steps::from_lengths(&(0..batch).map(length).collect::<Vec<usize>>())
 }

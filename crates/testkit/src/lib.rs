@@ -18,4 +18,4 @@ pub use golden::{
     TrainingParams,
 };
 pub use gradient::{assert_gradient, assert_gradients};
-pub use inputs::{nan, to_f32, to_f64, to_matrix, wave, wave_matrix};
+pub use inputs::{falling_lengths, nan, to_f32, to_f64, to_matrix, wave, wave_matrix};

@@ -56,11 +56,7 @@ impl<'a> Again<'a> {
         let mut a = cpu.scratch.buffer(n * rows);
         product(cpu.path, x, w_x, Accumulate::Replace, &mut a);
         let (b, b_hn) = params.b.as_slice().split_at(rows);
-        a.par_chunks_mut(ROWS_PER_TASK * rows).for_each(|a| {
-            for a in a.chunks_exact_mut(rows) {
-                a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
-            }
-        });
+        cpu.bias_forward(b, &mut a);
         // What the GRU's candidate has of the input waits where q will be, and b_hn takes its place
         // among the sums. Other cells leave the room untouched.
         let mut q = cpu.scratch.buffer(n * hidden);

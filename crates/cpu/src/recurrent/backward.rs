@@ -113,7 +113,8 @@ impl Kernel for StepBackward<'_> {
 
 /// Rows of any tile at most.
 const MOST_ROWS: usize = 12;
-/// Rows whose cells are undone side by side: while one waits for its tanh, others go on.
+/// Rows whose cells are undone side by side: while one waits for its tanh, others go on. What is left of
+/// a tile goes one by one: two at a time, as forwards, were slower here.
 const AT_A_TIME: usize = 3;
 
 /// Some neighbouring units of a turn, a panel of them.

@@ -1,0 +1,240 @@
+//! One step of a recurrent layer of any cell.
+//!
+//! ```text
+//!     z = x·w_xᵀ + b + h_prev·w_hᵀ               pre-activations, G blocks of H
+//!     c, h = cell(z, c_prev)                     elementwise: `lstm`, `gru`, and their neighbours
+//! ```
+//!
+//! Three cells bend this picture a little:
+//!
+//! ```text
+//!     GRU           the candidate's recurrent share q = h_prev·w_hnᵀ + b_hn stays apart from z
+//!     projection    the cell gives m in place of h, and h = m·w_pᵀ is what leaves the layer
+//!     layer norm    both products pass through N before they meet in z
+//! ```
+//!
+//! # Source
+//!
+//! The projection: H. Sak, A. Senior, F. Beaufays, "Long short-term memory recurrent neural network
+//! architectures for large scale acoustic modeling", Interspeech 2014; `proj_size` of PyTorch's
+//! `nn.LSTM`. The rest stands with each cell.
+
+use layout::{Accumulate, Cell, NormTape, RecurrentParams, RecurrentTape};
+use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
+
+use crate::layer_norm::{
+    CellNorm, gain_backward, gain_forward, standardize_backward, standardize_forward,
+};
+use crate::linear::{bias_forward, linear_backward_input, linear_forward};
+use crate::{columns, coupled, gru, layer_norm, lstm, peephole, rnn, rows};
+
+/// Numbers of the products in the deviations of a position.
+pub(crate) const OF_X: usize = 0;
+const OF_H: usize = 1;
+const OF_C: usize = 2;
+
+/// The states that a step starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'a, S> {
+    /// Hidden state, `[B, R]`.
+    pub h: ArrayView2<'a, S>,
+    /// Cell state, `[B, H]`; `[B, 0]` where the cell has none.
+    pub c: ArrayView2<'a, S>,
+}
+
+/// Takes one step: adds what the last hidden state says to what the input has said, then opens the
+/// gates.
+///
+/// ```text
+///     z       = (x·w_xᵀ + b) + h_prev·w_hᵀ       all cells but these:
+///     q       = h_prev·w_hnᵀ + b_hn              GRU, of its candidate
+///     z       = (…) + γ_h ⊙ N(h_prev·w_hᵀ)       layer norm
+///     a, c, h = cell_forward(z, c_prev)
+///     h       = m·w_pᵀ                           projection, where the cell has given m
+/// ```
+///
+/// # Shapes
+///
+/// | argument      | shape       | on entry                             | on return                |
+/// |---------------|-------------|--------------------------------------|--------------------------|
+/// | `params`      | see type    | the layer's weights                  | untouched                |
+/// | `before`      | see type    | states before the step               | untouched                |
+/// | `tape.a`      | `[B, G·H]`  | the input's share of z, with b       | the activated gates      |
+/// | `tape.c`      | `[B, H]`    | anything                             | state after the step     |
+/// | `tape.h`      | `[B, R]`    | anything                             | state after the step     |
+/// | others        | see type    | anything                             | replaced                 |
+///
+/// # Panics
+///
+/// Debug builds check the shapes. Missing parameters of a cell panic in release builds, too.
+pub fn step_forward<S: NdFloat>(
+    params: &RecurrentParams<ArrayView2<'_, S>>,
+    before: Before<'_, S>,
+    tape: RecurrentTape<ArrayViewMut2<'_, S>>,
+) {
+    let RecurrentTape { mut a, mut q, c, mut h, mut m, norm } = tape;
+    let NormTape { h: mut h_hat, c: c_hat, mut deviation, .. } = norm;
+    match params.cell {
+        Cell::Gru => {
+            let hidden = q.ncols();
+            linear_forward(
+                rows(params.w_h, 0..2 * hidden),
+                before.h,
+                Accumulate::Add,
+                columns(a.view_mut(), 0..2 * hidden),
+            );
+            let w_hn = rows(params.w_h, 2 * hidden..3 * hidden);
+            linear_forward(w_hn, before.h, Accumulate::Replace, q.view_mut());
+            bias_forward(columns(params.b, 3 * hidden..4 * hidden), q.view_mut());
+        }
+        Cell::LayerNorm => {
+            linear_forward(params.w_h, before.h, Accumulate::Replace, h_hat.view_mut());
+            standardize_forward(h_hat.view_mut(), deviation.column_mut(OF_H));
+            gain_forward(norm_of(params).gain_h, h_hat.view(), a.view_mut());
+        }
+        _ => linear_forward(params.w_h, before.h, Accumulate::Add, a.view_mut()),
+    }
+    let shown = if params.w_p.is_some() { m.view_mut() } else { h.view_mut() };
+    match params.cell {
+        Cell::Lstm => lstm::cell_forward(before.c, a, c, shown),
+        Cell::Peephole => peephole::cell_forward(peepholes(params), before.c, a, c, shown),
+        Cell::Coupled => coupled::cell_forward(before.c, a, c, shown),
+        Cell::Gru => gru::cell_forward(q.view(), before.h, a, shown),
+        Cell::Rnn => rnn::cell_forward(a, shown),
+        Cell::LayerNorm => {
+            let norm = cell_norm(params);
+            let deviation = deviation.column_mut(OF_C);
+            layer_norm::cell_forward(&norm, before.c, a, c, c_hat, deviation, shown);
+        }
+    }
+    if let Some(w_p) = params.w_p {
+        linear_forward(w_p, m.view(), Accumulate::Replace, h);
+    }
+}
+
+/// Undoes [`step_forward`]: sums the two arrivals at `h`, goes back through the projection, the cell,
+/// and the recurrent product to the states before.
+///
+/// ```text
+///     dh          = dh_above + dh_carry          h is read by the layer above and by the next step
+///     dm          = dh·w_p                       projection; without one, dm is dh
+///     dz, dc_prev = cell_backward(dm, dc_carry)
+///     dh_prev     = dz_h·w_h                     z = … + h_prev·w_hᵀ; dz_h is dz, all cells but these:
+///     dz_h        = [dz_r dz_z dq]               GRU, and dh_prev gets dh ⊙ z besides
+///     dz_h        = N′(γ_h ⊙ dz)                 layer norm: what N sends back
+/// ```
+///
+/// # Shapes
+///
+/// | argument        | shape      | on entry                                 | on return            |
+/// |-----------------|------------|------------------------------------------|----------------------|
+/// | `params`        | see type   | as forward read them                     | untouched            |
+/// | `before`        | see type   | as forward read them                     | untouched            |
+/// | `tape`          | see type   | as [`step_forward`] left it              | untouched            |
+/// | `dh_above`      | `[B, R]`   | ∂L/∂h from the layer above               | untouched            |
+/// | `back.dh_carry` | `[B, R]`   | ∂L/∂h from the next step                 | ∂L/∂h of the state before |
+/// | `back.dc_carry` | `[B, H]`   | ∂L/∂c from the next step                 | ∂L/∂c of the state before |
+/// | `back.dh`       | `[B, R]`   | anything                                 | the two arrivals     |
+/// | `back.dz`       | `[B, G·H]` | anything                                 | replaced             |
+/// | `back.dz_h`     | `[B, G·H]` | anything                                 | replaced             |
+/// | `back.dm`, `back.dc_prev` | `[B, H]` | scratch                          | scratch              |
+/// | `dparams`       | see type   | layer norm: gain and bias of c           | added to             |
+///
+/// # Panics
+///
+/// As [`step_forward`].
+pub fn step_backward<S: NdFloat>(
+    params: &RecurrentParams<ArrayView2<'_, S>>,
+    before: Before<'_, S>,
+    tape: &RecurrentTape<ArrayView2<'_, S>>,
+    dh_above: ArrayView2<'_, S>,
+    back: StepBack<'_, S>,
+    dparams: &mut RecurrentParams<ArrayViewMut2<'_, S>>,
+) {
+    let StepBack { mut dh_carry, mut dc_carry, mut dh, mut dz, mut dz_h, mut dm, mut dc_prev } =
+        back;
+    let hidden = dm.ncols();
+    dh.assign(&dh_above);
+    dh += &dh_carry;
+    match params.w_p {
+        Some(w_p) => linear_backward_input(w_p, dh.view(), Accumulate::Replace, dm.view_mut()),
+        None => dm.assign(&dh),
+    }
+    let RecurrentTape { a, q, c, ref norm, .. } = *tape;
+    let step = lstm::StepTape { a, c_prev: before.c, c };
+    let (dm, carry, dz_now, dc) = (dm.view(), dc_carry.view(), dz.view_mut(), dc_prev.view_mut());
+    match params.cell {
+        Cell::Lstm => lstm::cell_backward(step, dm, carry, dz_now, dc),
+        Cell::Peephole => {
+            peephole::cell_backward(peepholes(params), step, dm, carry, dz_now, dc);
+        }
+        Cell::Coupled => coupled::cell_backward(step, dm, carry, dz_now, dc),
+        Cell::Rnn => rnn::cell_backward(a, dm, dz_now),
+        Cell::Gru => {
+            let step = gru::StepTape { a, q, h_prev: before.h };
+            let dq = columns(dz_h.view_mut(), 2 * hidden..3 * hidden);
+            gru::cell_backward(step, dm, dz_now, dq, dh_carry.view_mut());
+        }
+        Cell::LayerNorm => {
+            let deviation = norm.deviation.column(OF_C);
+            let step = layer_norm::StepTape { a, c_prev: before.c, c_hat: norm.c, deviation };
+            let dnorm = dparams.norm.as_mut().expect("gradients of the gains");
+            let mut dnorm =
+                CellNorm { gain: dnorm.gain_c.view_mut(), bias: dnorm.bias_c.view_mut() };
+            layer_norm::cell_backward(&cell_norm(params), step, dm, carry, &mut dnorm, dz_now, dc);
+        }
+    }
+    if params.cell.has_cell_state() {
+        dc_carry.assign(&dc_prev);
+    }
+    match params.cell {
+        Cell::Gru => {
+            let of_gates = 0..2 * hidden;
+            columns(dz_h.view_mut(), of_gates.clone()).assign(&columns(dz.view(), of_gates));
+            linear_backward_input(params.w_h, dz_h.view(), Accumulate::Add, dh_carry);
+            return;
+        }
+        Cell::LayerNorm => {
+            let dnorm = dparams.norm.as_mut().expect("gradients of the gains");
+            dz_h.assign(&dz);
+            gain_backward(norm_of(params).gain_h, norm.h, dnorm.gain_h.view_mut(), dz_h.view_mut());
+            standardize_backward(norm.h, norm.deviation.column(OF_H), dz_h.view_mut());
+        }
+        _ => dz_h.assign(&dz),
+    }
+    linear_backward_input(params.w_h, dz_h.view(), Accumulate::Replace, dh_carry);
+}
+
+/// What [`step_backward`] writes.
+#[derive(Debug)]
+pub struct StepBack<'a, S> {
+    /// ∂L/∂h between two steps, `[B, R]`.
+    pub dh_carry: ArrayViewMut2<'a, S>,
+    /// ∂L/∂c between two steps, `[B, H]`; `[B, 0]` where the cell has none.
+    pub dc_carry: ArrayViewMut2<'a, S>,
+    /// ∂L/∂h, both arrivals, `[B, R]`.
+    pub dh: ArrayViewMut2<'a, S>,
+    /// ∂L/∂z, `[B, G·H]`.
+    pub dz: ArrayViewMut2<'a, S>,
+    /// The gradient of the recurrent product, `[B, G·H]`.
+    pub dz_h: ArrayViewMut2<'a, S>,
+    /// ∂L/∂m, `[B, H]`.
+    pub dm: ArrayViewMut2<'a, S>,
+    /// ∂L/∂c of the state before, `[B, H]`, on its way to `dc_carry`.
+    pub dc_prev: ArrayViewMut2<'a, S>,
+}
+
+fn peepholes<'a, S>(params: &RecurrentParams<ArrayView2<'a, S>>) -> ArrayView2<'a, S> {
+    params.p.expect("a layer with peepholes")
+}
+
+pub(crate) fn norm_of<'p, 'a, S>(
+    params: &'p RecurrentParams<ArrayView2<'a, S>>,
+) -> &'p layout::NormParams<ArrayView2<'a, S>> {
+    params.norm.as_ref().expect("a layer with gains")
+}
+
+fn cell_norm<'a, S>(params: &RecurrentParams<ArrayView2<'a, S>>) -> CellNorm<ArrayView2<'a, S>> {
+    let norm = norm_of(params);
+    CellNorm { gain: norm.gain_c, bias: norm.bias_c }
+}
