@@ -66,14 +66,13 @@ impl ModelFile {
                           module, train with --cell lstm, gru or rnn";
             Err(ExportError::Cell { cell, format: "PyTorch", problem, remedy })
         };
-        let mut config = self.config().clone();
-        let coupled = config.cell.cell == Cell::Coupled;
-        match config.cell.cell {
+        match self.config().cell.cell {
             Cell::Peephole => return refuse("lstm+peephole", "nn.LSTM has no peepholes"),
             Cell::LayerNorm => return refuse("lstm+layernorm", "nn.LSTM normalises nothing"),
-            Cell::Coupled => config.cell.cell = Cell::Lstm,
-            Cell::Lstm | Cell::Gru | Cell::Rnn => (),
+            Cell::Lstm | Cell::Coupled | Cell::Gru | Cell::Rnn => (),
         }
+        let coupled = self.config().cell.cell == Cell::Coupled;
+        let config = plain(self.config());
         let vocabulary = self.vocabulary();
         let mut tensors = Tensors::new();
         let specs = catalogue(&config, vocabulary.names.len());
@@ -103,6 +102,15 @@ impl ModelFile {
         }
         Ok(container::bytes(&tensors, &text).expect("as many numbers as the shapes say"))
     }
+}
+
+/// The configuration of a model as its state dict has it: coupled gates are those of a plain LSTM.
+fn plain(config: &ModelConfig) -> ModelConfig {
+    let mut config = config.clone();
+    if config.cell.cell == Cell::Coupled {
+        config.cell.cell = Cell::Lstm;
+    }
+    config
 }
 
 /// Whether a tensor has a block for each gate.
@@ -245,15 +253,17 @@ impl StateDict {
         self.vocabulary.as_ref()
     }
 
-    /// What the model is made of: as the file's header says, or as names and shapes tell.
+    /// What the model is made of: as the file's header says, or else as a model that it is like, or else
+    /// as names and shapes tell.
     ///
     /// # Errors
     ///
     /// [`FileError`] where they do not tell.
-    pub fn config(&self) -> Result<ModelConfig, FileError> {
-        match &self.header {
-            Some(config) => Ok(config.clone()),
-            None => infer::config(self),
+    pub fn config(&self, like: Option<&ModelConfig>) -> Result<ModelConfig, FileError> {
+        match (&self.header, like) {
+            (Some(config), _) => Ok(config.clone()),
+            (None, Some(like)) => Ok(plain(like)),
+            (None, None) => infer::config(self),
         }
     }
 
