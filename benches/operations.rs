@@ -9,7 +9,9 @@
 
 use cpu::{Cpu, LstmState};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use layout::{Accumulate, LstmDims, LstmParams, LstmTape, Matrix, SoftmaxTask, Steps};
+use layout::{
+    Accumulate, CandidateLoss, LstmDims, LstmParams, LstmTape, Matrix, SoftmaxTask, Steps,
+};
 use std::hint::black_box;
 
 fn machine() -> Cpu {
@@ -213,6 +215,7 @@ fn softmax(criterion: &mut Criterion) {
         let target: Vec<u32> = (0..positions).map(|p| (p * 7919 % items) as u32).collect();
         let weight = vec![1.0; positions];
         let task = SoftmaxTask {
+            loss: CandidateLoss::CrossEntropy,
             target: &target,
             weight: &weight,
             shift: &[],

@@ -3,7 +3,9 @@
 //! The files are made by `golden/make_golden.py`. Each test has a body that knows the case and the
 //! tolerance, and a function that knows the machine; another machine needs another function only.
 
-use layout::{LstmParams, LstmTape, OptimizerState, OptimizerStep, SoftmaxTask, Steps};
+use layout::{
+    CandidateLoss, LstmParams, LstmTape, OptimizerState, OptimizerStep, SoftmaxTask, Steps,
+};
 use model::{OptimizerConfig, OptimizerKind};
 use ndarray::{Array2, ArrayView2};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
@@ -174,6 +176,7 @@ fn reference_softmax<S: Precision>(golden: &CrossEntropyGolden<S>) -> SoftmaxOut
 /// Every column a candidate, nothing that bends the scores.
 fn plain_task(target: &[u32], columns: usize) -> SoftmaxTask<'_> {
     SoftmaxTask {
+        loss: CandidateLoss::CrossEntropy,
         target,
         weight: &[],
         shift: &[],
@@ -424,7 +427,7 @@ fn report<S: Precision>(case: &str, worst: f64) {
 #[test]
 fn every_file_says_where_it_comes_from() {
     let files = ["lstm_one_layer", "lstm_two_layers", "lstm_packed", "cross_entropy", "adam"];
-    for name in files.into_iter().chain(["training", "optimizers"]) {
+    for name in files.into_iter().chain(["training", "optimizers", "losses"]) {
         let made_by = Golden::open(name).made_by();
         assert!(
             made_by.starts_with("tests/golden/make_golden.py, PyTorch 2.")

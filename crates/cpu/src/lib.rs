@@ -28,6 +28,7 @@
 mod attention;
 mod embedding;
 mod linear;
+mod losses;
 mod lstm;
 mod math;
 mod optimizer;

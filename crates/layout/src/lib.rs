@@ -25,5 +25,5 @@ pub use matrix::Matrix;
 pub use optimizer::{Adagrad, Adam, OptimizerState, OptimizerStep, RmsProp, Sgd, UpdateRule};
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
-pub use task::{Accumulate, SoftmaxTask};
+pub use task::{Accumulate, CandidateLoss, ClassTask, ElementLoss, ElementTask, SoftmaxTask};
 pub use top::{TopItems, TopTask};

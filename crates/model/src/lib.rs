@@ -29,7 +29,7 @@ mod tests;
 mod trainer;
 
 pub use batch::{Batch, Wanted};
-pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout};
+pub use config::{ConfigError, Dropout, Input, Loss, LossKind, ModelConfig, Output, Readout};
 pub use container::{FileError, Tensor, Tensors, Values};
 pub use device::{Cpu, Device, Reference};
 pub use file::{ModelFile, Vocabulary};

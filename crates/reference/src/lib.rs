@@ -34,10 +34,12 @@ mod attention;
 mod dropout;
 mod embedding;
 mod linear;
+mod losses;
 mod lstm;
 mod normalize;
 mod optimizer;
 mod pooling;
+mod ranking;
 mod softmax;
 mod top;
 
@@ -47,6 +49,7 @@ pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
     bias_backward, bias_forward, linear_backward_input, linear_backward_weights, linear_forward,
 };
+pub use losses::{class_loss, element_loss};
 pub use lstm::{
     Arrivals, SequenceGrads, SequenceScratch, StepTape, cell_backward, cell_forward,
     sequence_backward, sequence_forward, step_backward, step_forward,
@@ -54,6 +57,7 @@ pub use lstm::{
 pub use normalize::{normalize_backward, normalize_forward};
 pub use optimizer::{add, average, clear_rows, optimizer_step, sum_of_squares};
 pub use pooling::{running_mean_backward, running_mean_forward};
+pub use ranking::{bpr_max, top1_max};
 pub use softmax::{SoftmaxParams, scores, softmax_loss};
 pub use top::top_items;
 

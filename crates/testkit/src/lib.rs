@@ -13,8 +13,9 @@ pub mod tolerance;
 
 pub use compare::{Tolerance, assert_close, assert_parity, assert_same_bits};
 pub use golden::{
-    AdamGolden, CrossEntropyGolden, Golden, LayerGrads, LayerInputs, LstmGolden, LstmInputs,
-    LstmOutcome, OptimizerConstants, OptimizerGolden, Precision, TrainingGolden, TrainingParams,
+    AdamGolden, CrossEntropyGolden, Golden, LayerGrads, LayerInputs, LossGolden, LstmGolden,
+    LstmInputs, LstmOutcome, OptimizerConstants, OptimizerGolden, Precision, TrainingGolden,
+    TrainingParams,
 };
 pub use gradient::{assert_gradient, assert_gradients};
 pub use inputs::{nan, to_f32, to_f64, to_matrix, wave, wave_matrix};
