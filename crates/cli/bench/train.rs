@@ -160,7 +160,7 @@ mod tests {
         let adam = Work { flop: 0.0, bytes: 28.0 * 344.0 };
         assert_eq!(work(&full, &sparse), [layer, softmax, adam].into_iter().sum());
 
-        let loss = Loss { frequent: 5, drawn: 5, smoothing: 0.0 };
+        let loss = Loss { frequent: 5, drawn: 5, ..Loss::default() };
         let sampled = ModelConfig { loss, ..full.clone() };
         let softmax = Work::softmax(6.0, 10, 4);
         let adam = Work { flop: 0.0, bytes: 28.0 * 184.0 };

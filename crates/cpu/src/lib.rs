@@ -28,6 +28,7 @@
 mod attention;
 mod embedding;
 mod linear;
+mod losses;
 mod math;
 mod optimizer;
 mod panel;

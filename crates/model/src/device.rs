@@ -14,8 +14,8 @@ pub use reference::Reference;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, Keep, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
-    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, ClassTask, ElementTask, Keep, OptimizerState, OptimizerStep, RecurrentDims,
+    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 
 /// A machine: memory of its own and the operations on it. A clone is another handle on the same
@@ -209,6 +209,16 @@ pub trait Device: Clone + Send + Sync {
         dcolumn_bias: Option<&mut Self::Matrix>,
         drepeat_bias: &mut Self::Matrix,
     ) -> f64;
+    /// The loss L of an [`ElementTask`] and its gradient: z, y, `dz` `[N, C]`; `dz` is replaced.
+    fn element_loss(
+        &self,
+        z: &Self::Matrix,
+        y: &Self::Matrix,
+        task: &ElementTask<'_>,
+        dz: &mut Self::Matrix,
+    ) -> f64;
+    /// The loss L of a [`ClassTask`] and its gradient: z, `dz` `[N, C]`; `dz` is replaced.
+    fn class_loss(&self, z: &Self::Matrix, task: &ClassTask<'_>, dz: &mut Self::Matrix) -> f64;
     /// `scores[p, c] = q_p · table_c + column_bias[c]`, for answers; `[N, C]`. Each row is a
     /// function of its own q alone, to the last bit.
     fn scores(

@@ -35,7 +35,9 @@ mod trainer;
 
 pub use batch::{Batch, Wanted};
 pub use cell::{CellKind, UnknownCell};
-pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout, RecurrentStart};
+pub use config::{
+    ConfigError, Dropout, Input, Loss, LossKind, ModelConfig, Output, Readout, RecurrentStart,
+};
 pub use container::{FileError, Tensor, Tensors, Values};
 pub use device::{Cpu, Device, Reference};
 pub use exchange::ExportError;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cpu::CpuError;
 use layout::random::Stream;
 use layout::{
-    Accumulate, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
-    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, ClassTask, ElementTask, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims,
+    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 
 use super::Device;
@@ -239,6 +239,20 @@ impl Device for Cpu {
             dcolumn_bias,
             drepeat_bias,
         )
+    }
+
+    fn element_loss(
+        &self,
+        z: &Matrix<f32>,
+        y: &Matrix<f32>,
+        task: &ElementTask<'_>,
+        dz: &mut Matrix<f32>,
+    ) -> f64 {
+        self.0.element_loss(z, y, task, dz)
+    }
+
+    fn class_loss(&self, z: &Matrix<f32>, task: &ClassTask<'_>, dz: &mut Matrix<f32>) -> f64 {
+        self.0.class_loss(z, task, dz)
     }
 
     fn scores(

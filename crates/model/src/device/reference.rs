@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
-    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, ClassTask, ElementTask, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims,
+    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 use ndarray::{ArrayView2, NdFloat};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
@@ -288,6 +288,22 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         };
         let mut scratch = vec![S::zero(); table.rows()];
         reference::softmax_loss(&params, q.view(), task, dq.view_mut(), &mut grads, &mut scratch)
+    }
+
+    fn element_loss(
+        &self,
+        z: &Matrix<S>,
+        y: &Matrix<S>,
+        task: &ElementTask<'_>,
+        dz: &mut Matrix<S>,
+    ) -> f64 {
+        dz.resize(z.rows(), z.columns());
+        reference::element_loss(z.view(), y.view(), task, dz.view_mut())
+    }
+
+    fn class_loss(&self, z: &Matrix<S>, task: &ClassTask<'_>, dz: &mut Matrix<S>) -> f64 {
+        dz.resize(z.rows(), z.columns());
+        reference::class_loss(z.view(), task, dz.view_mut())
     }
 
     fn scores(
