@@ -5,7 +5,7 @@
 
 use layout::Cell;
 
-use super::StateDict;
+use super::read::{StateDict, listed};
 use crate::{CellKind, Dropout, FileError, Input, ModelConfig, Output, Readout};
 
 const FAMILIES: [(&str, Cell); 3] = [("lstm", Cell::Lstm), ("gru", Cell::Gru), ("rnn", Cell::Rnn)];
@@ -82,7 +82,7 @@ fn family(dict: &StateDict) -> Result<(&'static str, Cell), String> {
         }
         (None, _) => {
             let names = dict.tensors.values().map(|(found, _)| found).collect();
-            let names = super::listed(&names);
+            let names = listed(&names);
             Err(format!(
                 "has no lstm.*, gru.* or rnn.* tensors among {names}; --rename OLD=NEW, such as \
                  rnn=lstm,fc=output, gives names another beginning"
