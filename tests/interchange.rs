@@ -65,7 +65,7 @@ fn state_dicts_of_pytorch_answer_as_pytorch_does() {
     for (name, family) in CASES {
         let dict = open(name, family);
         let config = dict.config(None).unwrap();
-        assert_eq!(config.cell.to_string().starts_with(family), true);
+        assert!(config.cell.to_string().starts_with(family));
         let exact = dict.model(Reference::<f64>::new(), &config, ITEMS).unwrap();
         let fast = dict.model(model::Cpu::new(2).unwrap(), &config, ITEMS).unwrap();
         for found in [answers(&exact, &sessions), answers(&fast, &sessions)] {

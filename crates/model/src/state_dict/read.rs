@@ -81,6 +81,18 @@ impl StateDict {
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
         let text = metadata.metadata().as_ref().and_then(|texts| texts.get(container::TEXT));
         let text = text.cloned();
+        // First, since a whole model of ours has tensors that are no numbers.
+        let (header, vocabulary) = match text {
+            None => (None, None),
+            Some(text) => {
+                let Header { model, items, counts, .. } = header(path, &text, KIND, VERSION)?;
+                let vocabulary = items.map(|names| {
+                    let counts = counts.unwrap_or_else(|| vec![1; names.len()]);
+                    Vocabulary { names, counts }
+                });
+                (Some(model), vocabulary)
+            }
+        };
         let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
         let mut tensors = BTreeMap::new();
         for (found, view) in file.iter() {
@@ -97,17 +109,7 @@ impl StateDict {
                 )));
             }
         }
-        let mut dict =
-            Self { path: path.to_owned(), bytes, tensors, header: None, vocabulary: None };
-        if let Some(text) = text {
-            let Header { model, items, counts, .. } = header(path, &text, KIND, VERSION)?;
-            dict.header = Some(model);
-            dict.vocabulary = items.map(|names| {
-                let counts = counts.unwrap_or_else(|| vec![1; names.len()]);
-                Vocabulary { names, counts }
-            });
-        }
-        Ok(dict)
+        Ok(Self { path: path.to_owned(), bytes, tensors, header, vocabulary })
     }
 
     /// Where it was read from.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use ndarray::{ArrayD, Axis, IxDyn, Zip};
+use ndarray::{ArrayD, Axis, Dimension, IxDyn, Zip};
 
 use crate::onnx::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 
@@ -177,7 +177,7 @@ fn operator(node: &NodeProto, inputs: &[Option<&Value>]) -> Vec<Value> {
             assert_eq!(attribute(node, "reduction").expect("one").s, b"add");
             let mut values = input(0).real().clone();
             for (at, &item) in input(1).whole().indexed_iter() {
-                values[[at[0], item as usize]] += input(2).real()[at];
+                values[[at[0], item as usize]] += input(2).real()[at.clone()];
             }
             Real(values)
         }
