@@ -106,8 +106,8 @@ fn build(
         if as_they_are {
             dims.input = dims.cell.gates() * dims.hidden;
         }
-        let w_x = (!as_they_are).then_some(layer.w_x);
-        let made = recurrent::layer(graph, l, dims, &[(w_x, layer.clone())], &entering)?;
+        let made =
+            recurrent::layer(graph, l, dims, std::slice::from_ref(layer), &entering, as_they_are)?;
         entering.clone_from(&made.all);
         states = Some(made);
     }

@@ -2,7 +2,7 @@
 
 mod exchange;
 mod files;
-mod interpreter;
+pub(crate) mod interpreter;
 mod training;
 
 use crate::{

@@ -47,23 +47,24 @@ fn operator(cell: Cell) -> Result<(&'static str, &'static [usize]), ExportError>
     }
 }
 
-/// Adds layer `l` over `x`, `[time, batch, I]`; `directions` are the parameters forwards and, if there
-/// are two, backwards in time. `dims.input` is the width of `x`, whose columns `w_x` may be told to
-/// take as they are (`None`): then they are the layer's pre-activations.
+/// Adds layer `l` over `x`, `[time, batch, I]`; `directions` are the parameters forwards in time and, if
+/// there are two, backwards. Where `x` is `made` already, it is as wide as the pre-activations and enters
+/// them as it is, and no `w_x` is looked at.
 pub(super) fn layer(
     graph: &mut Graph,
     l: usize,
     dims: RecurrentDims,
-    directions: &[(Option<&[f32]>, RecurrentParams<&[f32]>)],
+    directions: &[RecurrentParams<&[f32]>],
     x: &str,
+    made: bool,
 ) -> Result<States, ExportError> {
     let (kind, order) = operator(dims.cell)?;
     let (count, hidden, blocks) = (directions.len(), dims.hidden, order.len());
     let name = |part: &str| format!("layer{l}.{part}");
     let [w, r, b, p] = ["W", "R", "B", "P"].map(name);
     graph.numbers(&w, &[count, blocks * hidden, dims.input], || {
-        let each = directions.iter().flat_map(|(w_x, _)| {
-            let rows = w_x.map_or_else(|| identity(dims.input), <[f32]>::to_vec);
+        let each = directions.iter().flat_map(|params| {
+            let rows = if made { identity(dims.input) } else { params.w_x.to_vec() };
             arranged(dims.cell, order, &rows)
         });
         each.collect()
@@ -71,11 +72,11 @@ pub(super) fn layer(
     graph.numbers(&r, &[count, blocks * hidden, hidden], || {
         let each = directions
             .iter()
-            .flat_map(|(_, params)| arranged(dims.cell, order, &recurrent_weights(params, hidden)));
+            .flat_map(|params| arranged(dims.cell, order, &recurrent_weights(params, hidden)));
         each.collect()
     })?;
     graph.numbers(&b, &[count, 2 * blocks * hidden], || {
-        let each = directions.iter().flat_map(|(_, params)| {
+        let each = directions.iter().flat_map(|params| {
             let [of_x, of_h] = biases(dims, params.b);
             [arranged(dims.cell, order, &of_x), arranged(dims.cell, order, &of_h)].concat()
         });
@@ -86,7 +87,7 @@ pub(super) fn layer(
         graph.numbers(&p, &[count, 3 * hidden], || {
             let rows = |params: &RecurrentParams<&[f32]>| params.p.expect("peepholes").to_vec();
             // Ours are rows i f o.
-            directions.iter().flat_map(|(_, params)| blocks_of(&rows(params), &[0, 2, 1])).collect()
+            directions.iter().flat_map(|params| blocks_of(&rows(params), &[0, 2, 1])).collect()
         })?;
         inputs.extend(["", "", &p]);
     }
@@ -105,7 +106,7 @@ pub(super) fn layer(
         graph.numbers(&w_p, &[count, hidden, width], || {
             let rows =
                 |params: &RecurrentParams<&[f32]>| params.w_p.expect("a projection").to_vec();
-            let each = directions.iter().map(|(_, params)| transposed(&rows(params), hidden));
+            let each = directions.iter().map(|params| transposed(&rows(params), hidden));
             each.flatten().collect()
         })?;
         for state in [&mut all, &mut last] {
@@ -182,4 +183,76 @@ fn biases(dims: RecurrentDims, b: &[f32]) -> [Vec<f32>; 2] {
 /// `[rows, columns]` as `[columns, rows]`.
 pub(super) fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use layout::Matrix;
+    use ndarray::{ArrayD, IxDyn};
+
+    use super::*;
+    use crate::onnx::proto::{ModelProto, OperatorSetIdProto};
+    use crate::tests::interpreter::{Value, run};
+
+    const LENGTHS: [usize; 2] = [4, 2];
+
+    /// All states and the last of a layer over two rows.
+    fn states(
+        dims: RecurrentDims,
+        directions: &[RecurrentParams<Matrix<f32>>],
+        x: &ArrayD<f64>,
+    ) -> [ArrayD<f64>; 2] {
+        let borrowed: Vec<_> =
+            directions.iter().map(|params| params.as_ref().map(Matrix::as_slice)).collect();
+        let mut graph = Graph::default();
+        let names = layer(&mut graph, 0, dims, &borrowed, "x", false).expect("small");
+        let model = ModelProto {
+            ir_version: 8,
+            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],
+            graph: Some(graph.finish("layer", vec![], vec![])),
+            ..ModelProto::default()
+        };
+        let lengths = LENGTHS.iter().map(|&length| length as i64).collect();
+        let lengths = ArrayD::from_shape_vec(IxDyn(&[2]), lengths).expect("two");
+        let inputs = [("x", Value::Real(x.clone())), ("lengths", Value::Whole(lengths))];
+        let values = run(&model, &inputs);
+        [&names.all, &names.last].map(|name| values[name].real().clone())
+    }
+
+    /// The second direction is a layer of its own over rows that are turned round, each within its
+    /// length; its states stand beside those of the first.
+    #[test]
+    fn two_directions_stand_side_by_side() {
+        for (cell, projection) in [(Cell::Lstm, Some(2)), (Cell::Gru, None), (Cell::Coupled, None)]
+        {
+            let dims = RecurrentDims { cell, input: 2, hidden: 3, projection };
+            let direction = |phase: f32| {
+                dims.shapes().map(|[rows, columns]| {
+                    let wave = (0..rows * columns).map(|k| (phase + 1.3 * k as f32).sin());
+                    Matrix::from_values(rows, columns, wave)
+                })
+            };
+            let both = [direction(0.2), direction(0.9)];
+            let wave =
+                |at: IxDyn| (0.3 + at[0] as f64 + 2.3 * at[1] as f64 + 0.6 * at[2] as f64).sin();
+            let x = ArrayD::from_shape_fn(IxDyn(&[4, 2, 2]), wave);
+            let turn = |x: &ArrayD<f64>| {
+                ArrayD::from_shape_fn(x.raw_dim(), |at| {
+                    match LENGTHS[at[1]].checked_sub(at[0] + 1) {
+                        Some(t) => x[[t, at[1], at[2]]],
+                        None => x[at],
+                    }
+                })
+            };
+            let [all, last] = states(dims, &both, &x);
+            let [forwards, forwards_last] = states(dims, &both[..1], &x);
+            let [backwards, backwards_last] = states(dims, &both[1..], &turn(&x));
+            let beside = |one: ArrayD<f64>, other: ArrayD<f64>| {
+                let axis = ndarray::Axis(one.ndim() - 1);
+                ndarray::concatenate(axis, &[one.view(), other.view()]).expect("alike")
+            };
+            assert_eq!(all, beside(forwards, turn(&backwards)));
+            assert_eq!(last, beside(forwards_last, backwards_last));
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::onnx::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, Tens
 
 /// A tensor of one of the three types that occur.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Real(ArrayD<f64>),
     Whole(ArrayD<i64>),
     Truth(ArrayD<bool>),
@@ -21,7 +21,7 @@ pub(super) enum Value {
 use Value::{Real, Truth, Whole};
 
 impl Value {
-    pub(super) fn real(&self) -> &ArrayD<f64> {
+    pub(crate) fn real(&self) -> &ArrayD<f64> {
         match self {
             Real(values) => values,
             other => panic!("not real: {other:?}"),
@@ -48,7 +48,7 @@ impl Value {
 }
 
 /// Runs a model; gives every value by its name.
-pub(super) fn run(model: &ModelProto, inputs: &[(&str, Value)]) -> HashMap<String, Value> {
+pub(crate) fn run(model: &ModelProto, inputs: &[(&str, Value)]) -> HashMap<String, Value> {
     assert_eq!(
         (model.ir_version, model.opset_import[0].version),
         (8, 17),
@@ -215,7 +215,7 @@ fn zip<A, B, C>(one: &ArrayD<A>, other: &ArrayD<B>, f: impl Fn(&A, &B) -> C) -> 
     let shape = stretched(one.shape(), other.shape());
     let one = one.broadcast(shape.clone()).expect("stretched");
     let other = other.broadcast(shape).expect("stretched");
-    Zip::from(&one).and(&other).map_collect(|a, b| f(a, b))
+    Zip::from(&one).and(&other).map_collect(f)
 }
 
 fn arithmetic(
