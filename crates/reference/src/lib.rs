@@ -33,6 +33,7 @@
 
 mod attention;
 pub mod coupled;
+mod directions;
 mod dropout;
 mod embedding;
 pub mod gru;
@@ -52,6 +53,7 @@ mod step;
 mod top;
 
 pub use attention::{attention_backward, attention_forward, attention_weights};
+pub use directions::{directions_backward, directions_forward};
 pub use dropout::dropout;
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
