@@ -99,7 +99,14 @@ fn a_training_step_takes_no_memory() {
         attention_lags: 6,
         output_bias: true,
         repeat_lags: 3,
-        dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1 },
+        dropout: Dropout {
+            input: 0.1,
+            layers: 0.1,
+            readout: 0.1,
+            output: 0.1,
+            weights: 0.1,
+            recurrent: 0.1,
+        },
         loss: Loss { frequent: 60, drawn: 80, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
     };
@@ -108,7 +115,7 @@ fn a_training_step_takes_no_memory() {
         input_scale: 0.0,
         output: Output::Free,
         readout: Readout::Last,
-        dropout: Dropout::default(),
+        dropout: Dropout { weights: 0.1, recurrent: 0.1, ..Dropout::default() },
         loss: Loss::default(),
         ..rich.clone()
     };

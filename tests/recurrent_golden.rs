@@ -1,7 +1,7 @@
 //! Every recurrent cell agrees with PyTorch, forward and in every gradient.
 //!
-//! The files are made by `golden/make_golden.py` (LSTM) and `golden/make_cells.py` (the others). The
-//! test has a body that knows the case and the tolerance, and a function that knows the machine.
+//! The files are made by `golden/make_golden.py` (LSTM), `golden/make_cells.py` (the others) and
+//! `golden/make_masks.py` (each with a mask of the states and one of w_h). The test has a body that knows the case and the tolerance, and a function that knows the machine.
 
 use layout::{Cell, Matrix, RecurrentDims, RecurrentTape, Steps};
 use ndarray::{Array2, ArrayView2};
@@ -59,38 +59,90 @@ fn normalised_lstm() {
     check("cell_layer_norm", &layers(Cell::LayerNorm, None, &[(5, 3), (3, 3)]));
 }
 
+#[test]
+fn masks_of_states_and_of_weights() {
+    for (name, cell) in [
+        ("lstm", Cell::Lstm),
+        ("gru", Cell::Gru),
+        ("rnn", Cell::Rnn),
+        ("peephole", Cell::Peephole),
+        ("layer_norm", Cell::LayerNorm),
+    ] {
+        check_masked(&format!("cell_masked_{name}"), &layers(cell, None, &[(5, 3), (3, 3)]));
+    }
+    let projected = layers(Cell::Coupled, Some(2), &[(5, 3), (2, 3)]);
+    check_masked("cell_masked_coupled_projection", &projected);
+}
+
 fn check(name: &str, layers: &[RecurrentDims]) {
-    in_precision(name, layers, on_reference::<f64>);
-    in_precision(name, layers, on_reference::<f32>);
+    in_precision::<f64>(name, layers, false);
+    in_precision::<f32>(name, layers, false);
+    assert_origin(name);
+}
+
+fn check_masked(name: &str, layers: &[RecurrentDims]) {
+    in_precision::<f64>(name, layers, true);
+    in_precision::<f32>(name, layers, true);
+    assert_origin(name);
+}
+
+fn assert_origin(name: &str) {
     let made_by = Golden::open(name).made_by();
     assert!(made_by.starts_with("tests/golden/make_"), "{name}: {made_by}");
     assert!(made_by.contains(".py, PyTorch 2.") && made_by.contains("seed"), "{name}: {made_by}");
 }
 
-fn in_precision<S: Precision>(
-    name: &str,
-    layers: &[RecurrentDims],
-    machine: impl Fn(&Steps, &RecurrentInputs<S>) -> RecurrentOutcome<S>,
-) {
-    let golden = RecurrentGolden::open(name, layers);
+/// The masks of one layer.
+struct Masks<S> {
+    /// What the recurrent product sees, `[B, R]`.
+    states: Array2<S>,
+    /// What drops of w_h, `[G·H, R]`.
+    weights: Array2<S>,
+}
+
+fn in_precision<S: Precision>(name: &str, layers: &[RecurrentDims], masked: bool) {
+    let golden = RecurrentGolden::<S>::open(name, layers);
     let steps = Steps::from_lengths(&golden.lengths);
-    let worst = machine(&steps, &golden.inputs).assert_close(&golden.outcome, S::GOLDEN);
+    let file = Golden::open(name);
+    let of_layer = |k| Masks {
+        states: file.matrix(&format!("{k}.mask")),
+        weights: file.matrix(&format!("{k}.mask_w")),
+    };
+    let masks: Vec<_> = (0..if masked { layers.len() } else { 0 }).map(of_layer).collect();
+    let worst =
+        on_reference(&steps, &golden.inputs, &masks).assert_close(&golden.outcome, S::GOLDEN);
     println!("{name} in {}: worst entry at {:.0} % of its allowance", S::NAME, 100.0 * worst);
 }
 
-/// A stack is a loop over layers, upwards and then downwards.
-fn on_reference<S: Precision>(steps: &Steps, inputs: &RecurrentInputs<S>) -> RecurrentOutcome<S> {
+/// A stack is a loop over layers, upwards and then downwards. DropConnect is a layer that runs with
+/// another w_h, and whose gradient passes the same mask.
+fn on_reference<S: Precision>(
+    steps: &Steps,
+    inputs: &RecurrentInputs<S>,
+    masks: &[Masks<S>],
+) -> RecurrentOutcome<S> {
+    let params_of = |k: usize| {
+        let mut params = inputs.layers[k].params.clone();
+        if let Some(masks) = masks.get(k) {
+            params.w_h *= &masks.weights;
+        }
+        params
+    };
     let mut tapes = Vec::new();
     let mut x = inputs.x.clone();
-    for layer in &inputs.layers {
+    for (k, layer) in inputs.layers.iter().enumerate() {
         let mut tape = RecurrentTape::<Matrix<S>>::default();
         tape.start(steps, layer.dims);
+        if let Some(masks) = masks.get(k) {
+            tape.set_mask(steps, to_matrix(masks.states.view()));
+        }
         for (state, start) in [(&mut tape.h, &layer.h_0), (&mut tape.c, &layer.c_0)] {
             let start = to_matrix(start.view());
             state.fill(S::nan());
             state.as_mut_slice()[..start.as_slice().len()].copy_from_slice(start.as_slice());
         }
-        let params = layer.params.as_ref().map(|tensor| tensor.view());
+        let params = params_of(k);
+        let params = params.as_ref().map(|tensor| tensor.view());
         let mut views = tape.as_mut().map(Matrix::view_mut);
         reference::sequence_forward(&params, Some(x.view()), steps, &mut views);
         x = hidden_states(steps, tape.h.view());
@@ -110,7 +162,8 @@ fn on_reference<S: Precision>(steps: &Steps, inputs: &RecurrentInputs<S>) -> Rec
             0 => inputs.x.clone(),
             _ => hidden_states(steps, tapes[k - 1].h.view()),
         };
-        let params = layer.params.as_ref().map(|tensor| tensor.view());
+        let params = params_of(k);
+        let params = params.as_ref().map(|tensor| tensor.view());
         let tape = tapes[k].as_ref().map(Matrix::view);
         let mut dparams = layer.params.as_ref().map(|tensor| Array2::zeros(tensor.dim()));
         let mut dz = nan(tape.a.dim());
@@ -127,6 +180,9 @@ fn on_reference<S: Precision>(steps: &Steps, inputs: &RecurrentInputs<S>) -> Rec
         let mut scratch = SequenceScratch::new(steps, &params);
         let x = Some(x.view());
         reference::sequence_backward(&params, x, steps, &tape, arrivals, &mut grads, &mut scratch);
+        if let Some(masks) = masks.get(k) {
+            dparams.w_h *= &masks.weights;
+        }
         let (h_last, c_last) = (last_slots(steps, tape.h), last_slots(steps, tape.c));
         layers.push(LayerGrads { h_last, c_last, params: dparams, dh_0, dc_0 });
         dh_above = dx;

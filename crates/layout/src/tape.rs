@@ -42,6 +42,11 @@ pub struct RecurrentTape<M> {
     pub h: M,
     /// With a projection: what is projected, `o ⊙ tanh c`, `[N, H]`.
     pub m: M,
+    /// What the recurrent product sees of each row's hidden states: a factor an entry, the same at all
+    /// steps, `[B, R]`. Whoever starts a batch sets it after that; `[B, 0]`, as the start leaves it: all.
+    pub mask: M,
+    /// With a mask: what the recurrent product reads at each position, `mask ⊙ h_prev`, `[N, R]`.
+    pub masked: M,
     /// What a normalised layer keeps beside that.
     pub norm: NormTape<M>,
 }
@@ -69,6 +74,8 @@ impl<M> RecurrentTape<M> {
             c: f(self.c),
             h: f(self.h),
             m: f(self.m),
+            mask: f(self.mask),
+            masked: f(self.masked),
             norm: NormTape { x: f(x), h: f(h), c: f(c), deviation: f(deviation) },
         }
     }
@@ -82,6 +89,8 @@ impl<M> RecurrentTape<M> {
             c: &self.c,
             h: &self.h,
             m: &self.m,
+            mask: &self.mask,
+            masked: &self.masked,
             norm: NormTape { x, h, c, deviation },
         }
     }
@@ -95,12 +104,30 @@ impl<M> RecurrentTape<M> {
             c: &mut self.c,
             h: &mut self.h,
             m: &mut self.m,
+            mask: &mut self.mask,
+            masked: &mut self.masked,
             norm: NormTape { x, h, c, deviation },
         }
     }
 }
 
 impl<S: Copy + Default> RecurrentTape<Matrix<S>> {
+    /// Whether the recurrent product sees the hidden states through a mask.
+    pub fn is_masked(&self) -> bool {
+        self.mask.columns() > 0
+    }
+
+    /// Sets the mask of a tape that has been started, and makes room for what passes it.
+    ///
+    /// # Panics
+    ///
+    /// Where it is not `[B, R]`.
+    pub fn set_mask(&mut self, steps: &Steps, mask: Matrix<S>) {
+        assert_eq!(mask.shape(), [steps.batch(), self.h.columns()], "mask is [B, R]");
+        self.masked.resize(steps.positions(), mask.columns());
+        self.mask = mask;
+    }
+
     /// Gives the tape the shape of a batch and sets the start of every row to zero; it will keep
     /// gates and states.
     pub fn start(&mut self, steps: &Steps, dims: RecurrentDims) {
@@ -120,6 +147,8 @@ impl<S: Copy + Default> RecurrentTape<Matrix<S>> {
         self.c.resize(steps.slots(), dims.cell_width());
         self.h.resize(steps.slots(), dims.width());
         self.m.resize(steps.positions(), width_if(projection.is_some(), hidden));
+        self.mask.resize(steps.batch(), 0);
+        self.masked.resize(steps.positions(), 0);
         let normalised = cell == Cell::LayerNorm;
         self.norm.x.resize(rows, width_if(normalised, gates));
         self.norm.h.resize(rows, width_if(normalised, gates));

@@ -124,6 +124,11 @@ pub struct Dropout {
     pub readout: f32,
     /// On what leaves the readout, before it is normalised.
     pub output: f32,
+    /// On the recurrent weights of every layer: the same ones at all steps of all sessions of a batch.
+    pub weights: f32,
+    /// On what the recurrent product of every layer sees of a session's hidden states: the same units
+    /// at all its steps.
+    pub recurrent: f32,
 }
 
 /// What a position's scores are worth.
@@ -197,7 +202,7 @@ impl Default for ModelConfig {
             temperature: 14.0,
             repeat_lags: 12,
             embedding_std: 0.1,
-            dropout: Dropout { input: 0.2, layers: 0.2, readout: 0.2, output: 0.0 },
+            dropout: Dropout { input: 0.2, layers: 0.2, readout: 0.2, ..Dropout::default() },
             loss: Loss::default(),
         }
     }
@@ -297,6 +302,8 @@ impl ModelConfig {
             ("dropout.layers", self.dropout.layers),
             ("dropout.readout", self.dropout.readout),
             ("dropout.output", self.dropout.output),
+            ("dropout.weights", self.dropout.weights),
+            ("dropout.recurrent", self.dropout.recurrent),
             ("loss.smoothing", self.loss.smoothing),
         ];
         for (key, share) in shares {
@@ -403,7 +410,7 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_the_remedy() {
         type Change = fn(&mut ModelConfig);
-        let wrong: [(&str, Change); 15] = [
+        let wrong: [(&str, Change); 17] = [
             ("loss.regularization", |c| c.loss.regularization = -1.0),
             ("loss.smoothing", |c| {
                 c.loss = Loss { kind: LossKind::BprMax, smoothing: 0.1, ..Loss::default() };
@@ -416,6 +423,8 @@ mod tests {
             ("embedding", |c| c.embedding = usize::MAX),
             ("repeat_lags", |c| c.repeat_lags = 257),
             ("dropout.layers", |c| c.dropout.layers = 1.0),
+            ("dropout.weights", |c| c.dropout.weights = -0.1),
+            ("dropout.recurrent", |c| c.dropout.recurrent = 1.0),
             ("loss.smoothing", |c| c.loss.smoothing = f32::NAN),
             ("temperature", |c| c.temperature = -1.0),
             ("output", |c| c.input = Input::OneHot),

@@ -14,6 +14,7 @@ mod input;
 mod output;
 mod readout;
 mod stack;
+mod thinned;
 
 pub use gradients::Gradients;
 pub(crate) use output::Table;

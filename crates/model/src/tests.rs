@@ -21,7 +21,14 @@ fn rich() -> ModelConfig {
         output_bias: true,
         repeat_lags: 3,
         temperature: 6.0,
-        dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1 },
+        dropout: Dropout {
+            input: 0.1,
+            layers: 0.1,
+            readout: 0.1,
+            output: 0.1,
+            weights: 0.1,
+            recurrent: 0.1,
+        },
         loss: Loss { frequent: 3, drawn: 4, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
     }

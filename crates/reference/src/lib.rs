@@ -52,7 +52,7 @@ mod step;
 mod top;
 
 pub use attention::{attention_backward, attention_forward, attention_weights};
-pub use dropout::dropout;
+pub use dropout::{dropout, mask_backward, mask_forward};
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
     bias_backward, bias_forward, linear_backward_input, linear_backward_weights, linear_forward,

@@ -40,6 +40,7 @@ use crate::{columns, peephole, rows};
 /// | `tape.a`   | `[N, G·H]`    | `x·w_xᵀ` where `x` is `None`             | activated gates    |
 /// | `tape.c`   | `[B + N, H]`  | slot 0: cell states at the start         | slots 1…T replaced |
 /// | `tape.h`   | `[B + N, R]`  | slot 0: hidden states at the start       | slots 1…T replaced |
+/// | `tape.mask` | `[B, R]`     | what the recurrent product sees, or `[B, 0]`: all | untouched |
 /// | others     | see type      | anything                                 | replaced           |
 ///
 /// Where `x` is `None` somebody else has made the input's product (a gather of rows, for one-hot
@@ -86,6 +87,8 @@ pub fn sequence_forward<S: NdFloat>(
             c: rows(c, 0..active),
             h: rows(h, 0..active),
             m: rows(tape.m.view_mut(), at.clone()),
+            mask: rows(tape.mask.view_mut(), 0..active),
+            masked: rows(tape.masked.view_mut(), at.clone()),
             norm: NormTape {
                 x: rows(x.view_mut(), at.clone()),
                 h: rows(h_hat.view_mut(), at.clone()),
@@ -131,10 +134,11 @@ pub struct SequenceScratch<S> {
     dz_h: Array2<S>,
     dm: Array2<S>,
     dc_prev: Array2<S>,
+    dmasked: Array2<S>,
 }
 
 impl<S: NdFloat> SequenceScratch<S> {
-    /// `[N, R]`, `[N, G·H]` and two of `[B, H]`.
+    /// `[N, R]`, `[N, G·H]`, two of `[B, H]` and one of `[B, R]`.
     pub fn new(steps: &Steps, params: &RecurrentParams<ArrayView2<'_, S>>) -> Self {
         let (rows, width) = params.w_h.dim();
         let hidden = rows / params.cell.gates();
@@ -144,6 +148,7 @@ impl<S: NdFloat> SequenceScratch<S> {
             dz_h: Array2::zeros((steps.positions(), rows)),
             dm: batch.clone(),
             dc_prev: batch,
+            dmasked: Array2::zeros((steps.batch(), width)),
         }
     }
 }
@@ -158,7 +163,7 @@ impl<S: NdFloat> SequenceScratch<S> {
 ///
 ///     dw_x += dzᵀ·x            db   += Σ dz                    sums over all positions,
 ///     dw_h += dz_hᵀ·h_prev     dw_p += dhᵀ·m                   once, after the loop
-///     dx    = dz·w_x
+///     dx    = dz·w_x           (through a mask the product has read mask ⊙ h_prev: so does dw_h)
 /// ```
 ///
 /// A row that ends before T is simply not touched until the loop comes to its last step, and so
@@ -214,6 +219,8 @@ pub fn sequence_backward<S: NdFloat>(
             c: rows(tape.c, steps.slot(t + 1)),
             h: rows(tape.h, steps.slot(t + 1)),
             m: rows(tape.m, at.clone()),
+            mask: rows(tape.mask, active.clone()),
+            masked: rows(tape.masked, at.clone()),
             norm: NormTape {
                 x: rows(x, at.clone()),
                 h: rows(h_hat, at.clone()),
@@ -228,7 +235,8 @@ pub fn sequence_backward<S: NdFloat>(
             dz: rows(grads.dz.view_mut(), at.clone()),
             dz_h: rows(scratch.dz_h.view_mut(), at.clone()),
             dm: rows(scratch.dm.view_mut(), active.clone()),
-            dc_prev: rows(scratch.dc_prev.view_mut(), active),
+            dc_prev: rows(scratch.dc_prev.view_mut(), active.clone()),
+            dmasked: rows(scratch.dmasked.view_mut(), active),
         };
         let dh_above = rows(arrivals.dh_above, at);
         step_backward(params, before, &step, dh_above, back, &mut grads.params);
@@ -250,7 +258,11 @@ fn weight_gradients<S: NdFloat>(
     for t in 0..steps.count() {
         let (at, before) = (steps.range(t), running(steps, t));
         let dz_h = rows(scratch.dz_h.view(), at.clone());
-        linear_backward_weights(rows(tape.h, before.clone()), dz_h, dparams.w_h.view_mut());
+        let read = match tape.mask.is_empty() {
+            true => rows(tape.h, before.clone()),
+            false => rows(tape.masked, at.clone()),
+        };
+        linear_backward_weights(read, dz_h, dparams.w_h.view_mut());
         if let Some(dp) = &mut dparams.p {
             let (c_prev, c) = (rows(tape.c, before), rows(tape.c, steps.slot(t + 1)));
             peephole::cell_backward_weights(c_prev, c, rows(dz.view(), at), dp.view_mut());

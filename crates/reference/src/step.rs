@@ -13,6 +13,10 @@
 //!     layer norm    both products pass through N before they meet in z
 //! ```
 //!
+//! And two kinds of dropout belong to the recurrence itself. With a mask `[B, R]` on the tape, the
+//! product sees `mask ⊙ h_prev` in place of h_prev, the same mask at all steps of a row: see
+//! [`mask_forward`]. DropConnect, a mask of w_h, needs nothing here: it is this step with another w_h.
+//!
 //! # Source
 //!
 //! The projection: H. Sak, A. Senior, F. Beaufays, "Long short-term memory recurrent neural network
@@ -22,6 +26,7 @@
 use layout::{Accumulate, Cell, NormTape, RecurrentParams, RecurrentTape};
 use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 
+use crate::dropout::{mask_backward, mask_forward};
 use crate::layer_norm::{
     CellNorm, gain_backward, gain_forward, standardize_backward, standardize_forward,
 };
@@ -46,6 +51,7 @@ pub struct Before<'a, S> {
 /// gates.
 ///
 /// ```text
+///     h_prev  = mask ⊙ h_prev                    in the products alone, where there is a mask
 ///     z       = (x·w_xᵀ + b) + h_prev·w_hᵀ       all cells but these:
 ///     q       = h_prev·w_hnᵀ + b_hn              GRU, of its candidate
 ///     z       = (…) + γ_h ⊙ N(h_prev·w_hᵀ)       layer norm
@@ -62,6 +68,7 @@ pub struct Before<'a, S> {
 /// | `tape.a`      | `[B, G·H]`  | the input's share of z, with b       | the activated gates      |
 /// | `tape.c`      | `[B, H]`    | anything                             | state after the step     |
 /// | `tape.h`      | `[B, R]`    | anything                             | state after the step     |
+/// | `tape.mask`   | `[B, R]`    | factors; `[B, 0]` where there are none | untouched              |
 /// | others        | see type    | anything                             | replaced                 |
 ///
 /// # Panics
@@ -72,27 +79,33 @@ pub fn step_forward<S: NdFloat>(
     before: Before<'_, S>,
     tape: RecurrentTape<ArrayViewMut2<'_, S>>,
 ) {
-    let RecurrentTape { mut a, mut q, c, mut h, mut m, norm } = tape;
+    let RecurrentTape { mut a, mut q, c, mut h, mut m, mask, mut masked, norm } = tape;
     let NormTape { h: mut h_hat, c: c_hat, mut deviation, .. } = norm;
+    let read = if mask.is_empty() {
+        before.h
+    } else {
+        mask_forward(mask.view(), before.h, masked.view_mut());
+        masked.view()
+    };
     match params.cell {
         Cell::Gru => {
             let hidden = q.ncols();
             linear_forward(
                 rows(params.w_h, 0..2 * hidden),
-                before.h,
+                read,
                 Accumulate::Add,
                 columns(a.view_mut(), 0..2 * hidden),
             );
             let w_hn = rows(params.w_h, 2 * hidden..3 * hidden);
-            linear_forward(w_hn, before.h, Accumulate::Replace, q.view_mut());
+            linear_forward(w_hn, read, Accumulate::Replace, q.view_mut());
             bias_forward(columns(params.b, 3 * hidden..4 * hidden), q.view_mut());
         }
         Cell::LayerNorm => {
-            linear_forward(params.w_h, before.h, Accumulate::Replace, h_hat.view_mut());
+            linear_forward(params.w_h, read, Accumulate::Replace, h_hat.view_mut());
             standardize_forward(h_hat.view_mut(), deviation.column_mut(OF_H));
             gain_forward(norm_of(params).gain_h, h_hat.view(), a.view_mut());
         }
-        _ => linear_forward(params.w_h, before.h, Accumulate::Add, a.view_mut()),
+        _ => linear_forward(params.w_h, read, Accumulate::Add, a.view_mut()),
     }
     let shown = if params.w_p.is_some() { m.view_mut() } else { h.view_mut() };
     match params.cell {
@@ -122,6 +135,7 @@ pub fn step_forward<S: NdFloat>(
 ///     dh_prev     = dz_h·w_h                     z = … + h_prev·w_hᵀ; dz_h is dz, all cells but these:
 ///     dz_h        = [dz_r dz_z dq]               GRU, and dh_prev gets dh ⊙ z besides
 ///     dz_h        = N′(γ_h ⊙ dz)                 layer norm: what N sends back
+///     dh_prev     = mask ⊙ (dz_h·w_h)            where there is a mask, in place of the product
 /// ```
 ///
 /// # Shapes
@@ -138,6 +152,7 @@ pub fn step_forward<S: NdFloat>(
 /// | `back.dz`       | `[B, G·H]` | anything                                 | replaced             |
 /// | `back.dz_h`     | `[B, G·H]` | anything                                 | replaced             |
 /// | `back.dm`, `back.dc_prev` | `[B, H]` | scratch                          | scratch              |
+/// | `back.dmasked`  | `[B, R]`   | scratch                                  | scratch              |
 /// | `dparams`       | see type   | layer norm: gain and bias of c           | added to             |
 ///
 /// # Panics
@@ -151,8 +166,16 @@ pub fn step_backward<S: NdFloat>(
     back: StepBack<'_, S>,
     dparams: &mut RecurrentParams<ArrayViewMut2<'_, S>>,
 ) {
-    let StepBack { mut dh_carry, mut dc_carry, mut dh, mut dz, mut dz_h, mut dm, mut dc_prev } =
-        back;
+    let StepBack {
+        mut dh_carry,
+        mut dc_carry,
+        mut dh,
+        mut dz,
+        mut dz_h,
+        mut dm,
+        mut dc_prev,
+        mut dmasked,
+    } = back;
     let hidden = dm.ncols();
     dh.assign(&dh_above);
     dh += &dh_carry;
@@ -160,7 +183,7 @@ pub fn step_backward<S: NdFloat>(
         Some(w_p) => linear_backward_input(w_p, dh.view(), Accumulate::Replace, dm.view_mut()),
         None => dm.assign(&dh),
     }
-    let RecurrentTape { a, q, c, ref norm, .. } = *tape;
+    let RecurrentTape { a, q, c, mask, ref norm, .. } = *tape;
     let step = lstm::StepTape { a, c_prev: before.c, c };
     let (dm, carry, dz_now, dc) = (dm.view(), dc_carry.view(), dz.view_mut(), dc_prev.view_mut());
     match params.cell {
@@ -187,12 +210,13 @@ pub fn step_backward<S: NdFloat>(
     if params.cell.has_cell_state() {
         dc_carry.assign(&dc_prev);
     }
+    // A GRU has sent dh ⊙ z already.
+    let mut accumulate = Accumulate::Replace;
     match params.cell {
         Cell::Gru => {
             let of_gates = 0..2 * hidden;
             columns(dz_h.view_mut(), of_gates.clone()).assign(&columns(dz.view(), of_gates));
-            linear_backward_input(params.w_h, dz_h.view(), Accumulate::Add, dh_carry);
-            return;
+            accumulate = Accumulate::Add;
         }
         Cell::LayerNorm => {
             let dnorm = dparams.norm.as_mut().expect("gradients of the gains");
@@ -202,7 +226,12 @@ pub fn step_backward<S: NdFloat>(
         }
         _ => dz_h.assign(&dz),
     }
-    linear_backward_input(params.w_h, dz_h.view(), Accumulate::Replace, dh_carry);
+    if mask.is_empty() {
+        linear_backward_input(params.w_h, dz_h.view(), accumulate, dh_carry);
+    } else {
+        linear_backward_input(params.w_h, dz_h.view(), Accumulate::Replace, dmasked.view_mut());
+        mask_backward(mask, dmasked.view(), accumulate, dh_carry);
+    }
 }
 
 /// What [`step_backward`] writes.
@@ -222,6 +251,8 @@ pub struct StepBack<'a, S> {
     pub dm: ArrayViewMut2<'a, S>,
     /// ∂L/∂c of the state before, `[B, H]`, on its way to `dc_carry`.
     pub dc_prev: ArrayViewMut2<'a, S>,
+    /// What the recurrent product sends back, `[B, R]`, on its way through a mask.
+    pub dmasked: ArrayViewMut2<'a, S>,
 }
 
 fn peepholes<'a, S>(params: &RecurrentParams<ArrayView2<'a, S>>) -> ArrayView2<'a, S> {

@@ -1,12 +1,10 @@
 //! One step backward: the product with the step after, the cell undone as its epilogue.
 
 use super::cell::{Equations, Saved, with_equations};
-use crate::Cpu;
 use crate::math::tanh;
 use crate::panel::Panels;
-use crate::product::block;
 use crate::simd::{Kernel, Lanes, Left, Tiles, Turn, for_tiles, tile};
-use layout::{Accumulate, Cell, Matrix};
+use layout::{Cell, Matrix};
 
 /// Number of a buffer among those of the backward pass.
 pub(super) const DZ: usize = 0;
@@ -39,24 +37,11 @@ pub(super) struct Kept<'a> {
 /// Where ∂L/∂h of a turn comes from, beside what is carried from step to step.
 #[derive(Clone, Copy)]
 pub(super) enum From<'a> {
-    /// From above, and from the step after by `w_h`, a right operand `[G·H, H]`.
-    AboveAndAfter { dh_above: &'a Matrix<f32>, w_h: &'a Panels },
+    /// From above, `[n, H]`, of this turn's rows, and from the step after by `w_h`, a right operand
+    /// `[G·H, H]`. With `whole`, both have been added up before.
+    AboveAndAfter { dh_above: &'a [f32], w_h: &'a Panels, whole: bool },
     /// Through a projection, by `w_p`, a right operand `[P, H]`; `dh` is `[n, P]`, of this turn's rows.
     Projection { dh: &'a [f32], w_p: &'a Panels },
-}
-
-impl Cpu {
-    /// With a projection: ∂L/∂h of the rows of a turn, from above and from the step after, `[n, P]` in
-    /// buffer [`DH`].
-    pub(super) fn arrivals(&self, turn: &mut Turn<'_, 4>, dh_above: &Matrix<f32>, w_h: &Panels) {
-        let width = dh_above.columns();
-        let (first, dz_after) = (turn.position(), turn.done(DZ));
-        let [dh] = turn.rows_mut([DH]);
-        dh.copy_from_slice(&dh_above.as_slice()[first * width..][..dh.len()]);
-        let going_on = dz_after.len() / w_h.depth();
-        let left = Left::plain(dz_after, w_h.depth());
-        block(self.path, left, w_h, Accumulate::Add, &mut dh[..going_on * width]);
-    }
 }
 
 /// One turn backward; the carry becomes what reaches the step before.
@@ -81,6 +66,10 @@ impl Kernel for StepBackward<'_> {
         // Operands of the product one after the other, as far as each goes, and the rows that have one:
         // those that ended at this step have no step after it.
         let (lefts, panels, going_on) = match from {
+            From::AboveAndAfter { dh_above, w_h, whole: true } => {
+                let left = Left::plain(dh_above, hidden);
+                ([(left, 0), (left, 0)], w_h, turn.active())
+            }
             From::AboveAndAfter { w_h, .. } if cell == Cell::Gru => {
                 let (dz_after, dq_after) = (turn.done(DZ), turn.done(DQ));
                 let left = Left { row_stride: gates, ..Left::plain(dz_after, 2 * hidden) };
@@ -219,7 +208,7 @@ impl<V: Copy> Cells<'_, V> {
             let product = self.products[r + k][v];
             let dh = match source {
                 From::AboveAndAfter { dh_above, .. } => {
-                    lanes.add(load(dh_above.row(position + k), 0), product)
+                    lanes.add(load(&dh_above[(row + k) * hidden..][..hidden], 0), product)
                 }
                 From::Projection { .. } => product,
             };

@@ -15,6 +15,9 @@ pub(super) const C: usize = 1;
 pub(super) const H: usize = 2;
 pub(super) const Q: usize = 3;
 pub(super) const M: usize = 4;
+pub(super) const MASKED: usize = 5;
+/// How many there are.
+pub(super) const BUFFERS: usize = 6;
 
 /// The block of the GRU's candidate, and the one where what it hears of the past stands apart.
 pub(crate) const CANDIDATE: usize = 2;
@@ -116,8 +119,10 @@ pub(super) struct Weights<'a> {
 ///     c, h = the cell's equations
 /// ```
 pub(super) struct StepForward<'a> {
-    pub(super) turn: &'a Turn<'a, 5>,
+    pub(super) turn: &'a Turn<'a, BUFFERS>,
     pub(super) weights: Weights<'a>,
+    /// What the recurrent product reads, `[n, R]`, where that is not the state before the step.
+    pub(super) read: Option<&'a [f32]>,
     pub(super) keep: Keep,
     /// The buffer that takes h: M where a projection follows.
     pub(super) shown: usize,
@@ -135,7 +140,7 @@ impl Kernel for StepForward<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Self { turn, weights: Weights { cell, hidden, width, w_h, .. }, .. } = self;
-        let (rows, h_prev) = (turn.active(), turn.done(H));
+        let (rows, h_prev) = (turn.active(), self.read.unwrap_or_else(|| turn.done(H)));
         let depth = if turn.t() == 0 && starts_from_zero(h_prev) { 0 } else { width };
         let group = width * cell.gates() * L::WIDTH;
         let most = rows_of::<L>(cell.gates());
@@ -168,7 +173,7 @@ struct Own<'a> {
 
 impl<'a> Own<'a> {
     #[inline(always)]
-    fn of(turn: &'a Turn<'_, 5>, cell: Cell, keep: Keep, shown: usize) -> Self {
+    fn of(turn: &'a Turn<'_, BUFFERS>, cell: Cell, keep: Keep, shown: usize) -> Self {
         let h = turn.own(shown, 0);
         let (mut a, mut q) = ([h; GATES], h);
         if keep == Keep::Gates {

@@ -13,6 +13,7 @@
 
 use super::cell::{bell, flat};
 use super::gradients::{Columns, Recurrent, Stretch};
+use super::masked::mask_width;
 use super::{kept, slices, stretch};
 use crate::Cpu;
 use crate::math::{dot, sigmoid, tanh};
@@ -64,7 +65,8 @@ impl Cpu {
             let a = tape.a.as_mut_slice();
             product(self.path, x.as_slice(), w_x, Accumulate::Replace, a);
         }
-        let RecurrentTape { a, c, h, m, norm: kept, .. } = tape;
+        let mask_width = mask_width(tape, steps, width);
+        let RecurrentTape { a, c, h, m, mask, masked, norm: kept, .. } = tape;
         let rows = a.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * gates);
         let hats = kept.x.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * gates);
         let deviations = kept.deviation.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * DEVIATIONS);
@@ -80,12 +82,17 @@ impl Cpu {
             Shared::positions(steps, gates, kept.h.as_mut_slice()),
             Shared::positions(steps, hidden, kept.c.as_mut_slice()),
             Shared::positions(steps, DEVIATIONS, kept.deviation.as_mut_slice()),
+            Shared::positions(steps, mask_width, masked.as_mut_slice()),
         ];
         let split = Split::Rows(slices(steps, gates * width));
         in_turns(steps, 0..steps.count(), hidden, split, Order::Rising, buffers, |mut turn| {
             let (c_prev, h_prev) = (turn.done(1), turn.done(2));
-            let [a, c, h, m, h_hat, c_hat, deviation] = turn.rows_mut([0, 1, 2, 3, 4, 5, 6]);
-            let left = Left::plain(h_prev, width);
+            if mask_width > 0 {
+                self.masked_rows(&mut turn, mask, h_prev, 7);
+            }
+            let [a, c, h, m, h_hat, c_hat, deviation, masked] =
+                turn.rows_mut([0, 1, 2, 3, 4, 5, 6, 7]);
+            let left = Left::plain(if mask_width > 0 { masked } else { h_prev }, width);
             block(self.path, left, operands.w_h, Accumulate::Replace, h_hat);
             let shown = if operands.w_p.is_some() { &mut *m } else { &mut *h };
             let cells = Cells { norm, c_prev, a, c, h: shown, h_hat, c_hat, deviation };
@@ -119,6 +126,7 @@ impl Cpu {
         let (w_h, w_x) =
             rayon::join(|| pack(&params.w_h), || dx.is_some().then(|| pack(&params.w_x)));
         let w_p = params.w_p.as_ref().map(pack);
+        let mask_width = mask_width(tape, steps, width);
         let mut carry = self.scratch.buffer(batch * hidden);
         carry.fill(0.0);
         let mut dz_h = self.scratch.buffer(positions * gates);
@@ -140,12 +148,13 @@ impl Cpu {
             ];
             in_turns(steps, range.clone(), hidden, split, Order::Falling, buffers, |mut turn| {
                 let (n, first, before) = (turn.active(), turn.position(), turn.slot_before());
-                let dz_after = turn.done(0);
+                let (first_row, dz_after) = (turn.first_row(), turn.done(0));
                 let [dz_h, dz, carry, dh, dv, dm] = turn.rows_mut([0, 1, 2, 3, 4, 5]);
-                dh.copy_from_slice(&dh_above.as_slice()[first * width..][..n * width]);
+                let mask = &tape.mask.as_slice()[first_row * mask_width..][..n * mask_width];
                 let going_on = dz_after.len() / gates * width;
-                let left = Left::plain(dz_after, gates);
-                block(self.path, left, &w_h, Accumulate::Add, &mut dh[..going_on]);
+                self.arrive(some_rows(dh_above, first, n), mask, going_on, dh, |accumulate, dh| {
+                    block(self.path, Left::plain(dz_after, gates), &w_h, accumulate, dh);
+                });
                 if let Some(w_p) = &w_p {
                     block(self.path, Left::plain(dh, width), w_p, Accumulate::Replace, dm);
                 }
@@ -198,7 +207,14 @@ impl Cpu {
         }
         if let Some(RecurrentStart { dh_0, dc_0 }) = start {
             let first = &dz_h[..steps.active(0) * gates];
-            product(self.path, first, &w_h, Accumulate::Replace, dh_0.as_mut_slice());
+            if mask_width > 0 {
+                let mut sent = self.scratch.buffer(batch * width);
+                product(self.path, first, &w_h, Accumulate::Replace, &mut sent);
+                let replace = Accumulate::Replace;
+                self.reach_start(&tape.mask, replace, &mut sent, dh_0.as_mut_slice());
+            } else {
+                product(self.path, first, &w_h, Accumulate::Replace, dh_0.as_mut_slice());
+            }
             dc_0.as_mut_slice().copy_from_slice(&carry);
         }
     }
