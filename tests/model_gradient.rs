@@ -146,6 +146,20 @@ fn dropout_inside_the_recurrence() {
 }
 
 #[test]
+fn zoneout() {
+    let dropout = Dropout { zoneout_c: 0.3, zoneout_h: 0.2, recurrent: 0.2, ..Dropout::default() };
+    for cell in ["lstm", "gru", "rnn", "lstm+peephole", "lstm+coupled+projection"] {
+        let cell: CellKind = cell.parse().expect("a cell");
+        let zoneout_c = if cell.cell.has_cell_state() { 0.3 } else { 0.0 };
+        let dropout = Dropout { zoneout_c, ..dropout };
+        check(&ModelConfig { cell, layers: 2, dropout, ..plain() }, 1);
+        check(&ModelConfig { cell, dropout, ..one_hot() }, 2);
+    }
+    let cell: CellKind = "lstm+layernorm".parse().expect("a cell");
+    check(&ModelConfig { cell, hidden: 7, dropout, ..plain() }, 1);
+}
+
+#[test]
 fn one_hot_with_running_mean() {
     check(&ModelConfig { running_mean: true, output_bias: true, ..one_hot() }, 0);
 }
@@ -242,7 +256,7 @@ fn ranking_losses_over_all_items_and_over_a_sample() {
 /// What one step leaves behind does not reach the next: same memory or fresh, same gradients.
 #[test]
 fn a_step_leaves_nothing_behind() {
-    let dropout = Dropout { weights: 0.2, recurrent: 0.25, ..everything().dropout };
+    let dropout = Dropout { weights: 0.2, recurrent: 0.25, zoneout_c: 0.1, ..everything().dropout };
     let full = ModelConfig { loss: Loss::default(), dropout, ..everything() };
     let free = ModelConfig { output: Output::Free, output_bias: true, ..full.clone() };
     let sampled = [full.clone(), free.clone(), one_hot()]
@@ -290,11 +304,13 @@ fn answers<D: Device>(
     answers
 }
 
-fn configurations() -> [ModelConfig; 4] {
+fn configurations() -> [ModelConfig; 5] {
     let two_layers = ModelConfig { layers: 2, output_bias: true, ..everything() };
     let mean = ModelConfig { running_mean: true, repeat_lags: 2, ..one_hot() };
     let wide = ModelConfig { embedding: 33, hidden: 17, attention_key: 9, ..everything() };
-    [plain(), two_layers, mean, wide]
+    let dropout = Dropout { zoneout_c: 0.3, zoneout_h: 0.2, ..everything().dropout };
+    let zoned = ModelConfig { dropout, layers: 2, ..everything() };
+    [plain(), two_layers, mean, wide, zoned]
 }
 
 /// Changing, adding or removing later events leaves the answer at a position as it was.

@@ -1,7 +1,7 @@
 //! Every recurrent cell agrees with PyTorch, forward and in every gradient.
 //!
 //! The files are made by `golden/make_golden.py` (LSTM), `golden/make_cells.py` (the others) and
-//! `golden/make_masks.py` (each with a mask of the states and one of w_h). The test has a body that knows the case and the tolerance, and a function that knows the machine.
+//! `golden/make_masks.py` (each with masks, and with zoneout). The test has a body that knows the case and the tolerance, and a function that knows the machine.
 
 use layout::{Cell, Matrix, RecurrentDims, RecurrentTape, Steps};
 use ndarray::{Array2, ArrayView2};
@@ -61,28 +61,45 @@ fn normalised_lstm() {
 
 #[test]
 fn masks_of_states_and_of_weights() {
-    for (name, cell) in [
-        ("lstm", Cell::Lstm),
-        ("gru", Cell::Gru),
-        ("rnn", Cell::Rnn),
-        ("peephole", Cell::Peephole),
-        ("layer_norm", Cell::LayerNorm),
+    every_cell(Inside::Masks);
+}
+
+#[test]
+fn zoneout() {
+    every_cell(Inside::Shares);
+}
+
+/// What drops inside the recurrence.
+#[derive(Clone, Copy, PartialEq)]
+enum Inside {
+    Nothing,
+    Masks,
+    Shares,
+}
+
+fn every_cell(inside: Inside) {
+    let kind = if inside == Inside::Masks { "masked" } else { "zoned" };
+    for (name, cell, projection) in [
+        ("lstm", Cell::Lstm, None),
+        ("gru", Cell::Gru, None),
+        ("rnn", Cell::Rnn, None),
+        ("peephole", Cell::Peephole, None),
+        ("layer_norm", Cell::LayerNorm, None),
+        ("coupled_projection", Cell::Coupled, Some(2)),
     ] {
-        check_masked(&format!("cell_masked_{name}"), &layers(cell, None, &[(5, 3), (3, 3)]));
+        let width = projection.unwrap_or(3);
+        let layers = layers(cell, projection, &[(5, 3), (width, 3)]);
+        check_inside(&format!("cell_{kind}_{name}"), &layers, inside);
     }
-    let projected = layers(Cell::Coupled, Some(2), &[(5, 3), (2, 3)]);
-    check_masked("cell_masked_coupled_projection", &projected);
 }
 
 fn check(name: &str, layers: &[RecurrentDims]) {
-    in_precision::<f64>(name, layers, false);
-    in_precision::<f32>(name, layers, false);
-    assert_origin(name);
+    check_inside(name, layers, Inside::Nothing);
 }
 
-fn check_masked(name: &str, layers: &[RecurrentDims]) {
-    in_precision::<f64>(name, layers, true);
-    in_precision::<f32>(name, layers, true);
+fn check_inside(name: &str, layers: &[RecurrentDims], inside: Inside) {
+    in_precision::<f64>(name, layers, inside);
+    in_precision::<f32>(name, layers, inside);
     assert_origin(name);
 }
 
@@ -92,25 +109,26 @@ fn assert_origin(name: &str) {
     assert!(made_by.contains(".py, PyTorch 2.") && made_by.contains("seed"), "{name}: {made_by}");
 }
 
-/// The masks of one layer.
-struct Masks<S> {
-    /// What the recurrent product sees, `[B, R]`.
-    states: Array2<S>,
-    /// What drops of w_h, `[G·H, R]`.
-    weights: Array2<S>,
+/// What one layer has beside its weights; nothing that is empty.
+struct Dropped<S> {
+    /// What the recurrent product sees, `[B, R]`, and what drops of w_h, `[G·H, R]`.
+    masks: Option<[Array2<S>; 2]>,
+    /// Shares of the new states that enter, `[N, H]` and `[N, R]`.
+    shares: Option<[Array2<S>; 2]>,
 }
 
-fn in_precision<S: Precision>(name: &str, layers: &[RecurrentDims], masked: bool) {
+fn in_precision<S: Precision>(name: &str, layers: &[RecurrentDims], inside: Inside) {
     let golden = RecurrentGolden::<S>::open(name, layers);
     let steps = Steps::from_lengths(&golden.lengths);
     let file = Golden::open(name);
-    let of_layer = |k| Masks {
-        states: file.matrix(&format!("{k}.mask")),
-        weights: file.matrix(&format!("{k}.mask_w")),
+    let of_layer = |k| {
+        let pair = |names: [&str; 2]| names.map(|name| file.matrix(&format!("{k}.{name}")));
+        let masks = (inside == Inside::Masks).then(|| pair(["mask", "mask_w"]));
+        Dropped { masks, shares: (inside == Inside::Shares).then(|| pair(["u_c", "u_h"])) }
     };
-    let masks: Vec<_> = (0..if masked { layers.len() } else { 0 }).map(of_layer).collect();
+    let dropped: Vec<_> = (0..layers.len()).map(of_layer).collect();
     let worst =
-        on_reference(&steps, &golden.inputs, &masks).assert_close(&golden.outcome, S::GOLDEN);
+        on_reference(&steps, &golden.inputs, &dropped).assert_close(&golden.outcome, S::GOLDEN);
     println!("{name} in {}: worst entry at {:.0} % of its allowance", S::NAME, 100.0 * worst);
 }
 
@@ -119,12 +137,12 @@ fn in_precision<S: Precision>(name: &str, layers: &[RecurrentDims], masked: bool
 fn on_reference<S: Precision>(
     steps: &Steps,
     inputs: &RecurrentInputs<S>,
-    masks: &[Masks<S>],
+    dropped: &[Dropped<S>],
 ) -> RecurrentOutcome<S> {
     let params_of = |k: usize| {
         let mut params = inputs.layers[k].params.clone();
-        if let Some(masks) = masks.get(k) {
-            params.w_h *= &masks.weights;
+        if let Some([_, mask_w]) = &dropped[k].masks {
+            params.w_h *= mask_w;
         }
         params
     };
@@ -133,8 +151,11 @@ fn on_reference<S: Precision>(
     for (k, layer) in inputs.layers.iter().enumerate() {
         let mut tape = RecurrentTape::<Matrix<S>>::default();
         tape.start(steps, layer.dims);
-        if let Some(masks) = masks.get(k) {
-            tape.set_mask(steps, to_matrix(masks.states.view()));
+        if let Some([mask, _]) = &dropped[k].masks {
+            tape.set_mask(steps, to_matrix(mask.view()));
+        }
+        if let Some([u_c, u_h]) = &dropped[k].shares {
+            tape.set_shares(steps, to_matrix(u_c.view()), to_matrix(u_h.view()));
         }
         for (state, start) in [(&mut tape.h, &layer.h_0), (&mut tape.c, &layer.c_0)] {
             let start = to_matrix(start.view());
@@ -180,8 +201,8 @@ fn on_reference<S: Precision>(
         let mut scratch = SequenceScratch::new(steps, &params);
         let x = Some(x.view());
         reference::sequence_backward(&params, x, steps, &tape, arrivals, &mut grads, &mut scratch);
-        if let Some(masks) = masks.get(k) {
-            dparams.w_h *= &masks.weights;
+        if let Some([_, mask_w]) = &dropped[k].masks {
+            dparams.w_h *= mask_w;
         }
         let (h_last, c_last) = (last_slots(steps, tape.h), last_slots(steps, tape.c));
         layers.push(LayerGrads { h_last, c_last, params: dparams, dh_0, dc_0 });

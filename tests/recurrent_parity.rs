@@ -70,15 +70,17 @@ fn every_shape(cell: Cell, projection: Option<usize>) {
         }
         let steps = &falling_lengths(batch, longest);
         let dims = RecurrentDims { cell, input, hidden, projection };
-        for (one_hot, from_zero, masked) in [
-            (false, false, false),
-            (true, false, false),
-            (false, true, false),
-            (true, true, false),
-            (false, false, true),
-            (true, true, true),
+        for (one_hot, from_zero, masked, zoned) in [
+            (false, false, false, false),
+            (true, false, false, false),
+            (false, true, false, false),
+            (true, true, false, false),
+            (false, false, true, false),
+            (true, true, true, false),
+            (false, false, false, true),
+            (true, true, true, true),
         ] {
-            let how = How { one_hot, from_zero, masked };
+            let how = How { one_hot, from_zero, masked, zoned };
             let case = format!("T{longest} B{batch} {dims:?} {how:?}");
             parity!(case, RECURRENT_ULPS, |device| layer(&device, steps, dims, how));
         }
@@ -89,9 +91,10 @@ fn every_shape(cell: Cell, projection: Option<usize>) {
 #[test]
 fn one_two_and_seven_threads_give_the_same_bits() {
     let steps = &falling_lengths(150, 9);
-    for (cell, masked) in Cell::ALL.into_iter().flat_map(|cell| [(cell, false), (cell, true)]) {
+    let ways = |cell| [(cell, false, false), (cell, true, false), (cell, true, true)];
+    for (cell, masked, zoned) in Cell::ALL.into_iter().flat_map(ways) {
         let projection = (cell == Cell::Coupled).then_some(40);
-        let how = How { one_hot: false, from_zero: true, masked };
+        let how = How { one_hot: false, from_zero: true, masked, zoned };
         let dims = RecurrentDims { cell, input: 40, hidden: 72, projection };
         for path in cpu::Path::available() {
             let run = |threads: usize| {
@@ -134,6 +137,8 @@ struct How {
     from_zero: bool,
     /// The recurrent product sees a part of the hidden states.
     masked: bool,
+    /// A part of the states stays as it was.
+    zoned: bool,
 }
 
 /// A layer forward and backward.
@@ -141,7 +146,7 @@ fn layer<D: Device>(
     device: &D,
     steps: &Steps,
     dims: RecurrentDims,
-    How { one_hot, from_zero, masked }: How,
+    How { one_hot, from_zero, masked, zoned }: How,
 ) -> Results<D::Matrix> {
     let (positions, gates) = (steps.positions(), dims.cell.gates() * dims.hidden);
     // Matrices as large as learned ones are: larger weights make more of a rounding error at every step,
@@ -168,6 +173,20 @@ fn layer<D: Device>(
         device.dropout(0.3, Stream::new(1, 2, 3), &mut tape.mask);
         tape.masked = input(device, positions, dims.width(), 1.7);
         nan(device, &mut tape.masked);
+    }
+    if zoned {
+        let shares = |columns: usize, phase: f64| {
+            let u = wave((positions, columns), phase).mapv(|x| (0.5 + 0.5 * x) as f32);
+            let mut matrix = D::Matrix::default();
+            device.upload(&mut matrix, positions, columns, u.as_slice().expect("row-major"));
+            matrix
+        };
+        let zone = &mut tape.zone;
+        zone.u_c = shares(dims.cell_width(), 0.6);
+        zone.u_h = shares(dims.width(), 1.1);
+        (zone.c, zone.h) = (zone.u_c.clone(), zone.u_h.clone());
+        nan(device, &mut zone.c);
+        nan(device, &mut zone.h);
     }
     let RecurrentTape { a, q, c, h, m, norm, .. } = &mut tape;
     for part in [&mut *a, q, m, &mut norm.x, &mut norm.h, &mut norm.c, &mut norm.deviation] {
@@ -203,6 +222,7 @@ fn layer<D: Device>(
     );
     let mut results = vec![("a", tape.a), ("c", tape.c), ("h", tape.h), ("dz", dz)];
     results.extend([("q", tape.q), ("m", tape.m), ("masked", tape.masked)]);
+    results.extend([("new c", tape.zone.c), ("new h", tape.zone.h)]);
     results.extend(names(dims).into_iter().zip(grads.into_vec()));
     if !from_zero {
         results.extend([("dh_0", start.dh_0), ("dc_0", start.dc_0)]);

@@ -148,8 +148,8 @@ fn every_loss_learns_the_shop() {
     }
 }
 
-/// Dropout inside the recurrence: learned with it, answered without, the same file for any number of
-/// threads.
+/// Dropout inside the recurrence: learned with it, answered without or with its mean, the same file for
+/// any number of threads.
 #[test]
 fn dropout_inside_the_recurrence_learns_the_shop() {
     let shop = Shop::new();
@@ -158,6 +158,7 @@ fn dropout_inside_the_recurrence_learns_the_shop() {
         ("weights", "lstm", "weights = 0.2"),
         ("recurrent", "lstm", "recurrent = 0.2"),
         ("both", "gru", "weights = 0.1, recurrent = 0.1"),
+        ("zoneout", "lstm", "zoneout_c = 0.1, zoneout_h = 0.05"),
     ] {
         let dropout = outside.replace(" }", &format!(", {inside} }}"));
         fs::write(&shop.config, CONFIG.replace(outside, &dropout)).unwrap();

@@ -109,6 +109,9 @@ def make(
         for key in ("gain_x", "gain_h", "gain_c", "mask", "mask_w"):
             if key in layer:
                 layer[key] += 1.0
+        for key in ("u_c", "u_h"):
+            if key in layer:
+                layer[key] = torch.sigmoid(layer[key])
         layer |= {"h_0": draw(batch, width), "c_0": draw(batch, H) if has_c else torch.zeros(batch, 0)}
         weights = {"dh_last": draw(batch, width), "dc_last": torch.randn_like(layer["c_0"])}
         layers.append((layer, weights))

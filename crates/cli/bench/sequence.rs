@@ -7,7 +7,8 @@
 //!
 //! Between two layers the states are gathered into a matrix, as the model does. For
 //! answers weights are packed once, before the clock runs; in training in every call, as each step
-//! changes them. Rows start from zero, and nothing of the start's gradient is made.
+//! changes them. Rows start from zero, and nothing of the start's gradient is made. In training, masks and
+//! zoneout are those of `[model.dropout]`.
 
 use cpu::PackedRecurrent;
 use layout::{Keep, Matrix, RecurrentParams, RecurrentTape, Steps};
@@ -15,7 +16,7 @@ use model::ModelConfig;
 
 use super::shape::Shape;
 use super::timing::sample;
-use super::values::{Purpose, layer, values};
+use super::values::{Purpose, layer, stream, values};
 use super::work::{F32, Mode, Work};
 
 /// What one call does.
@@ -115,6 +116,9 @@ impl Stack {
                 Mode::Forward | Mode::Step => Keep::States,
             };
             tape.start_keeping(&steps, dims, keep);
+            if mode == Mode::Training {
+                drop_inside(cpu, &steps, model, seed, l as u32, &mut tape);
+            }
             Layer { params, packed, grads, tape, passed: Matrix::default() }
         });
         let layers = layers.collect();
@@ -158,9 +162,40 @@ impl Stack {
     }
 }
 
+/// Masks and shares of layer `l`, as training has them: drawn once here, as drawing them is not what is
+/// timed.
+fn drop_inside(
+    cpu: &cpu::Cpu,
+    steps: &Steps,
+    model: &ModelConfig,
+    seed: u64,
+    l: u32,
+    tape: &mut RecurrentTape<Matrix<f32>>,
+) {
+    let dropped = |rate: f32, purpose, [rows, columns]: [usize; 2], value: f32| {
+        let mut values = Matrix::zeros(rows, columns);
+        values.fill(value);
+        cpu.dropout(rate, stream(seed, purpose, l), &mut values);
+        values
+    };
+    let [c, h] = [tape.c.columns(), tape.h.columns()];
+    let (positions, rates) = (steps.positions(), model.dropout);
+    if rates.recurrent > 0.0 {
+        let mask = dropped(rates.recurrent, Purpose::Mask, [steps.batch(), h], 1.0);
+        tape.set_mask(steps, mask);
+    }
+    if rates.zoneout_c > 0.0 || rates.zoneout_h > 0.0 {
+        let share =
+            |rate, purpose, columns| dropped(rate, purpose, [positions, columns], 1.0 - rate);
+        let u_c = share(rates.zoneout_c, Purpose::CellShare, c);
+        tape.set_shares(steps, u_c, share(rates.zoneout_h, Purpose::HiddenShare, h));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::Dropout;
 
     #[test]
     fn layers_add_up() {
@@ -181,7 +216,10 @@ mod tests {
             ["lstm", "gru", "rnn", "lstm+layernorm+projection", "lstm+peephole", "lstm+coupled"]
         {
             let cell = cell.parse().unwrap();
-            a_call_of(ModelConfig { cell, ..ModelConfig::default() });
+            let plain = ModelConfig { cell, ..ModelConfig::default() };
+            let dropout = Dropout { recurrent: 0.3, zoneout_h: 0.1, ..Dropout::default() };
+            a_call_of(ModelConfig { dropout, ..plain.clone() });
+            a_call_of(plain);
         }
     }
 

@@ -16,13 +16,15 @@
 //! its `dz` is in the caches.
 //!
 //! A projection is one more product at the end of each turn, which needs all units of its rows. With a
-//! mask on what the recurrent product sees, each turn begins with its rows of that.
+//! mask on what the recurrent product sees, each turn begins with its rows of that; with zoneout it ends
+//! with the states that its rows keep.
 //!
 //! `simd::turns` says how threads share a batch: by rows, which wait for nobody, or, where rows are
 //! few and weights are large, by units. Where rows start from zero, the recurrent product of their
 //! first step, forward and backward, is left out.
 //!
-//! Reading order: this file, `cell`, `forward`, `packed`, `backward`, `gradients`, `again`, `masked`.
+//! Reading order: this file, `cell`, `forward`, `packed`, `backward`, `gradients`, `again`, `masked`,
+//! `zoned`.
 
 mod again;
 mod backward;
@@ -34,6 +36,7 @@ mod masked;
 mod packed;
 #[cfg(test)]
 mod tests;
+mod zoned;
 
 pub use packed::PackedRecurrent;
 
@@ -44,7 +47,7 @@ use crate::{Cpu, Path};
 use again::Again;
 use backward::{From, Gates, Kept, StepBackward};
 use forward::{Input, StepForward, Weights};
-use gradients::{Recurrent, Stretch};
+use gradients::{Recurrent, Stretch, cells_made};
 use layer_norm::Operands;
 use layout::{
     Accumulate, Cell, Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape,
@@ -52,6 +55,7 @@ use layout::{
 };
 use masked::mask_width;
 use std::ops::Range;
+use zoned::is_zoned;
 
 /// Rows of a slice at most: their states stay in the second-level cache.
 const ROWS_PER_SLICE: usize = 64;
@@ -83,6 +87,7 @@ impl Cpu {
     /// | `tape.c` | `[B + N, H]` | slot 0: the start | all slots |
     /// | `tape.h` | `[B + N, R]` | slot 0: the start | all slots |
     /// | `tape.mask` | `[B, R]` | what the recurrent product sees of h; `[B, 0]`: all | untouched |
+    /// | `tape.zone` | `[N, H]`, `[N, R]` | shares that enter; `[N, 0]`: all | shares untouched |
     ///
     /// # Panics
     ///
@@ -112,7 +117,7 @@ impl Cpu {
             let operands = Operands { w_x: w_x.as_deref(), w_h: &*w_h, w_p: w_p.as_deref() };
             return self.normalized_forward(norm, params.b.as_slice(), &operands, x, steps, tape);
         }
-        let rows = match split(self.path, steps, dims, tape.is_masked()) {
+        let rows = match split(self.path, steps, dims, tape.is_masked() || tape.is_zoned()) {
             Split::Rows(slices) => rows_of_a_step(steps) / slices,
             Split::Units(_) => rows_of_a_step(steps),
         };
@@ -156,8 +161,10 @@ impl Cpu {
         let dims = RecurrentDims { cell, input: 0, hidden, projection: w_p.map(Panels::columns) };
         let [mut no_a, mut no_q] = [[], []];
         let mask_width = mask_width(tape, steps, width);
-        let split = split(self.path, steps, dims, mask_width > 0);
-        let RecurrentTape { a, q, c, h, m, mask, masked, .. } = tape;
+        let zoned = is_zoned(tape, steps, [dims.cell_width(), width]);
+        let split = split(self.path, steps, dims, mask_width > 0 || zoned);
+        let RecurrentTape { a, q, c, h, m, mask, masked, zone, .. } = tape;
+        let [new_c_width, new_h_width] = [zone.c.columns(), zone.h.columns()];
         let (a, q) = match keep {
             Keep::Gates => (a.as_mut_slice(), q.as_mut_slice()),
             Keep::States => (&mut no_a[..], &mut no_q[..]),
@@ -170,8 +177,12 @@ impl Cpu {
             Shared::positions(steps, kept_of(if cell == Cell::Gru { hidden } else { 0 }), q),
             Shared::positions(steps, if w_p.is_some() { hidden } else { 0 }, m.as_mut_slice()),
             Shared::positions(steps, mask_width, masked.as_mut_slice()),
+            Shared::positions(steps, new_c_width, zone.c.as_mut_slice()),
+            Shared::positions(steps, new_h_width, zone.h.as_mut_slice()),
         ];
-        let shown = if w_p.is_some() { forward::M } else { forward::H };
+        let (cells, made_h) =
+            if zoned { (forward::NEW_C, forward::NEW_H) } else { (forward::C, forward::H) };
+        let shown = if w_p.is_some() { forward::M } else { made_h };
         in_turns(steps, 0..steps.count(), hidden, split, Order::Rising, buffers, |mut turn| {
             let (read, of_all) = if mask_width > 0 {
                 let h_prev = turn.done(forward::H);
@@ -180,10 +191,18 @@ impl Cpu {
             } else {
                 (None, &turn)
             };
-            self.path.run(StepForward { turn: of_all, weights, read, keep, shown });
+            self.path.run(StepForward { turn: of_all, weights, read, keep, shown, cells });
             if let Some(w_p) = w_p {
-                let [m, h] = turn.rows_mut([forward::M, forward::H]);
+                let [m, h] = turn.rows_mut([forward::M, made_h]);
                 block(self.path, Left::plain(m, hidden), w_p, Accumulate::Replace, h);
+            }
+            if zoned {
+                let (position, c_prev, h_prev) =
+                    (turn.position(), turn.done(forward::C), turn.done(forward::H));
+                let [c, h, new_c, new_h] =
+                    turn.rows_mut([forward::C, forward::H, forward::NEW_C, forward::NEW_H]);
+                self.enter(&zone.u_c, position, c_prev, new_c, c);
+                self.enter(&zone.u_h, position, h_prev, new_h, h);
             }
         });
     }
@@ -258,9 +277,14 @@ impl Cpu {
         let mut dq = self.scratch.buffer(if cell == Cell::Gru { positions * hidden } else { 0 });
         // Of a turn whose dh has to be whole before its cells are undone.
         let mask_width = mask_width(tape, steps, width);
-        let whole = if w_p.is_some() || mask_width > 0 { width } else { 0 };
+        let zoned = is_zoned(tape, steps, [dims.cell_width(), width]);
+        let whole = if w_p.is_some() || mask_width > 0 || zoned { width } else { 0 };
+        let [rest_c_width, rest_h_width] = if zoned { [dims.cell_width(), width] } else { [0, 0] };
+        let mut rest_c = self.scratch.buffer(batch * rest_c_width);
+        let mut rest_h = self.scratch.buffer(batch * rest_h_width);
+        rest_h.fill(0.0);
         let mut dh = self.scratch.buffer(positions * whole);
-        let split = split(self.path, steps, dims, mask_width > 0);
+        let split = split(self.path, steps, dims, mask_width > 0 || zoned);
         let mut end = steps.count();
         while end > 0 {
             let range = stretch(steps, gates, end);
@@ -275,18 +299,23 @@ impl Cpu {
                 },
                 states: if cell.has_cell_state() { &tape.c } else { &tape.h },
                 p: slice_of(&params.p),
-                positions,
+                made: cells_made(tape, steps),
             };
             let buffers = [
                 Shared::positions(steps, gates, dz.as_mut_slice()),
                 Shared::batch(steps, carried, carry),
                 Shared::positions(steps, if cell == Cell::Gru { hidden } else { 0 }, &mut dq),
                 Shared::positions(steps, whole, &mut dh),
+                Shared::batch(steps, rest_h_width, &mut rest_h),
+                Shared::batch(steps, rest_c_width, &mut rest_c),
             ];
             in_turns(steps, range.clone(), hidden, split, Order::Falling, buffers, |mut turn| {
                 let w_h = &*w_h;
-                let (from, turn) = if whole > 0 {
+                let (from, of_all) = if whole > 0 {
                     self.arrivals(&mut turn, cell, dh_above, w_h, &tape.mask);
+                    if zoned {
+                        self.leave_states(&mut turn, cell, &tape.zone);
+                    }
                     let (dh, turn) = turn.rows_apart(backward::DH);
                     let from = match &w_p {
                         Some(w_p) => From::Projection { dh, w_p },
@@ -298,7 +327,10 @@ impl Cpu {
                     let dh_above = &dh_above.as_slice()[rows];
                     (From::AboveAndAfter { dh_above, w_h, whole: false }, &turn)
                 };
-                self.path.run(StepBackward { turn, kept, from });
+                self.path.run(StepBackward { turn: of_all, kept, from });
+                if zoned {
+                    self.rejoin_cells(&mut turn, cell);
+                }
             });
             let stretch = Stretch {
                 steps,
@@ -343,6 +375,7 @@ impl Cpu {
             } else {
                 product(self.path, first, &w_h, Accumulate::Replace, dh_0.as_mut_slice());
             }
+            self.rejoin(&rest_h, dh_0.as_mut_slice());
         }
     }
 }
@@ -363,8 +396,8 @@ fn kept(tape: &RecurrentTape<Matrix<f32>>) -> Keep {
 }
 
 /// How the threads at hand share a batch. Parts of units are whole panels of every path; a projection
-/// or a mask wants all units of its rows in one hand.
-fn split(path: Path, steps: &Steps, dims: RecurrentDims, masked: bool) -> Split {
+/// and whatever else works on `whole` rows want all units of these in one hand.
+fn split(path: Path, steps: &Steps, dims: RecurrentDims, whole: bool) -> Split {
     /// Units in a panel of the widest path.
     const PANEL: usize = 32;
     /// Parts of a step for each thread, so that no one waits long for the last of them.
@@ -375,7 +408,7 @@ fn split(path: Path, steps: &Steps, dims: RecurrentDims, masked: bool) -> Split 
     let rows = rows_of_a_step(steps);
     let far = path.width() > 8 && weights > FAR * RESIDENT;
     let few = if far { MANY_ROWS * FEW_ROWS } else { FEW_ROWS };
-    let alone = projection.is_none() && !masked;
+    let alone = projection.is_none() && !whole;
     if alone && threads > 1 && rows < few * threads && weights > RESIDENT {
         return Split::Units((hidden / (PARTS * threads)).next_multiple_of(PANEL).max(PANEL));
     }

@@ -11,6 +11,7 @@
 
 mod gradients;
 mod input;
+mod masks;
 mod output;
 mod readout;
 mod stack;

@@ -18,3 +18,7 @@ pub(crate) const DROPOUT_LAYER: u32 = 0x4D00_0100;
 pub(crate) const DROPOUT_WEIGHTS: u32 = 0x4D00_0200;
 /// Dropout on what the recurrent product of layer `l` sees; add `l`.
 pub(crate) const DROPOUT_RECURRENT: u32 = 0x4D00_0300;
+/// Zoneout of the cell states of layer `l`; add `l`.
+pub(crate) const ZONEOUT_CELL: u32 = 0x4D00_0400;
+/// Zoneout of the hidden states of layer `l`; add `l`.
+pub(crate) const ZONEOUT_HIDDEN: u32 = 0x4D00_0500;

@@ -2,6 +2,7 @@
 
 mod files;
 mod training;
+mod zoneout;
 
 use crate::{
     Batch, Cpu, Device, Dropout, Input, Loss, LossKind, Model, ModelConfig, OptimizerConfig,
@@ -28,6 +29,8 @@ fn rich() -> ModelConfig {
             output: 0.1,
             weights: 0.1,
             recurrent: 0.1,
+            zoneout_c: 0.1,
+            zoneout_h: 0.1,
         },
         loss: Loss { frequent: 3, drawn: 4, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()

@@ -50,6 +50,7 @@ mod sequence;
 mod softmax;
 mod step;
 mod top;
+mod zoneout;
 
 pub use attention::{attention_backward, attention_forward, attention_weights};
 pub use dropout::{dropout, mask_backward, mask_forward};
@@ -66,6 +67,7 @@ pub use sequence::{Arrivals, SequenceGrads, SequenceScratch, sequence_backward, 
 pub use softmax::{SoftmaxParams, scores, softmax_loss};
 pub use step::{Before, StepBack, step_backward, step_forward};
 pub use top::top_items;
+pub use zoneout::{zoneout_backward, zoneout_forward};
 
 use std::ops::Range;
 

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use layout::{Accumulate, Cell, NormTape, RecurrentParams, RecurrentTape, Steps};
+use layout::{Accumulate, Cell, NormTape, RecurrentParams, RecurrentTape, Steps, ZoneTape};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, NdFloat};
 
 use crate::layer_norm::{gain_backward, gain_forward, standardize_backward, standardize_forward};
@@ -81,6 +81,7 @@ pub fn sequence_forward<S: NdFloat>(
             c: rows(c_prev.view(), running(steps, t)),
         };
         let NormTape { x, h: h_hat, c: c_hat, deviation } = &mut tape.norm;
+        let ZoneTape { u_c, u_h, c: new_c, h: new_h } = &mut tape.zone;
         let step = RecurrentTape {
             a: rows(tape.a.view_mut(), at.clone()),
             q: rows(tape.q.view_mut(), at.clone()),
@@ -89,6 +90,12 @@ pub fn sequence_forward<S: NdFloat>(
             m: rows(tape.m.view_mut(), at.clone()),
             mask: rows(tape.mask.view_mut(), 0..active),
             masked: rows(tape.masked.view_mut(), at.clone()),
+            zone: ZoneTape {
+                u_c: rows(u_c.view_mut(), at.clone()),
+                u_h: rows(u_h.view_mut(), at.clone()),
+                c: rows(new_c.view_mut(), at.clone()),
+                h: rows(new_h.view_mut(), at.clone()),
+            },
             norm: NormTape {
                 x: rows(x.view_mut(), at.clone()),
                 h: rows(h_hat.view_mut(), at.clone()),
@@ -135,10 +142,12 @@ pub struct SequenceScratch<S> {
     dm: Array2<S>,
     dc_prev: Array2<S>,
     dmasked: Array2<S>,
+    rest_h: Array2<S>,
+    rest_c: Array2<S>,
 }
 
 impl<S: NdFloat> SequenceScratch<S> {
-    /// `[N, R]`, `[N, G·H]`, two of `[B, H]` and one of `[B, R]`.
+    /// `[N, R]`, `[N, G·H]`, three of `[B, H]` and two of `[B, R]`.
     pub fn new(steps: &Steps, params: &RecurrentParams<ArrayView2<'_, S>>) -> Self {
         let (rows, width) = params.w_h.dim();
         let hidden = rows / params.cell.gates();
@@ -147,8 +156,10 @@ impl<S: NdFloat> SequenceScratch<S> {
             dh: Array2::zeros((steps.positions(), width)),
             dz_h: Array2::zeros((steps.positions(), rows)),
             dm: batch.clone(),
-            dc_prev: batch,
+            dc_prev: batch.clone(),
             dmasked: Array2::zeros((steps.batch(), width)),
+            rest_h: Array2::zeros((steps.batch(), width)),
+            rest_c: batch,
         }
     }
 }
@@ -213,6 +224,7 @@ pub fn sequence_backward<S: NdFloat>(
         let before =
             Before { h: rows(tape.h, running(steps, t)), c: rows(tape.c, running(steps, t)) };
         let NormTape { x, h: h_hat, c: c_hat, deviation } = tape.norm;
+        let ZoneTape { u_c, u_h, c: new_c, h: new_h } = tape.zone;
         let step = RecurrentTape {
             a: rows(tape.a, at.clone()),
             q: rows(tape.q, at.clone()),
@@ -221,6 +233,12 @@ pub fn sequence_backward<S: NdFloat>(
             m: rows(tape.m, at.clone()),
             mask: rows(tape.mask, active.clone()),
             masked: rows(tape.masked, at.clone()),
+            zone: ZoneTape {
+                u_c: rows(u_c, at.clone()),
+                u_h: rows(u_h, at.clone()),
+                c: rows(new_c, at.clone()),
+                h: rows(new_h, at.clone()),
+            },
             norm: NormTape {
                 x: rows(x, at.clone()),
                 h: rows(h_hat, at.clone()),
@@ -236,7 +254,9 @@ pub fn sequence_backward<S: NdFloat>(
             dz_h: rows(scratch.dz_h.view_mut(), at.clone()),
             dm: rows(scratch.dm.view_mut(), active.clone()),
             dc_prev: rows(scratch.dc_prev.view_mut(), active.clone()),
-            dmasked: rows(scratch.dmasked.view_mut(), active),
+            dmasked: rows(scratch.dmasked.view_mut(), active.clone()),
+            rest_h: rows(scratch.rest_h.view_mut(), active.clone()),
+            rest_c: columns(rows(scratch.rest_c.view_mut(), active), 0..tape.c.ncols()),
         };
         let dh_above = rows(arrivals.dh_above, at);
         step_backward(params, before, &step, dh_above, back, &mut grads.params);
@@ -264,7 +284,11 @@ fn weight_gradients<S: NdFloat>(
         };
         linear_backward_weights(read, dz_h, dparams.w_h.view_mut());
         if let Some(dp) = &mut dparams.p {
-            let (c_prev, c) = (rows(tape.c, before), rows(tape.c, steps.slot(t + 1)));
+            let c_prev = rows(tape.c, before);
+            let c = match tape.zone.c.is_empty() {
+                true => rows(tape.c, steps.slot(t + 1)),
+                false => rows(tape.zone.c, at.clone()),
+            };
             peephole::cell_backward_weights(c_prev, c, rows(dz.view(), at), dp.view_mut());
         }
     }

@@ -11,6 +11,10 @@ pub(super) const DZ: usize = 0;
 pub(super) const CARRY: usize = 1;
 pub(super) const DQ: usize = 2;
 pub(super) const DH: usize = 3;
+pub(super) const REST_H: usize = 4;
+pub(super) const REST_C: usize = 5;
+/// How many there are.
+pub(super) const BUFFERS: usize = 6;
 
 /// Activated gates, and what the GRU keeps beside them: rows of positions from `first` on.
 #[derive(Clone, Copy)]
@@ -30,8 +34,8 @@ pub(super) struct Kept<'a> {
     pub(super) states: &'a Matrix<f32>,
     /// Peepholes, or nothing.
     pub(super) p: &'a [f32],
-    /// Positions of the whole batch.
-    pub(super) positions: usize,
+    /// The cell states that the steps have made, and which row is the first position's.
+    pub(super) made: (&'a Matrix<f32>, usize),
 }
 
 /// Where ∂L/∂h of a turn comes from, beside what is carried from step to step.
@@ -51,7 +55,7 @@ pub(super) enum From<'a> {
 ///     dz, carry = the cell's equations undone
 /// ```
 pub(super) struct StepBackward<'a> {
-    pub(super) turn: &'a Turn<'a, 4>,
+    pub(super) turn: &'a Turn<'a, BUFFERS>,
     pub(super) kept: Kept<'a>,
     pub(super) from: From<'a>,
 }
@@ -166,11 +170,10 @@ impl<V: Copy> Cells<'_, V> {
         r: usize,
     ) {
         let StepBackward { turn, kept, from: source } = *self.step;
-        let Kept { hidden, gates, states, p, positions, .. } = kept;
+        let Kept { hidden, gates, states, p, made: (made, first_made), .. } = kept;
         let row = self.from + row + r;
         let position = turn.position() + row;
         let slot_before = turn.slot_before() + row;
-        let slot_after = states.rows() - positions + position;
         let j = self.first + v * L::WIDTH;
         let (units, at) = (L::WIDTH.min(hidden - j), j - turn.units().start);
         let load =
@@ -180,7 +183,7 @@ impl<V: Copy> Cells<'_, V> {
         let (mut u, mut carry, mut p_of_units) = (zeros, zeros, [lanes.splat(0.0); 3]);
         if E::CELL.has_cell_state() {
             for (k, u) in u.iter_mut().enumerate() {
-                *u = load(states.row(slot_after + k), 0);
+                *u = load(made.row(first_made + position + k), 0);
             }
             u = tanh(lanes, u);
         }

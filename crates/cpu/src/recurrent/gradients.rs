@@ -81,6 +81,15 @@ pub(super) fn states_before<'s, 'b: 's>(
     copied
 }
 
+/// The cell states that the steps have made, and which row is the first position's: with zoneout they are
+/// not all that the next step starts from.
+pub(super) fn cells_made<'s>(
+    tape: &'s RecurrentTape<Matrix<f32>>,
+    steps: &Steps,
+) -> (&'s Matrix<f32>, usize) {
+    if tape.is_zoned() { (&tape.zone.c, 0) } else { (&tape.c, steps.batch()) }
+}
+
 /// What the recurrent products of the steps `range` have read, a row a position: those states, or what
 /// of them has passed the mask.
 pub(super) fn read_before<'s, 'b: 's>(
@@ -186,8 +195,9 @@ impl Cpu {
         let (positions, hidden) = (stretch.positions(), dp.columns());
         let mut copied = self.scratch.buffer(0);
         let c_prev = states_before(self, steps, range.clone(), &tape.c, &mut copied);
-        let after = steps.batch() + positions.start..steps.batch() + positions.end;
-        let c = Columns::of(tape.c.as_slice(), hidden, after);
+        let (made, first) = cells_made(tape, steps);
+        let after = first + positions.start..first + positions.end;
+        let c = Columns::of(made.as_slice(), hidden, after);
         let c_prev = Columns { values: c_prev, ..c };
         let dz = Columns::of(dz, GATES * hidden, positions);
         let seen = [(Gate::Input, c_prev), (Gate::Forget, c_prev), (Gate::Output, c)];

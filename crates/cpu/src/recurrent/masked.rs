@@ -9,7 +9,7 @@
 //! Both products read or make whole rows, so a turn is one over all units, as with a projection. Nothing
 //! of this is in the kernels of a step: forward reads another left operand, backward finds dh made.
 
-use super::backward::{DH, DQ, DZ};
+use super::backward::{BUFFERS, DH, DQ, DZ};
 use crate::Cpu;
 use crate::panel::Panels;
 use crate::product::{block, block_of};
@@ -53,7 +53,7 @@ impl Cpu {
     /// as far as there is a mask and it lets it through, from the step after, `[n, R]` in buffer [`DH`].
     pub(super) fn arrivals(
         &self,
-        turn: &mut Turn<'_, 4>,
+        turn: &mut Turn<'_, BUFFERS>,
         cell: Cell,
         dh_above: &Matrix<f32>,
         w_h: &Panels,

@@ -30,7 +30,7 @@ fn run(
     steps: &Steps,
     dims: RecurrentDims,
     keep: Keep,
-    masked: bool,
+    (masked, zoned): (bool, bool),
 ) -> Vec<Matrix<f32>> {
     let params = params(dims);
     let x = wave(steps.positions(), dims.input, 1.4);
@@ -39,6 +39,12 @@ fn run(
     tape.start_keeping(steps, dims, keep);
     if masked {
         tape.set_mask(steps, wave(steps.batch(), dims.width(), 1.6));
+    }
+    if zoned {
+        let shares = [(dims.cell_width(), 1.7), (dims.width(), 1.8)]
+            .map(|(columns, phase)| wave(steps.positions(), columns, phase));
+        let [u_c, u_h] = shares;
+        tape.set_shares(steps, u_c, u_h);
     }
     let mut grads = RecurrentParams::zeros(dims);
     let (mut dz, mut dx, mut start) = Default::default();
@@ -63,14 +69,16 @@ fn neither_what_is_kept_nor_how_work_is_cut_changes_a_bit() {
             (Steps::uniform(60, 40), 6, 161),
             (Steps::from_lengths(&[4, 4, 2]), 6, 161),
         ] {
-            let kinds = KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]);
-            for ((cell, projection), masked) in kinds {
+            let kinds = KINDS.into_iter().flat_map(|kind| {
+                [(false, false), (true, false), (true, true)].map(|dropped| (kind, dropped))
+            });
+            for ((cell, projection), dropped) in kinds {
                 let dims = RecurrentDims { cell, input, hidden, projection };
-                let expected = run(&machines[0], &steps, dims, Keep::Gates, masked);
+                let expected = run(&machines[0], &steps, dims, Keep::Gates, dropped);
                 for cpu in &machines {
                     for keep in [Keep::Gates, Keep::States] {
-                        let same = run(cpu, &steps, dims, keep, masked) == expected;
-                        let case = format!("{path:?} {dims:?} {keep:?} masked {masked}");
+                        let same = run(cpu, &steps, dims, keep, dropped) == expected;
+                        let case = format!("{path:?} {dims:?} {keep:?} {dropped:?}");
                         assert!(same, "{case} {}", cpu.threads());
                     }
                 }

@@ -2,9 +2,9 @@
 
 use layout::{Keep, RecurrentParams, RecurrentTape};
 
-use super::{Gradients, Pass, input, thinned};
+use super::{Gradients, Pass, input, masks, thinned};
 use crate::Device;
-use crate::streams::{DROPOUT_LAYER, DROPOUT_RECURRENT};
+use crate::streams::DROPOUT_LAYER;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tape<M> {
@@ -32,7 +32,7 @@ impl<M: Clone + Default> Tape<M> {
         for (l, layer) in self.layers.iter_mut().enumerate() {
             let keep = if pass.config.has_input(l) { self.keep } else { Keep::Gates };
             pass.device.start(layer, steps, pass.config.dims(l), keep);
-            mask(pass, l, layer);
+            masks::start(pass, l, layer);
         }
         self.slots.clear();
         self.slots.extend(steps.batch() as u32..steps.slots() as u32);
@@ -56,19 +56,6 @@ impl<M: Clone + Default> Tape<M> {
     /// The gradient of the lowest layer's pre-activations, `[N, G·H]`.
     pub(super) fn dz(&self) -> &M {
         &self.dz
-    }
-}
-
-/// Variational dropout: in training, the recurrent product of layer `l` sees some of the hidden units of
-/// each row, the same ones at all its steps. Equations: `reference::mask_forward`.
-fn mask<D: Device>(pass: &Pass<'_, D>, l: usize, tape: &mut RecurrentTape<D::Matrix>) {
-    let (device, rate) = (pass.device, pass.config.dropout.recurrent);
-    if pass.drops(rate) {
-        let (steps, width) = (pass.batch.steps(), pass.config.dims(l).width());
-        device.resize(&mut tape.masked, steps.positions(), width);
-        device.resize(&mut tape.mask, steps.batch(), width);
-        device.fill(&mut tape.mask, 1.0);
-        pass.dropout(rate, DROPOUT_RECURRENT + l as u32, &mut tape.mask);
     }
 }
 
