@@ -33,6 +33,7 @@
 
 mod attention;
 pub mod coupled;
+mod directions;
 mod dropout;
 mod embedding;
 pub mod gru;
@@ -53,6 +54,7 @@ mod top;
 mod zoneout;
 
 pub use attention::{attention_backward, attention_forward, attention_weights};
+pub use directions::{directions_backward, directions_forward};
 pub use dropout::{dropout, mask_backward, mask_forward};
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
