@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use layout::Keep;
 use layout::random::Stream;
 use model::{
-    Batch, Cpu, Device, Dropout, Input, Loss, LossKind, Model, ModelConfig, OptimizerConfig,
-    Output, Readout, Trainer,
+    Batch, CellKind, Cpu, Device, Dropout, Input, Loss, LossKind, Model, ModelConfig,
+    OptimizerConfig, Output, Readout, Trainer,
 };
 
 struct Counting;
@@ -90,6 +90,7 @@ fn taken(config: &ModelConfig, optimizer: OptimizerConfig, keep: Keep, threads: 
 /// One test, so that no other thread of this program takes memory meanwhile.
 #[test]
 fn a_training_step_takes_no_memory() {
+    let no_dropout = Dropout::default();
     let rich = ModelConfig {
         embedding: 20,
         hidden: 24,
@@ -99,7 +100,7 @@ fn a_training_step_takes_no_memory() {
         attention_lags: 6,
         output_bias: true,
         repeat_lags: 3,
-        dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1 },
+        dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1, ..no_dropout },
         loss: Loss { frequent: 60, drawn: 80, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
     };
@@ -108,7 +109,7 @@ fn a_training_step_takes_no_memory() {
         input_scale: 0.0,
         output: Output::Free,
         readout: Readout::Last,
-        dropout: Dropout::default(),
+        dropout: Dropout { weights: 0.1, recurrent: 0.1, zoneout_c: 0.1, ..no_dropout },
         loss: Loss::default(),
         ..rich.clone()
     };
@@ -118,8 +119,11 @@ fn a_training_step_takes_no_memory() {
     let dense = OptimizerConfig { sparse: false, clip_norm: 1.0, ..plain };
     let cells = ["gru", "rnn", "lstm+peephole+projection", "lstm+coupled", "lstm+layernorm"];
     let cells = cells.map(|name| {
-        let cell = name.parse().expect("a cell");
-        (name, ModelConfig { cell, ..rich.clone() })
+        let cell: CellKind = name.parse().expect("a cell");
+        let zoneout_c = if cell.cell.has_cell_state() { 0.1 } else { 0.0 };
+        let dropout =
+            Dropout { weights: 0.1, recurrent: 0.1, zoneout_c, zoneout_h: 0.1, ..rich.dropout };
+        (name, ModelConfig { cell, dropout, ..rich.clone() })
     });
     for threads in [1, 2, 3] {
         let others = cells.iter().map(|(name, config)| (*name, config));

@@ -59,7 +59,7 @@ fn everything() -> ModelConfig {
         temperature: 2.5,
         readout: Readout::Attention,
         repeat_lags: 3,
-        dropout: Dropout { input: 0.3, layers: 0.2, readout: 0.25, output: 0.2 },
+        dropout: Dropout { input: 0.3, layers: 0.2, readout: 0.25, output: 0.2, ..plain().dropout },
         ..plain()
     }
 }
@@ -131,6 +131,34 @@ fn every_cell() {
     check(&ModelConfig { cell, hidden: 7, ..everything() }, 0);
 }
 
+/// Masks of weights and of states, round every cell; two layers, so that one takes the other's for its
+/// own.
+#[test]
+fn dropout_inside_the_recurrence() {
+    let dropout = Dropout { weights: 0.2, recurrent: 0.25, ..Dropout::default() };
+    for cell in ["lstm", "gru", "rnn", "lstm+peephole", "lstm+coupled+projection"] {
+        let cell: CellKind = cell.parse().expect("a cell");
+        check(&ModelConfig { cell, layers: 2, dropout, ..plain() }, 1);
+        check(&ModelConfig { cell, dropout, ..one_hot() }, 2);
+    }
+    let cell: CellKind = "lstm+layernorm".parse().expect("a cell");
+    check(&ModelConfig { cell, hidden: 7, dropout, ..plain() }, 1);
+}
+
+#[test]
+fn zoneout() {
+    let dropout = Dropout { zoneout_c: 0.3, zoneout_h: 0.2, recurrent: 0.2, ..Dropout::default() };
+    for cell in ["lstm", "gru", "rnn", "lstm+peephole", "lstm+coupled+projection"] {
+        let cell: CellKind = cell.parse().expect("a cell");
+        let zoneout_c = if cell.cell.has_cell_state() { 0.3 } else { 0.0 };
+        let dropout = Dropout { zoneout_c, ..dropout };
+        check(&ModelConfig { cell, layers: 2, dropout, ..plain() }, 1);
+        check(&ModelConfig { cell, dropout, ..one_hot() }, 2);
+    }
+    let cell: CellKind = "lstm+layernorm".parse().expect("a cell");
+    check(&ModelConfig { cell, hidden: 7, dropout, ..plain() }, 1);
+}
+
 #[test]
 fn one_hot_with_running_mean() {
     check(&ModelConfig { running_mean: true, output_bias: true, ..one_hot() }, 0);
@@ -163,7 +191,7 @@ fn free_output_with_bias() {
 
 #[test]
 fn two_layers_with_dropout() {
-    let dropout = Dropout { input: 0.3, layers: 0.4, readout: 0.0, output: 0.3 };
+    let dropout = Dropout { input: 0.3, layers: 0.4, output: 0.3, ..Dropout::default() };
     check(&ModelConfig { layers: 2, dropout, ..plain() }, 2);
     check(&ModelConfig { layers: 3, dropout, input_scale: 1.2, ..plain() }, 3);
 }
@@ -228,7 +256,8 @@ fn ranking_losses_over_all_items_and_over_a_sample() {
 /// What one step leaves behind does not reach the next: same memory or fresh, same gradients.
 #[test]
 fn a_step_leaves_nothing_behind() {
-    let full = ModelConfig { loss: Loss::default(), ..everything() };
+    let dropout = Dropout { weights: 0.2, recurrent: 0.25, zoneout_c: 0.1, ..everything().dropout };
+    let full = ModelConfig { loss: Loss::default(), dropout, ..everything() };
     let free = ModelConfig { output: Output::Free, output_bias: true, ..full.clone() };
     let sampled = [full.clone(), free.clone(), one_hot()]
         .map(|config| ModelConfig { loss: SAMPLED, ..config });
@@ -275,11 +304,13 @@ fn answers<D: Device>(
     answers
 }
 
-fn configurations() -> [ModelConfig; 4] {
+fn configurations() -> [ModelConfig; 5] {
     let two_layers = ModelConfig { layers: 2, output_bias: true, ..everything() };
     let mean = ModelConfig { running_mean: true, repeat_lags: 2, ..one_hot() };
     let wide = ModelConfig { embedding: 33, hidden: 17, attention_key: 9, ..everything() };
-    [plain(), two_layers, mean, wide]
+    let dropout = Dropout { zoneout_c: 0.3, zoneout_h: 0.2, ..everything().dropout };
+    let zoned = ModelConfig { dropout, layers: 2, ..everything() };
+    [plain(), two_layers, mean, wide, zoned]
 }
 
 /// Changing, adding or removing later events leaves the answer at a position as it was.

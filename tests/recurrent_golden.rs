@@ -1,7 +1,7 @@
 //! Every recurrent cell agrees with PyTorch, forward and in every gradient.
 //!
-//! The files are made by `golden/make_golden.py` (LSTM) and `golden/make_cells.py` (the others). The
-//! test has a body that knows the case and the tolerance, and a function that knows the machine.
+//! The files are made by `golden/make_golden.py` (LSTM), `golden/make_cells.py` (the others) and
+//! `golden/make_masks.py` (each with masks, and with zoneout). The test has a body that knows the case and the tolerance, and a function that knows the machine.
 
 use layout::{Cell, Matrix, RecurrentDims, RecurrentTape, Steps};
 use ndarray::{Array2, ArrayView2};
@@ -59,38 +59,111 @@ fn normalised_lstm() {
     check("cell_layer_norm", &layers(Cell::LayerNorm, None, &[(5, 3), (3, 3)]));
 }
 
+#[test]
+fn masks_of_states_and_of_weights() {
+    every_cell(Inside::Masks);
+}
+
+#[test]
+fn zoneout() {
+    every_cell(Inside::Shares);
+}
+
+/// What drops inside the recurrence.
+#[derive(Clone, Copy, PartialEq)]
+enum Inside {
+    Nothing,
+    Masks,
+    Shares,
+}
+
+fn every_cell(inside: Inside) {
+    let kind = if inside == Inside::Masks { "masked" } else { "zoned" };
+    for (name, cell, projection) in [
+        ("lstm", Cell::Lstm, None),
+        ("gru", Cell::Gru, None),
+        ("rnn", Cell::Rnn, None),
+        ("peephole", Cell::Peephole, None),
+        ("layer_norm", Cell::LayerNorm, None),
+        ("coupled_projection", Cell::Coupled, Some(2)),
+    ] {
+        let width = projection.unwrap_or(3);
+        let layers = layers(cell, projection, &[(5, 3), (width, 3)]);
+        check_inside(&format!("cell_{kind}_{name}"), &layers, inside);
+    }
+}
+
 fn check(name: &str, layers: &[RecurrentDims]) {
-    in_precision(name, layers, on_reference::<f64>);
-    in_precision(name, layers, on_reference::<f32>);
+    check_inside(name, layers, Inside::Nothing);
+}
+
+fn check_inside(name: &str, layers: &[RecurrentDims], inside: Inside) {
+    in_precision::<f64>(name, layers, inside);
+    in_precision::<f32>(name, layers, inside);
+    assert_origin(name);
+}
+
+fn assert_origin(name: &str) {
     let made_by = Golden::open(name).made_by();
     assert!(made_by.starts_with("tests/golden/make_"), "{name}: {made_by}");
     assert!(made_by.contains(".py, PyTorch 2.") && made_by.contains("seed"), "{name}: {made_by}");
 }
 
-fn in_precision<S: Precision>(
-    name: &str,
-    layers: &[RecurrentDims],
-    machine: impl Fn(&Steps, &RecurrentInputs<S>) -> RecurrentOutcome<S>,
-) {
-    let golden = RecurrentGolden::open(name, layers);
+/// What one layer has beside its weights; nothing that is empty.
+struct Dropped<S> {
+    /// What the recurrent product sees, `[B, R]`, and what drops of w_h, `[G·H, R]`.
+    masks: Option<[Array2<S>; 2]>,
+    /// Shares of the new states that enter, `[N, H]` and `[N, R]`.
+    shares: Option<[Array2<S>; 2]>,
+}
+
+fn in_precision<S: Precision>(name: &str, layers: &[RecurrentDims], inside: Inside) {
+    let golden = RecurrentGolden::<S>::open(name, layers);
     let steps = Steps::from_lengths(&golden.lengths);
-    let worst = machine(&steps, &golden.inputs).assert_close(&golden.outcome, S::GOLDEN);
+    let file = Golden::open(name);
+    let of_layer = |k| {
+        let pair = |names: [&str; 2]| names.map(|name| file.matrix(&format!("{k}.{name}")));
+        let masks = (inside == Inside::Masks).then(|| pair(["mask", "mask_w"]));
+        Dropped { masks, shares: (inside == Inside::Shares).then(|| pair(["u_c", "u_h"])) }
+    };
+    let dropped: Vec<_> = (0..layers.len()).map(of_layer).collect();
+    let worst =
+        on_reference(&steps, &golden.inputs, &dropped).assert_close(&golden.outcome, S::GOLDEN);
     println!("{name} in {}: worst entry at {:.0} % of its allowance", S::NAME, 100.0 * worst);
 }
 
-/// A stack is a loop over layers, upwards and then downwards.
-fn on_reference<S: Precision>(steps: &Steps, inputs: &RecurrentInputs<S>) -> RecurrentOutcome<S> {
+/// A stack is a loop over layers, upwards and then downwards. DropConnect is a layer that runs with
+/// another w_h, and whose gradient passes the same mask.
+fn on_reference<S: Precision>(
+    steps: &Steps,
+    inputs: &RecurrentInputs<S>,
+    dropped: &[Dropped<S>],
+) -> RecurrentOutcome<S> {
+    let params_of = |k: usize| {
+        let mut params = inputs.layers[k].params.clone();
+        if let Some([_, mask_w]) = &dropped[k].masks {
+            params.w_h *= mask_w;
+        }
+        params
+    };
     let mut tapes = Vec::new();
     let mut x = inputs.x.clone();
-    for layer in &inputs.layers {
+    for (k, layer) in inputs.layers.iter().enumerate() {
         let mut tape = RecurrentTape::<Matrix<S>>::default();
         tape.start(steps, layer.dims);
+        if let Some([mask, _]) = &dropped[k].masks {
+            tape.set_mask(steps, to_matrix(mask.view()));
+        }
+        if let Some([u_c, u_h]) = &dropped[k].shares {
+            tape.set_shares(steps, to_matrix(u_c.view()), to_matrix(u_h.view()));
+        }
         for (state, start) in [(&mut tape.h, &layer.h_0), (&mut tape.c, &layer.c_0)] {
             let start = to_matrix(start.view());
             state.fill(S::nan());
             state.as_mut_slice()[..start.as_slice().len()].copy_from_slice(start.as_slice());
         }
-        let params = layer.params.as_ref().map(|tensor| tensor.view());
+        let params = params_of(k);
+        let params = params.as_ref().map(|tensor| tensor.view());
         let mut views = tape.as_mut().map(Matrix::view_mut);
         reference::sequence_forward(&params, Some(x.view()), steps, &mut views);
         x = hidden_states(steps, tape.h.view());
@@ -110,7 +183,8 @@ fn on_reference<S: Precision>(steps: &Steps, inputs: &RecurrentInputs<S>) -> Rec
             0 => inputs.x.clone(),
             _ => hidden_states(steps, tapes[k - 1].h.view()),
         };
-        let params = layer.params.as_ref().map(|tensor| tensor.view());
+        let params = params_of(k);
+        let params = params.as_ref().map(|tensor| tensor.view());
         let tape = tapes[k].as_ref().map(Matrix::view);
         let mut dparams = layer.params.as_ref().map(|tensor| Array2::zeros(tensor.dim()));
         let mut dz = nan(tape.a.dim());
@@ -127,6 +201,9 @@ fn on_reference<S: Precision>(steps: &Steps, inputs: &RecurrentInputs<S>) -> Rec
         let mut scratch = SequenceScratch::new(steps, &params);
         let x = Some(x.view());
         reference::sequence_backward(&params, x, steps, &tape, arrivals, &mut grads, &mut scratch);
+        if let Some([_, mask_w]) = &dropped[k].masks {
+            dparams.w_h *= mask_w;
+        }
         let (h_last, c_last) = (last_slots(steps, tape.h), last_slots(steps, tape.c));
         layers.push(LayerGrads { h_last, c_last, params: dparams, dh_0, dc_0 });
         dh_above = dx;

@@ -99,6 +99,10 @@ struct Layer {
     params: RecurrentParams<Array2<f64>>,
     h_0: Array2<f64>,
     c_0: Array2<f64>,
+    /// What the recurrent product sees, or `[B, 0]`: all.
+    mask: Array2<f64>,
+    /// Zoneout: shares of the new cell and hidden states that enter.
+    shares: Option<[Array2<f64>; 2]>,
 }
 
 impl Layer {
@@ -115,7 +119,24 @@ impl Layer {
             params: dims.shapes().map(|[rows, columns]| 0.4 * next(rows, columns)),
             h_0: next(steps.batch(), dims.width()),
             c_0: next(steps.batch(), dims.cell_width()),
+            mask: Array2::zeros((steps.batch(), 0)),
+            shares: None,
         }
+    }
+
+    /// With a mask on what the recurrent product sees, of factors that all differ, some of them zero.
+    fn masked(self) -> Self {
+        let mut mask = wave(self.h_0.dim(), 2.2).mapv(|x| 1.0 + 0.3 * x);
+        mask.iter_mut().skip(3).step_by(7).for_each(|factor| *factor = 0.0);
+        Self { mask, ..self }
+    }
+
+    /// With shares between 1/2 and 1 that all differ, at all positions.
+    fn zoned(self) -> Self {
+        let shares = [(self.c_0.ncols(), 0.6), (self.h_0.ncols(), 1.1)].map(|(columns, phase)| {
+            wave((self.x.nrows(), columns), phase).mapv(|x| 0.75 + 0.25 * x)
+        });
+        Self { shares: Some(shares), ..self }
     }
 
     fn tensors(&self) -> Vec<&Array2<f64>> {
@@ -141,7 +162,14 @@ impl Layer {
     fn forward(&self, steps: &Steps, share: Option<&Array2<f64>>) -> RecurrentTape<Matrix<f64>> {
         let mut tape = RecurrentTape::default();
         tape.start(steps, self.dims);
-        for part in [&mut tape.a, &mut tape.q, &mut tape.c, &mut tape.h, &mut tape.m] {
+        if !self.mask.is_empty() {
+            tape.set_mask(steps, to_matrix(self.mask.view()));
+        }
+        if let Some([u_c, u_h]) = &self.shares {
+            tape.set_shares(steps, to_matrix(u_c.view()), to_matrix(u_h.view()));
+        }
+        let RecurrentTape { a, q, c, h, m, masked, zone, .. } = &mut tape;
+        for part in [a, q, c, h, m, masked, &mut zone.c, &mut zone.h] {
             part.fill(f64::NAN);
         }
         let norm = &mut tape.norm;
@@ -244,20 +272,30 @@ fn sequence_over_many_steps() {
 fn sequence(steps: &Steps) {
     for dims in layers(4, 5, 2) {
         let layer = Layer::new(steps, dims, 0.1);
-        // A loss of a hundred terms is rounded as coarsely as it is large.
-        let dh_above = 0.3 * wave((steps.positions(), dims.width()), 0.4);
-        let dc_last = wave(layer.c_0.dim(), 1.9);
-        let loss = |layer: &Layer| {
-            let tape = layer.forward(steps, None);
-            weigh(&hidden_states(steps, &tape), &dh_above)
-                + weigh(&last_cells(steps, &tape), &dc_last)
-        };
-        let tape = layer.forward(steps, None);
-        let (gradients, _) = layer.backward(steps, None, &tape, &dh_above, Some(&dc_last));
-        let worst = layer.assert_gradients(&gradients, loss);
-        let (t, worst) = (steps.count(), 100.0 * worst);
-        println!("{dims:?}, T = {t}: worst entry at {worst:.0} % of its allowance");
+        layer_over(steps, &layer);
+        layer_over(steps, &layer.clone().masked());
+        layer_over(steps, &layer.clone().zoned());
+        layer_over(steps, &layer.masked().zoned());
     }
+}
+
+fn layer_over(steps: &Steps, layer: &Layer) {
+    let dims = layer.dims;
+    // A loss of a hundred terms is rounded as coarsely as it is large.
+    let dh_above = 0.3 * wave((steps.positions(), dims.width()), 0.4);
+    let dc_last = wave(layer.c_0.dim(), 1.9);
+    let loss = |layer: &Layer| {
+        let tape = layer.forward(steps, None);
+        weigh(&hidden_states(steps, &tape), &dh_above) + weigh(&last_cells(steps, &tape), &dc_last)
+    };
+    let tape = layer.forward(steps, None);
+    let (gradients, _) = layer.backward(steps, None, &tape, &dh_above, Some(&dc_last));
+    let worst = layer.assert_gradients(&gradients, loss);
+    let (t, worst) = (steps.count(), 100.0 * worst);
+    let (masked, zoned) = (!layer.mask.is_empty(), layer.shares.is_some());
+    println!(
+        "{dims:?}, masked {masked}, zoned {zoned}, T = {t}: worst entry at {worst:.0} % of its allowance"
+    );
 }
 
 /// One-hot input: somebody else has gathered the input's share, and gets dz as its gradient. The
@@ -266,7 +304,7 @@ fn sequence(steps: &Steps) {
 fn sequence_whose_input_product_comes_ready_made() {
     let steps = Steps::from_lengths(&[5, 3, 1]);
     for dims in layers(4, 5, 2) {
-        let mut layer = Layer::new(&steps, dims, 0.7);
+        let mut layer = Layer::new(&steps, dims, 0.7).masked().zoned();
         let share = wave((steps.positions(), layer.params.w_h.nrows()), 3.3);
         let dh_above = wave((steps.positions(), dims.width()), 0.4);
         // Whoever reads x or w_x reads NaN.

@@ -4,6 +4,7 @@
 
 mod machines;
 
+use layout::random::Stream;
 use layout::{Cell, Keep, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape, Steps};
 use machines::{Results, input, parity, unset};
 use model::{Cpu, Device};
@@ -69,11 +70,19 @@ fn every_shape(cell: Cell, projection: Option<usize>) {
         }
         let steps = &falling_lengths(batch, longest);
         let dims = RecurrentDims { cell, input, hidden, projection };
-        for (one_hot, from_zero) in [(false, false), (true, false), (false, true), (true, true)] {
-            let case = format!("T{longest} B{batch} {dims:?} one-hot {one_hot}, zero {from_zero}");
-            parity!(case, RECURRENT_ULPS, |device| {
-                layer(&device, steps, dims, one_hot, from_zero)
-            });
+        for (one_hot, from_zero, masked, zoned) in [
+            (false, false, false, false),
+            (true, false, false, false),
+            (false, true, false, false),
+            (true, true, false, false),
+            (false, false, true, false),
+            (true, true, true, false),
+            (false, false, false, true),
+            (true, true, true, true),
+        ] {
+            let how = How { one_hot, from_zero, masked, zoned };
+            let case = format!("T{longest} B{batch} {dims:?} {how:?}");
+            parity!(case, RECURRENT_ULPS, |device| layer(&device, steps, dims, how));
         }
     }
 }
@@ -82,19 +91,21 @@ fn every_shape(cell: Cell, projection: Option<usize>) {
 #[test]
 fn one_two_and_seven_threads_give_the_same_bits() {
     let steps = &falling_lengths(150, 9);
-    for cell in Cell::ALL {
+    let ways = |cell| [(cell, false, false), (cell, true, false), (cell, true, true)];
+    for (cell, masked, zoned) in Cell::ALL.into_iter().flat_map(ways) {
         let projection = (cell == Cell::Coupled).then_some(40);
+        let how = How { one_hot: false, from_zero: true, masked, zoned };
         let dims = RecurrentDims { cell, input: 40, hidden: 72, projection };
         for path in cpu::Path::available() {
             let run = |threads: usize| {
                 let device = Cpu::from(cpu::Cpu::with_path(threads, path).expect("threads"));
-                device.run(|| layer(&device, steps, dims, false, true))
+                device.run(|| layer(&device, steps, dims, how))
             };
             let expected = run(1);
             for threads in [2, 7] {
                 let found = run(threads);
                 for ((name, found), (_, expected)) in found.iter().zip(&expected) {
-                    let case = format!("{path:?} {dims:?}, {threads} threads: {name}");
+                    let case = format!("{path:?} {dims:?} {how:?}, {threads} threads: {name}");
                     // Of the start, NaN stays what it is.
                     let bits = |x: &f32| x.to_bits();
                     let (found, expected) = (found.as_slice(), expected.as_slice());
@@ -117,14 +128,25 @@ fn names(dims: RecurrentDims) -> Vec<&'static str> {
     names
 }
 
-/// A layer forward and backward. With `one_hot`, the input's share of the gates is handed over ready
-/// made; with `from_zero`, rows start from zero, and nobody asks for the gradient of the start.
+/// How a layer is asked to run.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    /// The input's share of the gates is handed over ready made.
+    one_hot: bool,
+    /// Rows start from zero, and nobody asks for the gradient of the start.
+    from_zero: bool,
+    /// The recurrent product sees a part of the hidden states.
+    masked: bool,
+    /// A part of the states stays as it was.
+    zoned: bool,
+}
+
+/// A layer forward and backward.
 fn layer<D: Device>(
     device: &D,
     steps: &Steps,
     dims: RecurrentDims,
-    one_hot: bool,
-    from_zero: bool,
+    How { one_hot, from_zero, masked, zoned }: How,
 ) -> Results<D::Matrix> {
     let (positions, gates) = (steps.positions(), dims.cell.gates() * dims.hidden);
     // Matrices as large as learned ones are: larger weights make more of a rounding error at every step,
@@ -145,7 +167,28 @@ fn layer<D: Device>(
     let x = (!one_hot).then_some(&x);
     let mut tape = RecurrentTape::default();
     device.start(&mut tape, steps, dims, Keep::Gates);
-    let RecurrentTape { a, q, c, h, m, norm } = &mut tape;
+    if masked {
+        device.resize(&mut tape.mask, steps.batch(), dims.width());
+        device.fill(&mut tape.mask, 1.0);
+        device.dropout(0.3, Stream::new(1, 2, 3), &mut tape.mask);
+        tape.masked = input(device, positions, dims.width(), 1.7);
+        nan(device, &mut tape.masked);
+    }
+    if zoned {
+        let shares = |columns: usize, phase: f64| {
+            let u = wave((positions, columns), phase).mapv(|x| (0.5 + 0.5 * x) as f32);
+            let mut matrix = D::Matrix::default();
+            device.upload(&mut matrix, positions, columns, u.as_slice().expect("row-major"));
+            matrix
+        };
+        let zone = &mut tape.zone;
+        zone.u_c = shares(dims.cell_width(), 0.6);
+        zone.u_h = shares(dims.width(), 1.1);
+        (zone.c, zone.h) = (zone.u_c.clone(), zone.u_h.clone());
+        nan(device, &mut zone.c);
+        nan(device, &mut zone.h);
+    }
+    let RecurrentTape { a, q, c, h, m, norm, .. } = &mut tape;
     for part in [&mut *a, q, m, &mut norm.x, &mut norm.h, &mut norm.c, &mut norm.deviation] {
         nan(device, part);
     }
@@ -178,7 +221,8 @@ fn layer<D: Device>(
         wanted_start,
     );
     let mut results = vec![("a", tape.a), ("c", tape.c), ("h", tape.h), ("dz", dz)];
-    results.extend([("q", tape.q), ("m", tape.m)]);
+    results.extend([("q", tape.q), ("m", tape.m), ("masked", tape.masked)]);
+    results.extend([("new c", tape.zone.c), ("new h", tape.zone.h)]);
     results.extend(names(dims).into_iter().zip(grads.into_vec()));
     if !from_zero {
         results.extend([("dh_0", start.dh_0), ("dc_0", start.dc_0)]);

@@ -148,6 +148,42 @@ fn every_loss_learns_the_shop() {
     }
 }
 
+/// Dropout inside the recurrence: learned with it, answered without or with its mean, the same file for
+/// any number of threads.
+#[test]
+fn dropout_inside_the_recurrence_learns_the_shop() {
+    let shop = Shop::new();
+    let outside = "dropout = { input = 0.1, readout = 0.1 }";
+    for (name, cell, inside) in [
+        ("weights", "lstm", "weights = 0.2"),
+        ("recurrent", "lstm", "recurrent = 0.2"),
+        ("both", "gru", "weights = 0.1, recurrent = 0.1"),
+        ("zoneout", "lstm", "zoneout_c = 0.1, zoneout_h = 0.05"),
+    ] {
+        let dropout = outside.replace(" }", &format!(", {inside} }}"));
+        fs::write(&shop.config, CONFIG.replace(outside, &dropout)).unwrap();
+        let out = shop.out(name);
+        let flags = ["--cell", cell, "--epochs", "12", "--threads"];
+        let result = succeed(shop.train(&out, &[&flags[..], &["2"]].concat()).output().unwrap());
+        let validation = &result["validation"];
+        let model = validation["recall@1"].as_f64().unwrap();
+        let markov = validation["baselines"]["markov"]["recall@1"].as_f64().unwrap();
+        assert!(model > 0.6 && model > markov + 0.1, "{name}: recall@1 {model}, Markov {markov}");
+        let one = shop.model(&format!("{name}-one"), &[&flags[..], &["1"]].concat());
+        assert!(fs::read(out.join(MODEL)).unwrap() == one, "{name}: another file");
+        let settings = fs::read_to_string(out.join("run.toml")).unwrap();
+        for rate in inside.split(", ") {
+            assert!(settings.contains(rate), "{settings}");
+        }
+        let mut evaluate = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        evaluate.arg("evaluate").arg(&out).arg(&shop.log);
+        evaluate.args(["--format", "sessions", "--json", "--quiet"]);
+        let scores = succeed(evaluate.output().unwrap());
+        let recall = scores["tasks"]["next-item"]["recall@1"].as_f64().unwrap();
+        assert!(recall > 0.5, "{name}: {scores}");
+    }
+}
+
 #[test]
 fn the_same_run_gives_the_same_file_for_any_number_of_threads() {
     let shop = Shop::new();

@@ -96,18 +96,23 @@ CASES = {
 }
 
 
-def make(name, run, cell, gates, biases, own, width):
+def make(
+    name, run, cell, gates, biases, own, width, stateless=(nn.GRU, nn.RNN), script="make_cells.py"
+):
     """Two layers, forward and every gradient: the loss gives each hidden state of the upper layer, and
     the last states of both, a weight of its own."""
     batch, positions = len(LENGTHS), sum(LENGTHS)
-    has_c = cell not in (nn.GRU, nn.RNN)
+    has_c = cell not in stateless
     layers = []
     for inputs in (INPUTS, width):
         shapes = {"w_x": (gates * H, inputs), "w_h": (gates * H, width), "b": (1, biases * H)} | own
         layer = {key: draw(*shape, scale=0.6) for key, shape in shapes.items()}
-        for key in ("gain_x", "gain_h", "gain_c"):
+        for key in ("gain_x", "gain_h", "gain_c", "mask", "mask_w"):
             if key in layer:
                 layer[key] += 1.0
+        for key in ("u_c", "u_h"):
+            if key in layer:
+                layer[key] = torch.sigmoid(layer[key])
         layer |= {"h_0": draw(batch, width), "c_0": draw(batch, H) if has_c else torch.zeros(batch, 0)}
         weights = {"dh_last": draw(batch, width), "dc_last": torch.randn_like(layer["c_0"])}
         layers.append((layer, weights))
@@ -134,7 +139,7 @@ def make(name, run, cell, gates, biases, own, width):
                 grad = value.grad if value.grad is not None else torch.zeros_like(value)
                 case[f"{k}.{key}"], case[f"{k}.d{key}"] = value, grad
         tensors |= {f"{precision}.{key}": value for key, value in case.items()}
-    save(f"cell_{name}", tensors, "make_cells.py")
+    save(f"cell_{name}", tensors, script)
 
 
 def make_both(kind, gates, biases):

@@ -8,18 +8,19 @@
 //! Between two layers the states are gathered into a matrix, as the model does; with `bi`, each layer is
 //! a `model::bidirectional_forward`, and the next one reads both directions. For
 //! answers weights are packed once, before the clock runs; in training in every call, as each step
-//! changes them. Rows start from zero, and nothing of the start's gradient is made.
+//! changes them. Rows start from zero, and nothing of the start's gradient is made. In training, masks and
+//! zoneout are those of `[model.dropout]`.
 
 use cpu::PackedRecurrent;
 use layout::{Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentTape, Steps};
 use model::{
-    BidirectionalTape, Device, Directions, LayerWeights, ModelConfig, bidirectional_backward,
-    bidirectional_forward,
+    BidirectionalTape, Device, Directions, Dropout, LayerWeights, ModelConfig,
+    bidirectional_backward, bidirectional_forward,
 };
 
 use super::shape::Shape;
 use super::timing::sample;
-use super::values::{Purpose, layer, values};
+use super::values::{Purpose, layer, stream, values};
 use super::work::{F32, Mode, Work};
 use crate::machine::Machine;
 
@@ -126,22 +127,30 @@ impl Layer {
     /// Layer number `l` of some; of both directions, the reverse one is numbered behind all of them.
     fn new(
         device: &Machine,
-        shape: &Shape,
+        (shape, rates): (&Shape, &Dropout),
         steps: &Steps,
         (l, dims): (usize, RecurrentDims),
         mode: Mode,
         seed: u64,
     ) -> Self {
         let training = mode == Mode::Training;
+        let number = |direction| (direction * shape.layers + l) as u32;
+        let drop_inside = |direction, tape: &mut RecurrentTape<Matrix<f32>>| {
+            if training {
+                drop_inside(device, steps, rates, seed, number(direction), tape);
+            }
+        };
         let keep = if training { Keep::Gates } else { Keep::States };
         let zeros = || if training { RecurrentParams::zeros(dims) } else { Default::default() };
         let pack = |params| device.pack_recurrent(params, true);
-        let params_of = |direction| layer(seed, (direction * shape.layers + l) as u32, dims);
+        let params_of = |direction| layer(seed, number(direction), dims);
         let kind = if shape.both {
             let params = Directions::from_fn(params_of);
             let packed = (!training).then(|| params.as_ref().map(pack));
             let mut tape = BidirectionalTape::default();
             tape.start(device, steps, dims, keep);
+            drop_inside(0, &mut tape.layers.forward);
+            drop_inside(1, &mut tape.layers.reverse);
             let grads = Directions::from_fn(|_| zeros());
             Kind::Both(Box::new(Parts { params, packed, grads, tape }))
         } else {
@@ -149,6 +158,7 @@ impl Layer {
             let packed = (!training).then(|| pack(&params));
             let mut tape = RecurrentTape::default();
             tape.start_keeping(steps, dims, keep);
+            drop_inside(0, &mut tape);
             Kind::One(Box::new(Parts { params, packed, grads: zeros(), tape }))
         };
         Self { kind, passed: Matrix::default() }
@@ -210,7 +220,9 @@ impl Stack {
         let top = shape.layers(model).next_back().map_or(0, width);
         let layers = shape.layers(model).enumerate();
         let layers = layers
-            .map(|numbered| Layer::new(device, shape, &steps, numbered, mode, seed))
+            .map(|numbered| {
+                Layer::new(device, (shape, &model.dropout), &steps, numbered, mode, seed)
+            })
             .collect();
         let x = values(seed, Purpose::Input, steps.positions(), shape.input, 1.0);
         let dh = match mode {
@@ -244,6 +256,36 @@ impl Stack {
     }
 }
 
+/// Masks and shares of layer `l`, as training has them: drawn once here, as drawing them is not what is
+/// timed.
+fn drop_inside(
+    device: &Machine,
+    steps: &Steps,
+    rates: &Dropout,
+    seed: u64,
+    l: u32,
+    tape: &mut RecurrentTape<Matrix<f32>>,
+) {
+    let dropped = |rate: f32, purpose, [rows, columns]: [usize; 2], value: f32| {
+        let mut values = Matrix::zeros(rows, columns);
+        values.fill(value);
+        device.dropout(rate, stream(seed, purpose, l), &mut values);
+        values
+    };
+    let [c, h] = [tape.c.columns(), tape.h.columns()];
+    let positions = steps.positions();
+    if rates.recurrent > 0.0 {
+        let mask = dropped(rates.recurrent, Purpose::Mask, [steps.batch(), h], 1.0);
+        tape.set_mask(steps, mask);
+    }
+    if rates.zoneout_c > 0.0 || rates.zoneout_h > 0.0 {
+        let share =
+            |rate, purpose, columns| dropped(rate, purpose, [positions, columns], 1.0 - rate);
+        let u_c = share(rates.zoneout_c, Purpose::CellShare, c);
+        tape.set_shares(steps, u_c, share(rates.zoneout_h, Purpose::HiddenShare, h));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,7 +311,10 @@ mod tests {
             ["lstm", "gru", "rnn", "lstm+layernorm+projection", "lstm+peephole", "lstm+coupled"]
         {
             let cell = cell.parse().unwrap();
-            a_call_of(ModelConfig { cell, ..ModelConfig::default() });
+            let plain = ModelConfig { cell, ..ModelConfig::default() };
+            let dropout = Dropout { recurrent: 0.3, zoneout_h: 0.1, ..Dropout::default() };
+            a_call_of(ModelConfig { dropout, ..plain.clone() });
+            a_call_of(plain);
         }
     }
 

@@ -41,11 +41,11 @@ fn dims(shape: &Shape, model: &ModelConfig) -> RecurrentDims {
     shape.sized(model).dims(0)
 }
 
-/// Refuses a cell that answers in batches only.
+/// Refuses a layer that answers in batches only.
 ///
 /// # Errors
 ///
-/// One that names the cell.
+/// One that names the cell, or the key.
 pub(super) fn check(model: &ModelConfig) -> Result<()> {
     if model.cell.projection || model.cell.cell == Cell::LayerNorm {
         let cell = model.cell;
@@ -53,6 +53,11 @@ pub(super) fn check(model: &ModelConfig) -> Result<()> {
             "--cell {cell}: a step of one row has no kernel with a projection or a normalised layer; \
              time it with bench sequence --shape T1,B1,..."
         );
+        return Err(usage(message));
+    }
+    if model.dropout.zoneout_c > 0.0 || model.dropout.zoneout_h > 0.0 {
+        let message = "[model.dropout] zoneout_c, zoneout_h: a step of one row mixes no old states in; \
+                       set them to 0, or time bench sequence --shape T1,B1,...";
         return Err(usage(message));
     }
     Ok(())

@@ -9,6 +9,10 @@ pub(super) enum Purpose {
     Input,
     Gradient,
     Items,
+    /// What drops inside a recurrence.
+    Mask,
+    CellShare,
+    HiddenShare,
     /// Tensor number k.
     Weights(u32),
 }
@@ -16,11 +20,14 @@ pub(super) enum Purpose {
 /// Where a bench's streams begin among all random streams.
 const FIRST: u32 = 0x4245_0000;
 
-fn stream(seed: u64, purpose: Purpose, step: u32) -> Stream {
+pub(super) fn stream(seed: u64, purpose: Purpose, step: u32) -> Stream {
     let name = match purpose {
         Purpose::Input => 0,
         Purpose::Gradient => 1,
         Purpose::Items => 2,
+        Purpose::Mask => 0x8000,
+        Purpose::CellShare => 0x8001,
+        Purpose::HiddenShare => 0x8002,
         Purpose::Weights(k) => 3 + k,
     };
     Stream::new(seed, FIRST + name, step)

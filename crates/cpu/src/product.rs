@@ -63,17 +63,31 @@ pub(crate) fn transposed_product(
 /// `y = x · b` or `y += x · b` on one thread, for a caller that has cut its work already: into some
 /// dozens of rows, which stay in a cache while all panels of b pass by.
 pub(crate) fn block(path: Path, x: Left<'_>, b: &Panels, accumulate: Accumulate, y: &mut [f32]) {
-    match (b.depth(), accumulate) {
+    block_of(path, x, b, 0..b.depth(), accumulate, y);
+}
+
+/// The same with the rows `k` of b alone; the first entry of x belongs to the first of them.
+pub(crate) fn block_of(
+    path: Path,
+    x: Left<'_>,
+    b: &Panels,
+    k: Range<usize>,
+    accumulate: Accumulate,
+    y: &mut [f32],
+) {
+    match (k.len(), accumulate) {
         _ if y.is_empty() => {}
         (0, Accumulate::Replace) => y.fill(0.0),
         (0, Accumulate::Add) => {}
-        _ => path.run(Block { x, b, accumulate, y }),
+        _ => path.run(Block { x, b, k, accumulate, y }),
     }
 }
 
 struct Block<'a> {
     x: Left<'a>,
     b: &'a Panels,
+    /// Rows of b.
+    k: Range<usize>,
     accumulate: Accumulate,
     y: &'a mut [f32],
 }
@@ -83,8 +97,8 @@ impl Kernel for Block<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
-        let Self { x, b, accumulate, y } = self;
-        let depth = b.depth();
+        let Self { x, b, k: all, accumulate, y } = self;
+        let depth = all.len();
         // Passes of about the same depth, each of whole runs of k.
         let passes = depth.div_ceil(DEPTH_PER_PASS);
         let run = if x.run < depth { x.run } else { 1 };
@@ -92,7 +106,7 @@ impl Kernel for Block<'_> {
         for from in (0..depth).step_by(pass) {
             let goes_on = from > 0 || accumulate == Accumulate::Add;
             let sum = if goes_on { Sum::GoesOn } else { Sum::Begins };
-            let k = from..depth.min(from + pass);
+            let k = all.start + from..all.end.min(all.start + from + pass);
             add_pass(lanes, x.from(0, from), b, k, 0..b.columns(), sum, y);
         }
     }

@@ -15,13 +15,16 @@
 //! need nothing of the step before: they are large products over all positions of a stretch, taken while
 //! its `dz` is in the caches.
 //!
-//! A projection is one more product at the end of each turn, which needs all units of its rows.
+//! A projection is one more product at the end of each turn, which needs all units of its rows. With a
+//! mask on what the recurrent product sees, each turn begins with its rows of that; with zoneout it ends
+//! with the states that its rows keep.
 //!
 //! `simd::turns` says how threads share a batch: by rows, which wait for nobody, or, where rows are
 //! few and weights are large, by units. Where rows start from zero, the recurrent product of their
 //! first step, forward and backward, is left out.
 //!
-//! Reading order: this file, `cell`, `forward`, `packed`, `backward`, `gradients`, `again`.
+//! Reading order: this file, `cell`, `forward`, `packed`, `backward`, `gradients`, `again`, `masked`,
+//! `zoned`.
 
 mod again;
 mod backward;
@@ -29,7 +32,11 @@ pub(crate) mod cell;
 pub(crate) mod forward;
 mod gradients;
 mod layer_norm;
+mod masked;
 mod packed;
+#[cfg(test)]
+mod tests;
+mod zoned;
 
 pub use packed::PackedRecurrent;
 
@@ -38,15 +45,17 @@ use crate::product::{block, product};
 use crate::simd::{Left, Order, Shared, Split, in_turns};
 use crate::{Cpu, Path};
 use again::Again;
-use backward::{Gates, Kept, StepBackward};
+use backward::{From, Gates, Kept, StepBackward};
 use forward::{Input, StepForward, Weights};
-use gradients::{Recurrent, Stretch};
+use gradients::{Recurrent, Stretch, cells_made};
 use layer_norm::Operands;
 use layout::{
     Accumulate, Cell, Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape,
     Steps,
 };
+use masked::mask_width;
 use std::ops::Range;
+use zoned::is_zoned;
 
 /// Rows of a slice at most: their states stay in the second-level cache.
 const ROWS_PER_SLICE: usize = 64;
@@ -77,6 +86,8 @@ impl Cpu {
     /// |  | `[0, G·H]` | a tape that keeps the states alone: only with `x` | untouched |
     /// | `tape.c` | `[B + N, H]` | slot 0: the start | all slots |
     /// | `tape.h` | `[B + N, R]` | slot 0: the start | all slots |
+    /// | `tape.mask` | `[B, R]` | what the recurrent product sees of h; `[B, 0]`: all | untouched |
+    /// | `tape.zone` | `[N, H]`, `[N, R]` | shares that enter; `[N, 0]`: all | shares untouched |
     ///
     /// # Panics
     ///
@@ -106,7 +117,7 @@ impl Cpu {
             let operands = Operands { w_x: w_x.as_deref(), w_h: &*w_h, w_p: w_p.as_deref() };
             return self.normalized_forward(norm, params.b.as_slice(), &operands, x, steps, tape);
         }
-        let rows = match split(self.path, steps, dims) {
+        let rows = match split(self.path, steps, dims, tape.is_masked() || tape.is_zoned()) {
             Split::Rows(slices) => rows_of_a_step(steps) / slices,
             Split::Units(_) => rows_of_a_step(steps),
         };
@@ -149,25 +160,49 @@ impl Cpu {
         let Weights { cell, hidden, width, .. } = weights;
         let dims = RecurrentDims { cell, input: 0, hidden, projection: w_p.map(Panels::columns) };
         let [mut no_a, mut no_q] = [[], []];
+        let mask_width = mask_width(tape, steps, width);
+        let zoned = is_zoned(tape, steps, [dims.cell_width(), width]);
+        let split = split(self.path, steps, dims, mask_width > 0 || zoned);
+        let RecurrentTape { a, q, c, h, m, mask, masked, zone, .. } = tape;
+        let [new_c_width, new_h_width] = [zone.c.columns(), zone.h.columns()];
         let (a, q) = match keep {
-            Keep::Gates => (tape.a.as_mut_slice(), tape.q.as_mut_slice()),
+            Keep::Gates => (a.as_mut_slice(), q.as_mut_slice()),
             Keep::States => (&mut no_a[..], &mut no_q[..]),
         };
         let kept_of = |columns: usize| if keep == Keep::Gates { columns } else { 0 };
         let buffers = [
             Shared::positions(steps, kept_of(cell.gates() * hidden), a),
-            Shared::slots(steps, dims.cell_width(), tape.c.as_mut_slice()),
-            Shared::slots(steps, width, tape.h.as_mut_slice()),
+            Shared::slots(steps, dims.cell_width(), c.as_mut_slice()),
+            Shared::slots(steps, width, h.as_mut_slice()),
             Shared::positions(steps, kept_of(if cell == Cell::Gru { hidden } else { 0 }), q),
-            Shared::positions(steps, if w_p.is_some() { hidden } else { 0 }, tape.m.as_mut_slice()),
+            Shared::positions(steps, if w_p.is_some() { hidden } else { 0 }, m.as_mut_slice()),
+            Shared::positions(steps, mask_width, masked.as_mut_slice()),
+            Shared::positions(steps, new_c_width, zone.c.as_mut_slice()),
+            Shared::positions(steps, new_h_width, zone.h.as_mut_slice()),
         ];
-        let split = split(self.path, steps, dims);
-        let shown = if w_p.is_some() { forward::M } else { forward::H };
+        let (cells, made_h) =
+            if zoned { (forward::NEW_C, forward::NEW_H) } else { (forward::C, forward::H) };
+        let shown = if w_p.is_some() { forward::M } else { made_h };
         in_turns(steps, 0..steps.count(), hidden, split, Order::Rising, buffers, |mut turn| {
-            self.path.run(StepForward { turn: &turn, weights, keep, shown });
+            let (read, of_all) = if mask_width > 0 {
+                let h_prev = turn.done(forward::H);
+                let (read, turn) = self.masked_rows(&mut turn, mask, h_prev, forward::MASKED);
+                (Some(read), turn)
+            } else {
+                (None, &turn)
+            };
+            self.path.run(StepForward { turn: of_all, weights, read, keep, shown, cells });
             if let Some(w_p) = w_p {
-                let [m, h] = turn.rows_mut([forward::M, forward::H]);
+                let [m, h] = turn.rows_mut([forward::M, made_h]);
                 block(self.path, Left::plain(m, hidden), w_p, Accumulate::Replace, h);
+            }
+            if zoned {
+                let (position, c_prev, h_prev) =
+                    (turn.position(), turn.done(forward::C), turn.done(forward::H));
+                let [c, h, new_c, new_h] =
+                    turn.rows_mut([forward::C, forward::H, forward::NEW_C, forward::NEW_H]);
+                self.enter(&zone.u_c, position, c_prev, new_c, c);
+                self.enter(&zone.u_h, position, h_prev, new_h, h);
             }
         });
     }
@@ -240,8 +275,16 @@ impl Cpu {
             Again::new(self, params, x, steps, tape)
         });
         let mut dq = self.scratch.buffer(if cell == Cell::Gru { positions * hidden } else { 0 });
-        let mut dh = self.scratch.buffer(if w_p.is_some() { positions * width } else { 0 });
-        let split = split(self.path, steps, dims);
+        // Of a turn whose dh has to be whole before its cells are undone.
+        let mask_width = mask_width(tape, steps, width);
+        let zoned = is_zoned(tape, steps, [dims.cell_width(), width]);
+        let whole = if w_p.is_some() || mask_width > 0 || zoned { width } else { 0 };
+        let [rest_c_width, rest_h_width] = if zoned { [dims.cell_width(), width] } else { [0, 0] };
+        let mut rest_c = self.scratch.buffer(batch * rest_c_width);
+        let mut rest_h = self.scratch.buffer(batch * rest_h_width);
+        rest_h.fill(0.0);
+        let mut dh = self.scratch.buffer(positions * whole);
+        let split = split(self.path, steps, dims, mask_width > 0 || zoned);
         let mut end = steps.count();
         while end > 0 {
             let range = stretch(steps, gates, end);
@@ -256,24 +299,38 @@ impl Cpu {
                 },
                 states: if cell.has_cell_state() { &tape.c } else { &tape.h },
                 p: slice_of(&params.p),
-                positions,
+                made: cells_made(tape, steps),
             };
             let buffers = [
                 Shared::positions(steps, gates, dz.as_mut_slice()),
                 Shared::batch(steps, carried, carry),
                 Shared::positions(steps, if cell == Cell::Gru { hidden } else { 0 }, &mut dq),
-                Shared::positions(steps, if w_p.is_some() { width } else { 0 }, &mut dh),
+                Shared::positions(steps, whole, &mut dh),
+                Shared::batch(steps, rest_h_width, &mut rest_h),
+                Shared::batch(steps, rest_c_width, &mut rest_c),
             ];
             in_turns(steps, range.clone(), hidden, split, Order::Falling, buffers, |mut turn| {
-                let (from, turn) = match &w_p {
-                    None => (backward::From::AboveAndAfter { dh_above, w_h: &w_h }, &turn),
-                    Some(w_p) => {
-                        self.arrivals(&mut turn, dh_above, &w_h);
-                        let (dh, turn) = turn.rows_apart(backward::DH);
-                        (backward::From::Projection { dh, w_p }, turn)
+                let w_h = &*w_h;
+                let (from, of_all) = if whole > 0 {
+                    self.arrivals(&mut turn, cell, dh_above, w_h, &tape.mask);
+                    if zoned {
+                        self.leave_states(&mut turn, cell, &tape.zone);
                     }
+                    let (dh, turn) = turn.rows_apart(backward::DH);
+                    let from = match &w_p {
+                        Some(w_p) => From::Projection { dh, w_p },
+                        None => From::AboveAndAfter { dh_above: dh, w_h, whole: true },
+                    };
+                    (from, turn)
+                } else {
+                    let rows = turn.position() * width..(turn.position() + turn.active()) * width;
+                    let dh_above = &dh_above.as_slice()[rows];
+                    (From::AboveAndAfter { dh_above, w_h, whole: false }, &turn)
                 };
-                self.path.run(StepBackward { turn, kept, from });
+                self.path.run(StepBackward { turn: of_all, kept, from });
+                if zoned {
+                    self.rejoin_cells(&mut turn, cell);
+                }
             });
             let stretch = Stretch {
                 steps,
@@ -299,7 +356,13 @@ impl Cpu {
         if let Some(RecurrentStart { dh_0, .. }) = start {
             let rows = steps.active(0);
             let first = &dz.as_slice()[..rows * gates];
-            if cell == Cell::Gru {
+            if mask_width > 0 {
+                let mut sent = self.scratch.buffer(rows * width);
+                self.sent_back(cell, first, &dq, &w_h, Accumulate::Replace, &mut sent);
+                let and_carry =
+                    if cell == Cell::Gru { Accumulate::Add } else { Accumulate::Replace };
+                self.reach_start(&tape.mask, and_carry, &mut sent, dh_0.as_mut_slice());
+            } else if cell == Cell::Gru {
                 let mut dz_h = self.scratch.buffer(rows * gates);
                 for (to, (dz, dq)) in dz_h
                     .chunks_exact_mut(gates)
@@ -312,6 +375,7 @@ impl Cpu {
             } else {
                 product(self.path, first, &w_h, Accumulate::Replace, dh_0.as_mut_slice());
             }
+            self.rejoin(&rest_h, dh_0.as_mut_slice());
         }
     }
 }
@@ -332,8 +396,8 @@ fn kept(tape: &RecurrentTape<Matrix<f32>>) -> Keep {
 }
 
 /// How the threads at hand share a batch. Parts of units are whole panels of every path; a projection
-/// wants all units of its rows in one hand.
-fn split(path: Path, steps: &Steps, dims: RecurrentDims) -> Split {
+/// and whatever else works on `whole` rows want all units of these in one hand.
+fn split(path: Path, steps: &Steps, dims: RecurrentDims, whole: bool) -> Split {
     /// Units in a panel of the widest path.
     const PANEL: usize = 32;
     /// Parts of a step for each thread, so that no one waits long for the last of them.
@@ -344,7 +408,7 @@ fn split(path: Path, steps: &Steps, dims: RecurrentDims) -> Split {
     let rows = rows_of_a_step(steps);
     let far = path.width() > 8 && weights > FAR * RESIDENT;
     let few = if far { MANY_ROWS * FEW_ROWS } else { FEW_ROWS };
-    let alone = projection.is_none();
+    let alone = projection.is_none() && !whole;
     if alone && threads > 1 && rows < few * threads && weights > RESIDENT {
         return Split::Units((hidden / (PARTS * threads)).next_multiple_of(PANEL).max(PANEL));
     }
@@ -382,132 +446,4 @@ fn stretch(steps: &Steps, gates: usize, end: usize) -> Range<usize> {
 /// need not be made. With finite weights they would change at most the sign of a zero.
 fn starts_from_zero(states: &[f32]) -> bool {
     states.iter().all(|&h| h == 0.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use testkit::wave_matrix as wave;
-
-    /// Every cell, and one with a projection, and one that is normalised besides.
-    pub(super) const KINDS: [(Cell, Option<usize>); 8] = [
-        (Cell::Lstm, None),
-        (Cell::Peephole, None),
-        (Cell::LayerNorm, None),
-        (Cell::Coupled, None),
-        (Cell::Gru, None),
-        (Cell::Rnn, None),
-        (Cell::Peephole, Some(7)),
-        (Cell::LayerNorm, Some(19)),
-    ];
-
-    /// Waves of a phase each.
-    pub(super) fn params(dims: RecurrentDims) -> RecurrentParams<Matrix<f32>> {
-        let mut phase = 0.0;
-        dims.shapes().map(|[rows, columns]| {
-            phase += 0.1;
-            wave(rows, columns, phase)
-        })
-    }
-
-    /// Everything that a layer leaves behind.
-    fn run(cpu: &Cpu, steps: &Steps, dims: RecurrentDims, keep: Keep) -> Vec<Matrix<f32>> {
-        let params = params(dims);
-        let x = wave(steps.positions(), dims.input, 1.4);
-        let dh = wave(steps.positions(), dims.width(), 1.5);
-        let mut tape = RecurrentTape::default();
-        tape.start_keeping(steps, dims, keep);
-        let mut grads = RecurrentParams::zeros(dims);
-        let (mut dz, mut dx, mut start) = Default::default();
-        cpu.run(|| {
-            cpu.recurrent_forward(&params, Some(&x), steps, &mut tape);
-            let (x, dx, start) = (Some(&x), Some(&mut dx), Some(&mut start));
-            cpu.recurrent_backward(&params, x, steps, &tape, &dh, &mut grads, &mut dz, dx, start);
-        });
-        let RecurrentStart { dh_0, dc_0 } = start;
-        [tape.h, tape.c, dz, dx, dh_0, dc_0].into_iter().chain(grads.into_vec()).collect()
-    }
-
-    /// The gates made again are those that were kept; and large weights, which a team shares unit by
-    /// unit, give what they give to a single thread.
-    #[test]
-    fn neither_what_is_kept_nor_how_work_is_cut_changes_a_bit() {
-        for path in Path::available() {
-            let machines = [1, 2, 3].map(|threads| Cpu::with_path(threads, path).unwrap());
-            for (steps, input, hidden) in [
-                (Steps::uniform(5, 3), 3, 5),
-                (Steps::from_lengths(&[9, 7, 7, 2, 1]), 9, 33),
-                (Steps::uniform(60, 40), 6, 161),
-                (Steps::from_lengths(&[4, 4, 2]), 6, 161),
-            ] {
-                for (cell, projection) in KINDS {
-                    let dims = RecurrentDims { cell, input, hidden, projection };
-                    let expected = run(&machines[0], &steps, dims, Keep::Gates);
-                    for cpu in &machines {
-                        for keep in [Keep::Gates, Keep::States] {
-                            let same = run(cpu, &steps, dims, keep) == expected;
-                            assert!(same, "{path:?} {dims:?} {keep:?} {}", cpu.threads());
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Where only the first step has an input and only the last a gradient, both far too small. A
-    /// normalised layer knows no small numbers.
-    #[test]
-    fn what_fades_away_becomes_zero_and_never_denormal() {
-        let (steps, input, hidden) = (Steps::uniform(40, 3), 4, 9);
-        for cell in Cell::ALL.into_iter().filter(|&cell| cell != Cell::LayerNorm) {
-            let dims = RecurrentDims { cell, input, hidden, projection: None };
-            let mut params = params(dims);
-            params.b.fill(0.0);
-            params.w_h.as_mut_slice().iter_mut().for_each(|w| *w *= 0.1);
-            let mut x = wave(steps.positions(), input, 0.4);
-            x.as_mut_slice()[3 * input..].fill(0.0);
-            let mut dh = wave(steps.positions(), hidden, 0.5);
-            dh.as_mut_slice()[..39 * 3 * hidden].fill(0.0);
-            for values in [x.as_mut_slice(), dh.as_mut_slice()] {
-                values.iter_mut().for_each(|value| *value *= 1e-22);
-            }
-            for path in Path::available() {
-                let cpu = Cpu::with_path(1, path).unwrap();
-                let (mut tape, mut grads) =
-                    (RecurrentTape::default(), RecurrentParams::zeros(dims));
-                tape.start(&steps, dims);
-                let (mut dz, x) = (Matrix::default(), Some(&x));
-                cpu.recurrent_forward(&params, x, &steps, &mut tape);
-                cpu.recurrent_backward(
-                    &params, x, &steps, &tape, &dh, &mut grads, &mut dz, None, None,
-                );
-                for (name, values) in [("c", &tape.c), ("h", &tape.h), ("dz", &dz)] {
-                    let values = values.as_slice();
-                    let case = format!("{cell:?} {path:?} {name}");
-                    let some = values.is_empty() || values.iter().any(|&value| value != 0.0);
-                    assert!(some, "{case} is not all zero");
-                    assert!(values.iter().all(|value| !value.is_subnormal()), "{case}");
-                }
-                assert_eq!(tape.h.row(tape.h.rows() - 1), [0.0; 9], "{cell:?} {path:?}");
-                assert!(dz.row(0).iter().all(|&dz| dz == 0.0), "{cell:?} {path:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_team_is_for_few_rows_and_large_weights() {
-        for path in Path::available() {
-            let cpu = Cpu::with_path(2, path).unwrap();
-            let shared_out = |steps: Steps, hidden| {
-                let dims = RecurrentDims::lstm(1, hidden);
-                matches!(cpu.run(|| split(path, &steps, dims)), Split::Units(_))
-            };
-            assert!(shared_out(Steps::from_lengths(&[4, 4, 2]), 161));
-            assert!(!shared_out(Steps::uniform(4, 64), 161));
-            assert!(!shared_out(Steps::uniform(4, 3), 33));
-            // From afar, a core with wide registers cannot have its own copy of them in time.
-            assert_eq!(shared_out(Steps::uniform(4, 64), 640), path.width() > 8, "{path:?}");
-            assert!(!shared_out(Steps::uniform(4, 400), 640));
-        }
-    }
 }

@@ -26,6 +26,6 @@ pub use optimizer::{Adagrad, Adam, OptimizerState, OptimizerStep, RmsProp, Sgd, 
 pub use recurrent::{Cell, GATES, Gate, NormParams, RecurrentDims, RecurrentParams};
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
-pub use tape::{Keep, NormTape, RecurrentStart, RecurrentTape};
+pub use tape::{Keep, NormTape, RecurrentStart, RecurrentTape, ZoneTape};
 pub use task::{Accumulate, CandidateLoss, ClassTask, ElementLoss, ElementTask, SoftmaxTask};
 pub use top::{TopItems, TopTask};

@@ -124,6 +124,16 @@ pub struct Dropout {
     pub readout: f32,
     /// On what leaves the readout, before it is normalised.
     pub output: f32,
+    /// On the recurrent weights of every layer: the same ones at all steps of all sessions of a batch.
+    pub weights: f32,
+    /// On what the recurrent product of every layer sees of a session's hidden states: the same units
+    /// at all its steps.
+    pub recurrent: f32,
+    /// Zoneout: share of the cell states that stay at a step as they were. Only cells that have such
+    /// states. Answers mix old and new by this share.
+    pub zoneout_c: f32,
+    /// The same of the hidden states.
+    pub zoneout_h: f32,
 }
 
 /// What a position's scores are worth.
@@ -197,7 +207,7 @@ impl Default for ModelConfig {
             temperature: 14.0,
             repeat_lags: 12,
             embedding_std: 0.1,
-            dropout: Dropout { input: 0.2, layers: 0.2, readout: 0.2, output: 0.0 },
+            dropout: Dropout { input: 0.2, layers: 0.2, readout: 0.2, ..Dropout::default() },
             loss: Loss::default(),
         }
     }
@@ -297,6 +307,10 @@ impl ModelConfig {
             ("dropout.layers", self.dropout.layers),
             ("dropout.readout", self.dropout.readout),
             ("dropout.output", self.dropout.output),
+            ("dropout.weights", self.dropout.weights),
+            ("dropout.recurrent", self.dropout.recurrent),
+            ("dropout.zoneout_c", self.dropout.zoneout_c),
+            ("dropout.zoneout_h", self.dropout.zoneout_h),
             ("loss.smoothing", self.loss.smoothing),
         ];
         for (key, share) in shares {
@@ -360,6 +374,11 @@ impl ModelConfig {
                 return Err(error("forget_bias", &problem, "set it to a number such as 1"));
             }
         }
+        if self.dropout.zoneout_c > 0.0 && !self.cell.cell.has_cell_state() {
+            let problem = format!("the cell is {}, which has no cell state", self.cell);
+            let remedy = "set it to 0 and use dropout.zoneout_h, or set cell to \"lstm\"";
+            return Err(error("dropout.zoneout_c", &problem, remedy));
+        }
         if self.loss.kind != LossKind::CrossEntropy && self.loss.smoothing > 0.0 {
             let problem = "is for the cross-entropy only: a ranking has one target";
             let remedy = "set it to 0, or loss.kind to \"cross-entropy\"";
@@ -403,7 +422,7 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_the_remedy() {
         type Change = fn(&mut ModelConfig);
-        let wrong: [(&str, Change); 15] = [
+        let wrong: [(&str, Change); 19] = [
             ("loss.regularization", |c| c.loss.regularization = -1.0),
             ("loss.smoothing", |c| {
                 c.loss = Loss { kind: LossKind::BprMax, smoothing: 0.1, ..Loss::default() };
@@ -416,6 +435,13 @@ mod tests {
             ("embedding", |c| c.embedding = usize::MAX),
             ("repeat_lags", |c| c.repeat_lags = 257),
             ("dropout.layers", |c| c.dropout.layers = 1.0),
+            ("dropout.weights", |c| c.dropout.weights = -0.1),
+            ("dropout.recurrent", |c| c.dropout.recurrent = 1.0),
+            ("dropout.zoneout_h", |c| c.dropout.zoneout_h = 1.5),
+            ("dropout.zoneout_c", |c| {
+                c.dropout.zoneout_c = 0.1;
+                c.cell.cell = layout::Cell::Rnn;
+            }),
             ("loss.smoothing", |c| c.loss.smoothing = f32::NAN),
             ("temperature", |c| c.temperature = -1.0),
             ("output", |c| c.input = Input::OneHot),

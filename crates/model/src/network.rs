@@ -11,9 +11,11 @@
 
 mod gradients;
 mod input;
+mod masks;
 mod output;
 mod readout;
 mod stack;
+mod thinned;
 
 pub use gradients::Gradients;
 pub(crate) use output::Table;

@@ -14,3 +14,11 @@ pub(crate) const DROPOUT_CONTEXT: u32 = 0x4D00_0004;
 pub(crate) const DROPOUT_OUTPUT: u32 = 0x4D00_0005;
 /// Dropout on what passes from layer `l` to layer `l + 1`; add `l`.
 pub(crate) const DROPOUT_LAYER: u32 = 0x4D00_0100;
+/// Dropout of the recurrent weights of layer `l`; add `l`.
+pub(crate) const DROPOUT_WEIGHTS: u32 = 0x4D00_0200;
+/// Dropout on what the recurrent product of layer `l` sees; add `l`.
+pub(crate) const DROPOUT_RECURRENT: u32 = 0x4D00_0300;
+/// Zoneout of the cell states of layer `l`; add `l`.
+pub(crate) const ZONEOUT_CELL: u32 = 0x4D00_0400;
+/// Zoneout of the hidden states of layer `l`; add `l`.
+pub(crate) const ZONEOUT_HIDDEN: u32 = 0x4D00_0500;

@@ -4,6 +4,7 @@ mod exchange;
 mod files;
 pub(crate) mod interpreter;
 mod training;
+mod zoneout;
 
 use crate::{
     Batch, Cpu, Device, Dropout, Input, Loss, LossKind, Model, ModelConfig, OptimizerConfig,
@@ -23,7 +24,16 @@ fn rich() -> ModelConfig {
         output_bias: true,
         repeat_lags: 3,
         temperature: 6.0,
-        dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1 },
+        dropout: Dropout {
+            input: 0.1,
+            layers: 0.1,
+            readout: 0.1,
+            output: 0.1,
+            weights: 0.1,
+            recurrent: 0.1,
+            zoneout_c: 0.1,
+            zoneout_h: 0.1,
+        },
         loss: Loss { frequent: 3, drawn: 4, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
     }

@@ -1,7 +1,8 @@
-//! Random zeros, named by where they fall.
+//! Random zeros, named by where they fall; and what a mask that stays leaves of a recurrence.
 
+use layout::Accumulate;
 use layout::random::Stream;
-use ndarray::{ArrayViewMut2, NdFloat};
+use ndarray::{ArrayView2, ArrayViewMut2, NdFloat};
 
 use crate::real;
 
@@ -26,6 +27,78 @@ pub fn dropout<S: NdFloat>(rate: f32, stream: Stream, mut x: ArrayViewMut2<'_, S
     let keep = S::one() - real(rate);
     for (e, x) in x.iter_mut().enumerate() {
         *x = if stream.uniform(e as u64) < rate { S::zero() } else { *x / keep };
+    }
+}
+
+/// What the recurrent product reads of the hidden states before a step: a row of factors for each row
+/// of the batch, the same at all its steps. Everything else (the layer above, the GRU's `z ⊙ h_prev`)
+/// sees the states themselves.
+///
+/// ```text
+///     masked = mask ⊙ h_prev                 mask: 0 with probability p, or else 1 / (1 − p)
+///     z      = x·w_xᵀ + b + masked·w_hᵀ
+/// ```
+///
+/// A mask drawn anew at each step would leave little of any memory after some of them; one that stays
+/// takes some units out of the recurrence and leaves the others their whole past.
+///
+/// # Shapes
+///
+/// | argument | shape    | on entry                      | on return |
+/// |----------|----------|-------------------------------|-----------|
+/// | `mask`   | `[B, R]` | the factors                   | untouched |
+/// | `h_prev` | `[B, R]` | hidden states before the step | untouched |
+/// | `masked` | `[B, R]` | anything                      | replaced  |
+///
+/// # Source
+///
+/// Y. Gal, Z. Ghahramani, "A theoretically grounded application of dropout in recurrent neural
+/// networks", NIPS 2016, with one mask for all gates, as one product serves them all.
+pub fn mask_forward<S: NdFloat>(
+    mask: ArrayView2<'_, S>,
+    h_prev: ArrayView2<'_, S>,
+    mut masked: ArrayViewMut2<'_, S>,
+) {
+    let (batch, width) = h_prev.dim();
+    debug_assert_eq!(mask.dim(), (batch, width), "mask is [B, R]");
+    debug_assert_eq!(masked.dim(), (batch, width), "masked is [B, R]");
+    for b in 0..batch {
+        for j in 0..width {
+            masked[[b, j]] = mask[[b, j]] * h_prev[[b, j]];
+        }
+    }
+}
+
+/// Undoes [`mask_forward`]: what the recurrent product sends back passes the same mask.
+///
+/// ```text
+///     dh_prev (+)= mask ⊙ dmasked            masked = mask ⊙ h_prev
+/// ```
+///
+/// # Shapes
+///
+/// | argument  | shape    | on entry                              | on return            |
+/// |-----------|----------|---------------------------------------|----------------------|
+/// | `mask`    | `[B, R]` | as forward read it                    | untouched            |
+/// | `dmasked` | `[B, R]` | ∂L/∂masked: `dz_h·w_h`                | untouched            |
+/// | `dh_prev` | `[B, R]` | what other readers of h have sent, or anything | added to, or replaced |
+pub fn mask_backward<S: NdFloat>(
+    mask: ArrayView2<'_, S>,
+    dmasked: ArrayView2<'_, S>,
+    accumulate: Accumulate,
+    mut dh_prev: ArrayViewMut2<'_, S>,
+) {
+    let (batch, width) = dmasked.dim();
+    debug_assert_eq!(mask.dim(), (batch, width), "mask is [B, R]");
+    debug_assert_eq!(dh_prev.dim(), (batch, width), "dh_prev is [B, R]");
+    for b in 0..batch {
+        for j in 0..width {
+            let sent = mask[[b, j]] * dmasked[[b, j]];
+            dh_prev[[b, j]] = match accumulate {
+                Accumulate::Replace => sent,
+                Accumulate::Add => dh_prev[[b, j]] + sent,
+            };
+        }
     }
 }
 

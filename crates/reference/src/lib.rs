@@ -51,10 +51,11 @@ mod sequence;
 mod softmax;
 mod step;
 mod top;
+mod zoneout;
 
 pub use attention::{attention_backward, attention_forward, attention_weights};
 pub use directions::{directions_backward, directions_forward};
-pub use dropout::dropout;
+pub use dropout::{dropout, mask_backward, mask_forward};
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
     bias_backward, bias_forward, linear_backward_input, linear_backward_weights, linear_forward,
@@ -68,6 +69,7 @@ pub use sequence::{Arrivals, SequenceGrads, SequenceScratch, sequence_backward, 
 pub use softmax::{SoftmaxParams, scores, softmax_loss};
 pub use step::{Before, StepBack, step_backward, step_forward};
 pub use top::top_items;
+pub use zoneout::{zoneout_backward, zoneout_forward};
 
 use std::ops::Range;
 

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use layout::{Accumulate, Cell, NormTape, RecurrentParams, RecurrentTape, Steps};
+use layout::{Accumulate, Cell, NormTape, RecurrentParams, RecurrentTape, Steps, ZoneTape};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, NdFloat};
 
 use crate::layer_norm::{gain_backward, gain_forward, standardize_backward, standardize_forward};
@@ -40,6 +40,7 @@ use crate::{columns, peephole, rows};
 /// | `tape.a`   | `[N, G·H]`    | `x·w_xᵀ` where `x` is `None`             | activated gates    |
 /// | `tape.c`   | `[B + N, H]`  | slot 0: cell states at the start         | slots 1…T replaced |
 /// | `tape.h`   | `[B + N, R]`  | slot 0: hidden states at the start       | slots 1…T replaced |
+/// | `tape.mask` | `[B, R]`     | what the recurrent product sees, or `[B, 0]`: all | untouched |
 /// | others     | see type      | anything                                 | replaced           |
 ///
 /// Where `x` is `None` somebody else has made the input's product (a gather of rows, for one-hot
@@ -80,12 +81,21 @@ pub fn sequence_forward<S: NdFloat>(
             c: rows(c_prev.view(), running(steps, t)),
         };
         let NormTape { x, h: h_hat, c: c_hat, deviation } = &mut tape.norm;
+        let ZoneTape { u_c, u_h, c: new_c, h: new_h } = &mut tape.zone;
         let step = RecurrentTape {
             a: rows(tape.a.view_mut(), at.clone()),
             q: rows(tape.q.view_mut(), at.clone()),
             c: rows(c, 0..active),
             h: rows(h, 0..active),
             m: rows(tape.m.view_mut(), at.clone()),
+            mask: rows(tape.mask.view_mut(), 0..active),
+            masked: rows(tape.masked.view_mut(), at.clone()),
+            zone: ZoneTape {
+                u_c: rows(u_c.view_mut(), at.clone()),
+                u_h: rows(u_h.view_mut(), at.clone()),
+                c: rows(new_c.view_mut(), at.clone()),
+                h: rows(new_h.view_mut(), at.clone()),
+            },
             norm: NormTape {
                 x: rows(x.view_mut(), at.clone()),
                 h: rows(h_hat.view_mut(), at.clone()),
@@ -131,10 +141,13 @@ pub struct SequenceScratch<S> {
     dz_h: Array2<S>,
     dm: Array2<S>,
     dc_prev: Array2<S>,
+    dmasked: Array2<S>,
+    rest_h: Array2<S>,
+    rest_c: Array2<S>,
 }
 
 impl<S: NdFloat> SequenceScratch<S> {
-    /// `[N, R]`, `[N, G·H]` and two of `[B, H]`.
+    /// `[N, R]`, `[N, G·H]`, three of `[B, H]` and two of `[B, R]`.
     pub fn new(steps: &Steps, params: &RecurrentParams<ArrayView2<'_, S>>) -> Self {
         let (rows, width) = params.w_h.dim();
         let hidden = rows / params.cell.gates();
@@ -143,7 +156,10 @@ impl<S: NdFloat> SequenceScratch<S> {
             dh: Array2::zeros((steps.positions(), width)),
             dz_h: Array2::zeros((steps.positions(), rows)),
             dm: batch.clone(),
-            dc_prev: batch,
+            dc_prev: batch.clone(),
+            dmasked: Array2::zeros((steps.batch(), width)),
+            rest_h: Array2::zeros((steps.batch(), width)),
+            rest_c: batch,
         }
     }
 }
@@ -158,7 +174,7 @@ impl<S: NdFloat> SequenceScratch<S> {
 ///
 ///     dw_x += dzᵀ·x            db   += Σ dz                    sums over all positions,
 ///     dw_h += dz_hᵀ·h_prev     dw_p += dhᵀ·m                   once, after the loop
-///     dx    = dz·w_x
+///     dx    = dz·w_x           (through a mask the product has read mask ⊙ h_prev: so does dw_h)
 /// ```
 ///
 /// A row that ends before T is simply not touched until the loop comes to its last step, and so
@@ -208,12 +224,21 @@ pub fn sequence_backward<S: NdFloat>(
         let before =
             Before { h: rows(tape.h, running(steps, t)), c: rows(tape.c, running(steps, t)) };
         let NormTape { x, h: h_hat, c: c_hat, deviation } = tape.norm;
+        let ZoneTape { u_c, u_h, c: new_c, h: new_h } = tape.zone;
         let step = RecurrentTape {
             a: rows(tape.a, at.clone()),
             q: rows(tape.q, at.clone()),
             c: rows(tape.c, steps.slot(t + 1)),
             h: rows(tape.h, steps.slot(t + 1)),
             m: rows(tape.m, at.clone()),
+            mask: rows(tape.mask, active.clone()),
+            masked: rows(tape.masked, at.clone()),
+            zone: ZoneTape {
+                u_c: rows(u_c, at.clone()),
+                u_h: rows(u_h, at.clone()),
+                c: rows(new_c, at.clone()),
+                h: rows(new_h, at.clone()),
+            },
             norm: NormTape {
                 x: rows(x, at.clone()),
                 h: rows(h_hat, at.clone()),
@@ -228,7 +253,10 @@ pub fn sequence_backward<S: NdFloat>(
             dz: rows(grads.dz.view_mut(), at.clone()),
             dz_h: rows(scratch.dz_h.view_mut(), at.clone()),
             dm: rows(scratch.dm.view_mut(), active.clone()),
-            dc_prev: rows(scratch.dc_prev.view_mut(), active),
+            dc_prev: rows(scratch.dc_prev.view_mut(), active.clone()),
+            dmasked: rows(scratch.dmasked.view_mut(), active.clone()),
+            rest_h: rows(scratch.rest_h.view_mut(), active.clone()),
+            rest_c: columns(rows(scratch.rest_c.view_mut(), active), 0..tape.c.ncols()),
         };
         let dh_above = rows(arrivals.dh_above, at);
         step_backward(params, before, &step, dh_above, back, &mut grads.params);
@@ -250,9 +278,17 @@ fn weight_gradients<S: NdFloat>(
     for t in 0..steps.count() {
         let (at, before) = (steps.range(t), running(steps, t));
         let dz_h = rows(scratch.dz_h.view(), at.clone());
-        linear_backward_weights(rows(tape.h, before.clone()), dz_h, dparams.w_h.view_mut());
+        let read = match tape.mask.is_empty() {
+            true => rows(tape.h, before.clone()),
+            false => rows(tape.masked, at.clone()),
+        };
+        linear_backward_weights(read, dz_h, dparams.w_h.view_mut());
         if let Some(dp) = &mut dparams.p {
-            let (c_prev, c) = (rows(tape.c, before), rows(tape.c, steps.slot(t + 1)));
+            let c_prev = rows(tape.c, before);
+            let c = match tape.zone.c.is_empty() {
+                true => rows(tape.c, steps.slot(t + 1)),
+                false => rows(tape.zone.c, at.clone()),
+            };
             peephole::cell_backward_weights(c_prev, c, rows(dz.view(), at), dp.view_mut());
         }
     }

@@ -8,7 +8,7 @@
 //! gates have its bits.
 
 use super::cell::{Around, Equations, with_equations};
-use super::gradients::states_before;
+use super::gradients::{read_before, states_before};
 use crate::Cpu;
 use crate::panel::Source;
 use crate::product::product;
@@ -68,7 +68,7 @@ impl<'a> Again<'a> {
             });
         }
         let mut copied = cpu.scratch.buffer(0);
-        let h_prev = states_before(cpu, steps, range.clone(), &tape.h, &mut copied);
+        let h_prev = read_before(cpu, steps, range.clone(), tape, &mut copied);
         product(cpu.path, h_prev, w_h, Accumulate::Add, &mut a);
 
         let p = params.p.as_ref().map_or(&[][..], Matrix::as_slice);

@@ -1,18 +1,20 @@
 //! One step backward: the product with the step after, the cell undone as its epilogue.
 
 use super::cell::{Equations, Saved, with_equations};
-use crate::Cpu;
 use crate::math::tanh;
 use crate::panel::Panels;
-use crate::product::block;
 use crate::simd::{Kernel, Lanes, Left, Tiles, Turn, for_tiles, tile};
-use layout::{Accumulate, Cell, Matrix};
+use layout::{Cell, Matrix};
 
 /// Number of a buffer among those of the backward pass.
 pub(super) const DZ: usize = 0;
 pub(super) const CARRY: usize = 1;
 pub(super) const DQ: usize = 2;
 pub(super) const DH: usize = 3;
+pub(super) const REST_H: usize = 4;
+pub(super) const REST_C: usize = 5;
+/// How many there are.
+pub(super) const BUFFERS: usize = 6;
 
 /// Activated gates, and what the GRU keeps beside them: rows of positions from `first` on.
 #[derive(Clone, Copy)]
@@ -32,31 +34,18 @@ pub(super) struct Kept<'a> {
     pub(super) states: &'a Matrix<f32>,
     /// Peepholes, or nothing.
     pub(super) p: &'a [f32],
-    /// Positions of the whole batch.
-    pub(super) positions: usize,
+    /// The cell states that the steps have made, and which row is the first position's.
+    pub(super) made: (&'a Matrix<f32>, usize),
 }
 
 /// Where ∂L/∂h of a turn comes from, beside what is carried from step to step.
 #[derive(Clone, Copy)]
 pub(super) enum From<'a> {
-    /// From above, and from the step after by `w_h`, a right operand `[G·H, H]`.
-    AboveAndAfter { dh_above: &'a Matrix<f32>, w_h: &'a Panels },
+    /// From above, `[n, H]`, of this turn's rows, and from the step after by `w_h`, a right operand
+    /// `[G·H, H]`. With `whole`, both have been added up before.
+    AboveAndAfter { dh_above: &'a [f32], w_h: &'a Panels, whole: bool },
     /// Through a projection, by `w_p`, a right operand `[P, H]`; `dh` is `[n, P]`, of this turn's rows.
     Projection { dh: &'a [f32], w_p: &'a Panels },
-}
-
-impl Cpu {
-    /// With a projection: ∂L/∂h of the rows of a turn, from above and from the step after, `[n, P]` in
-    /// buffer [`DH`].
-    pub(super) fn arrivals(&self, turn: &mut Turn<'_, 4>, dh_above: &Matrix<f32>, w_h: &Panels) {
-        let width = dh_above.columns();
-        let (first, dz_after) = (turn.position(), turn.done(DZ));
-        let [dh] = turn.rows_mut([DH]);
-        dh.copy_from_slice(&dh_above.as_slice()[first * width..][..dh.len()]);
-        let going_on = dz_after.len() / w_h.depth();
-        let left = Left::plain(dz_after, w_h.depth());
-        block(self.path, left, w_h, Accumulate::Add, &mut dh[..going_on * width]);
-    }
 }
 
 /// One turn backward; the carry becomes what reaches the step before.
@@ -66,7 +55,7 @@ impl Cpu {
 ///     dz, carry = the cell's equations undone
 /// ```
 pub(super) struct StepBackward<'a> {
-    pub(super) turn: &'a Turn<'a, 4>,
+    pub(super) turn: &'a Turn<'a, BUFFERS>,
     pub(super) kept: Kept<'a>,
     pub(super) from: From<'a>,
 }
@@ -81,6 +70,10 @@ impl Kernel for StepBackward<'_> {
         // Operands of the product one after the other, as far as each goes, and the rows that have one:
         // those that ended at this step have no step after it.
         let (lefts, panels, going_on) = match from {
+            From::AboveAndAfter { dh_above, w_h, whole: true } => {
+                let left = Left::plain(dh_above, hidden);
+                ([(left, 0), (left, 0)], w_h, turn.active())
+            }
             From::AboveAndAfter { w_h, .. } if cell == Cell::Gru => {
                 let (dz_after, dq_after) = (turn.done(DZ), turn.done(DQ));
                 let left = Left { row_stride: gates, ..Left::plain(dz_after, 2 * hidden) };
@@ -177,11 +170,10 @@ impl<V: Copy> Cells<'_, V> {
         r: usize,
     ) {
         let StepBackward { turn, kept, from: source } = *self.step;
-        let Kept { hidden, gates, states, p, positions, .. } = kept;
+        let Kept { hidden, gates, states, p, made: (made, first_made), .. } = kept;
         let row = self.from + row + r;
         let position = turn.position() + row;
         let slot_before = turn.slot_before() + row;
-        let slot_after = states.rows() - positions + position;
         let j = self.first + v * L::WIDTH;
         let (units, at) = (L::WIDTH.min(hidden - j), j - turn.units().start);
         let load =
@@ -191,7 +183,7 @@ impl<V: Copy> Cells<'_, V> {
         let (mut u, mut carry, mut p_of_units) = (zeros, zeros, [lanes.splat(0.0); 3]);
         if E::CELL.has_cell_state() {
             for (k, u) in u.iter_mut().enumerate() {
-                *u = load(states.row(slot_after + k), 0);
+                *u = load(made.row(first_made + position + k), 0);
             }
             u = tanh(lanes, u);
         }
@@ -219,7 +211,7 @@ impl<V: Copy> Cells<'_, V> {
             let product = self.products[r + k][v];
             let dh = match source {
                 From::AboveAndAfter { dh_above, .. } => {
-                    lanes.add(load(dh_above.row(position + k), 0), product)
+                    lanes.add(load(&dh_above[(row + k) * hidden..][..hidden], 0), product)
                 }
                 From::Projection { .. } => product,
             };

@@ -15,6 +15,11 @@ pub(super) const C: usize = 1;
 pub(super) const H: usize = 2;
 pub(super) const Q: usize = 3;
 pub(super) const M: usize = 4;
+pub(super) const MASKED: usize = 5;
+pub(super) const NEW_C: usize = 6;
+pub(super) const NEW_H: usize = 7;
+/// How many there are.
+pub(super) const BUFFERS: usize = 8;
 
 /// The block of the GRU's candidate, and the one where what it hears of the past stands apart.
 pub(crate) const CANDIDATE: usize = 2;
@@ -116,11 +121,15 @@ pub(super) struct Weights<'a> {
 ///     c, h = the cell's equations
 /// ```
 pub(super) struct StepForward<'a> {
-    pub(super) turn: &'a Turn<'a, 5>,
+    pub(super) turn: &'a Turn<'a, BUFFERS>,
     pub(super) weights: Weights<'a>,
+    /// What the recurrent product reads, `[n, R]`, where that is not the state before the step.
+    pub(super) read: Option<&'a [f32]>,
     pub(super) keep: Keep,
-    /// The buffer that takes h: M where a projection follows.
+    /// The buffer that takes h: M where a projection follows, NEW_H with zoneout.
     pub(super) shown: usize,
+    /// The buffer that takes c: NEW_C with zoneout.
+    pub(super) cells: usize,
 }
 
 /// Pre-activations of a tile, then its gates. They do not leave the first-level cache.
@@ -135,11 +144,11 @@ impl Kernel for StepForward<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) {
         let Self { turn, weights: Weights { cell, hidden, width, w_h, .. }, .. } = self;
-        let (rows, h_prev) = (turn.active(), turn.done(H));
+        let (rows, h_prev) = (turn.active(), self.read.unwrap_or_else(|| turn.done(H)));
         let depth = if turn.t() == 0 && starts_from_zero(h_prev) { 0 } else { width };
         let group = width * cell.gates() * L::WIDTH;
         let most = rows_of::<L>(cell.gates());
-        let own = Own::of(turn, cell, self.keep, self.shown);
+        let own = Own::of(turn, cell, self.keep, [self.shown, self.cells]);
         let mut z = [[lanes.splat(0.0); MOST_ROWS]; GATES];
         for first in turn.units().step_by(L::WIDTH) {
             let w_h = &w_h[first / L::WIDTH * group..][..group];
@@ -168,7 +177,7 @@ struct Own<'a> {
 
 impl<'a> Own<'a> {
     #[inline(always)]
-    fn of(turn: &'a Turn<'_, 5>, cell: Cell, keep: Keep, shown: usize) -> Self {
+    fn of(turn: &'a Turn<'_, BUFFERS>, cell: Cell, keep: Keep, [shown, cells]: [usize; 2]) -> Self {
         let h = turn.own(shown, 0);
         let (mut a, mut q) = ([h; GATES], h);
         if keep == Keep::Gates {
@@ -179,7 +188,7 @@ impl<'a> Own<'a> {
                 q = turn.own(Q, 0);
             }
         }
-        let c = if cell.has_cell_state() { turn.own(C, 0) } else { h };
+        let c = if cell.has_cell_state() { turn.own(cells, 0) } else { h };
         Self { a, q, c, h }
     }
 }

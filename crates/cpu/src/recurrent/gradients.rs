@@ -81,6 +81,32 @@ pub(super) fn states_before<'s, 'b: 's>(
     copied
 }
 
+/// The cell states that the steps have made, and which row is the first position's: with zoneout they are
+/// not all that the next step starts from.
+pub(super) fn cells_made<'s>(
+    tape: &'s RecurrentTape<Matrix<f32>>,
+    steps: &Steps,
+) -> (&'s Matrix<f32>, usize) {
+    if tape.is_zoned() { (&tape.zone.c, 0) } else { (&tape.c, steps.batch()) }
+}
+
+/// What the recurrent products of the steps `range` have read, a row a position: those states, or what
+/// of them has passed the mask.
+pub(super) fn read_before<'s, 'b: 's>(
+    cpu: &'b Cpu,
+    steps: &Steps,
+    range: Range<usize>,
+    tape: &'s RecurrentTape<Matrix<f32>>,
+    copied: &'s mut Buffer<'b, f32>,
+) -> &'s [f32] {
+    if tape.is_masked() {
+        let rows = steps.range(range.start).start..steps.range(range.end - 1).end;
+        let width = tape.masked.columns();
+        return &tape.masked.as_slice()[rows.start * width..rows.end * width];
+    }
+    states_before(cpu, steps, range, &tape.h, copied)
+}
+
 impl Cpu {
     /// `dw_x += dzᵀ·x`, `dw_h += dz_hᵀ·h_prev`, `db += Σ dz` and `dx = dz·w_x` over the positions of a
     /// stretch; `dx` comes with `w_x` as right operand.
@@ -94,7 +120,7 @@ impl Cpu {
         let positions = stretch.positions();
         let (rows, width) = (grads.w_h.rows(), grads.w_h.columns());
         let mut copied = self.scratch.buffer(0);
-        let h_prev = states_before(self, steps, range.clone(), &tape.h, &mut copied);
+        let h_prev = read_before(self, steps, range.clone(), tape, &mut copied);
         // Rows that start from zero add nothing to w_h at their first step.
         let beginning = steps.active(0);
         let begins = range.start == 0 && starts_from_zero(&h_prev[..beginning * width]);
@@ -169,8 +195,9 @@ impl Cpu {
         let (positions, hidden) = (stretch.positions(), dp.columns());
         let mut copied = self.scratch.buffer(0);
         let c_prev = states_before(self, steps, range.clone(), &tape.c, &mut copied);
-        let after = steps.batch() + positions.start..steps.batch() + positions.end;
-        let c = Columns::of(tape.c.as_slice(), hidden, after);
+        let (made, first) = cells_made(tape, steps);
+        let after = first + positions.start..first + positions.end;
+        let c = Columns::of(made.as_slice(), hidden, after);
         let c_prev = Columns { values: c_prev, ..c };
         let dz = Columns::of(dz, GATES * hidden, positions);
         let seen = [(Gate::Input, c_prev), (Gate::Forget, c_prev), (Gate::Output, c)];

@@ -13,6 +13,8 @@
 
 use super::cell::{bell, flat};
 use super::gradients::{Columns, Recurrent, Stretch};
+use super::masked::mask_width;
+use super::zoned::is_zoned;
 use super::{kept, slices, stretch};
 use crate::Cpu;
 use crate::math::{dot, sigmoid, tanh};
@@ -64,7 +66,10 @@ impl Cpu {
             let a = tape.a.as_mut_slice();
             product(self.path, x.as_slice(), w_x, Accumulate::Replace, a);
         }
-        let RecurrentTape { a, c, h, m, norm: kept, .. } = tape;
+        let mask_width = mask_width(tape, steps, width);
+        let zoned = is_zoned(tape, steps, [hidden, width]);
+        let RecurrentTape { a, c, h, m, mask, masked, zone, norm: kept, .. } = tape;
+        let [new_c_width, new_h_width] = [zone.c.columns(), zone.h.columns()];
         let rows = a.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * gates);
         let hats = kept.x.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * gates);
         let deviations = kept.deviation.as_mut_slice().par_chunks_mut(ROWS_PER_TASK * DEVIATIONS);
@@ -80,18 +85,32 @@ impl Cpu {
             Shared::positions(steps, gates, kept.h.as_mut_slice()),
             Shared::positions(steps, hidden, kept.c.as_mut_slice()),
             Shared::positions(steps, DEVIATIONS, kept.deviation.as_mut_slice()),
+            Shared::positions(steps, mask_width, masked.as_mut_slice()),
+            Shared::positions(steps, new_c_width, zone.c.as_mut_slice()),
+            Shared::positions(steps, new_h_width, zone.h.as_mut_slice()),
         ];
         let split = Split::Rows(slices(steps, gates * width));
         in_turns(steps, 0..steps.count(), hidden, split, Order::Rising, buffers, |mut turn| {
             let (c_prev, h_prev) = (turn.done(1), turn.done(2));
-            let [a, c, h, m, h_hat, c_hat, deviation] = turn.rows_mut([0, 1, 2, 3, 4, 5, 6]);
-            let left = Left::plain(h_prev, width);
+            if mask_width > 0 {
+                self.masked_rows(&mut turn, mask, h_prev, 7);
+            }
+            let position = turn.position();
+            let [a, c, h, m, h_hat, c_hat, deviation, masked, new_c, new_h] =
+                turn.rows_mut([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+            let (made_c, made_h) =
+                if zoned { (&mut *new_c, &mut *new_h) } else { (&mut *c, &mut *h) };
+            let left = Left::plain(if mask_width > 0 { masked } else { h_prev }, width);
             block(self.path, left, operands.w_h, Accumulate::Replace, h_hat);
-            let shown = if operands.w_p.is_some() { &mut *m } else { &mut *h };
-            let cells = Cells { norm, c_prev, a, c, h: shown, h_hat, c_hat, deviation };
+            let shown = if operands.w_p.is_some() { &mut *m } else { &mut *made_h };
+            let cells = Cells { norm, c_prev, a, c: made_c, h: shown, h_hat, c_hat, deviation };
             self.path.run(cells);
             if let Some(w_p) = operands.w_p {
-                block(self.path, Left::plain(m, hidden), w_p, Accumulate::Replace, h);
+                block(self.path, Left::plain(m, hidden), w_p, Accumulate::Replace, made_h);
+            }
+            if zoned {
+                self.enter(&zone.u_c, position, c_prev, new_c, c);
+                self.enter(&zone.u_h, position, h_prev, new_h, h);
             }
         });
     }
@@ -119,8 +138,14 @@ impl Cpu {
         let (w_h, w_x) =
             rayon::join(|| pack(&params.w_h), || dx.is_some().then(|| pack(&params.w_x)));
         let w_p = params.w_p.as_ref().map(pack);
+        let mask_width = mask_width(tape, steps, width);
+        let zoned = is_zoned(tape, steps, [hidden, width]);
         let mut carry = self.scratch.buffer(batch * hidden);
         carry.fill(0.0);
+        let [rest_c_width, rest_h_width] = if zoned { [hidden, width] } else { [0, 0] };
+        let mut rest_c = self.scratch.buffer(batch * rest_c_width);
+        let mut rest_h = self.scratch.buffer(batch * rest_h_width);
+        rest_h.fill(0.0);
         let mut dz_h = self.scratch.buffer(positions * gates);
         let mut dh = self.scratch.buffer(positions * width);
         let mut dv = self.scratch.buffer(positions * hidden);
@@ -137,15 +162,24 @@ impl Cpu {
                 Shared::positions(steps, width, &mut dh),
                 Shared::positions(steps, hidden, &mut dv),
                 Shared::batch(steps, projected, &mut dm),
+                Shared::batch(steps, rest_c_width, &mut rest_c),
+                Shared::batch(steps, rest_h_width, &mut rest_h),
             ];
             in_turns(steps, range.clone(), hidden, split, Order::Falling, buffers, |mut turn| {
                 let (n, first, before) = (turn.active(), turn.position(), turn.slot_before());
-                let dz_after = turn.done(0);
-                let [dz_h, dz, carry, dh, dv, dm] = turn.rows_mut([0, 1, 2, 3, 4, 5]);
-                dh.copy_from_slice(&dh_above.as_slice()[first * width..][..n * width]);
+                let (first_row, dz_after) = (turn.first_row(), turn.done(0));
+                let [dz_h, dz, carry, dh, dv, dm, rest_c, rest_h] =
+                    turn.rows_mut([0, 1, 2, 3, 4, 5, 6, 7]);
+                let mask = &tape.mask.as_slice()[first_row * mask_width..][..n * mask_width];
                 let going_on = dz_after.len() / gates * width;
-                let left = Left::plain(dz_after, gates);
-                block(self.path, left, &w_h, Accumulate::Add, &mut dh[..going_on]);
+                self.arrive(some_rows(dh_above, first, n), mask, going_on, dh, |accumulate, dh| {
+                    block(self.path, Left::plain(dz_after, gates), &w_h, accumulate, dh);
+                });
+                if zoned {
+                    self.rejoin(rest_h, dh);
+                    self.leave(&tape.zone.u_h, first, dh, rest_h);
+                    self.leave(&tape.zone.u_c, first, carry, rest_c);
+                }
                 if let Some(w_p) = &w_p {
                     block(self.path, Left::plain(dh, width), w_p, Accumulate::Replace, dm);
                 }
@@ -158,11 +192,14 @@ impl Cpu {
                     c_hat: some_rows(&tape.norm.c, first, n),
                     deviation: some_rows(&tape.norm.deviation, first, n),
                     dm,
-                    carry,
+                    carry: &mut *carry,
                     dz,
                     dz_h,
                     dv,
                 });
+                if zoned {
+                    self.rejoin(rest_c, carry);
+                }
             });
             let at = steps.range(range.start).start..steps.range(range.end - 1).end;
             let of = |values, stride| Columns::of(values, stride, at.clone());
@@ -198,7 +235,17 @@ impl Cpu {
         }
         if let Some(RecurrentStart { dh_0, dc_0 }) = start {
             let first = &dz_h[..steps.active(0) * gates];
-            product(self.path, first, &w_h, Accumulate::Replace, dh_0.as_mut_slice());
+            if mask_width > 0 {
+                let mut sent = self.scratch.buffer(batch * width);
+                product(self.path, first, &w_h, Accumulate::Replace, &mut sent);
+                let replace = Accumulate::Replace;
+                self.reach_start(&tape.mask, replace, &mut sent, dh_0.as_mut_slice());
+            } else {
+                product(self.path, first, &w_h, Accumulate::Replace, dh_0.as_mut_slice());
+            }
+            if zoned {
+                self.rejoin(&rest_h, dh_0.as_mut_slice());
+            }
             dc_0.as_mut_slice().copy_from_slice(&carry);
         }
     }

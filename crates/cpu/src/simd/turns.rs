@@ -143,6 +143,11 @@ impl<'a, const K: usize> Turn<'a, K> {
         self.units.clone()
     }
 
+    /// The first row of the batch that is of this turn.
+    pub(crate) fn first_row(&self) -> usize {
+        self.rows.start
+    }
+
     /// The position of the first row at this step.
     pub(crate) fn position(&self) -> usize {
         self.steps.range(self.t).start + self.rows.start

@@ -1,14 +1,16 @@
-//! The recurrent layers, one on the other; between two of them, dropout.
+//! The recurrent layers, one on the other; between two of them, and inside each, dropout.
 
 use layout::{Keep, RecurrentParams, RecurrentTape};
 
-use super::{Gradients, Pass, input};
+use super::{Gradients, Pass, input, masks, thinned};
 use crate::Device;
 use crate::streams::DROPOUT_LAYER;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tape<M> {
     layers: Vec<RecurrentTape<M>>,
+    /// The weights that each layer runs with, where some drop.
+    weights: Vec<thinned::Tape<M>>,
     /// What layer l passes on to layer l + 1, `[N, R]`.
     passed: Vec<M>,
     /// Where the states after each position stand in a tape's slots.
@@ -25,10 +27,12 @@ impl<M: Clone + Default> Tape<M> {
     pub(super) fn start<D: Device<Matrix = M>>(&mut self, pass: &Pass<'_, D>) {
         let steps = pass.batch.steps();
         self.layers.resize_with(pass.config.layers, RecurrentTape::default);
+        self.weights.resize_with(pass.config.layers, thinned::Tape::default);
         self.passed.resize_with(pass.config.layers - 1, M::default);
         for (l, layer) in self.layers.iter_mut().enumerate() {
             let keep = if pass.config.has_input(l) { self.keep } else { Keep::Gates };
             pass.device.start(layer, steps, pass.config.dims(l), keep);
+            masks::start(pass, l, layer);
         }
         self.slots.clear();
         self.slots.extend(steps.batch() as u32..steps.slots() as u32);
@@ -75,7 +79,10 @@ pub(super) fn forward<D: Device>(
         let x = if l == 0 { x } else { Some(&tape.passed[l - 1]) };
         let layer = &mut tape.layers[l];
         match layers {
-            Layers::Learned(params) => device.recurrent_forward(&params[l], x, steps, layer),
+            Layers::Learned(params) => {
+                let params = thinned::forward(pass, l, &params[l], &mut tape.weights[l]);
+                device.recurrent_forward(params, x, steps, layer);
+            }
             Layers::Packed(packed) => device.recurrent_forward_packed(&packed[l], x, steps, layer),
         }
         if let Some(passed) = tape.passed.get_mut(l) {
@@ -96,17 +103,18 @@ pub(super) fn backward<D: Device>(
     gradients: &mut Gradients<D::Matrix>,
 ) {
     let (device, steps) = (pass.device, pass.batch.steps());
-    let Tape { layers: tapes, passed, dh: [dh_here, dh_below], dz, .. } = tape;
+    let Tape { layers: tapes, weights, passed, dh: [dh_here, dh_below], dz, .. } = tape;
     for (l, params) in layers.iter().enumerate().rev() {
         let grads = &mut gradients.values.recurrent[l];
         let dh = if l + 1 == layers.len() { dh } else { &*dh_here };
-        if l == 0 {
-            let (x, dx) = input.entering_and_gradient(pass);
+        let (x, dx) = match l {
+            0 => input.entering_and_gradient(pass),
+            _ => (Some(&passed[l - 1]), Some(&mut *dh_below)),
+        };
+        thinned::backward(pass, l, params, &mut weights[l], grads, |params, grads| {
             device.recurrent_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
-        } else {
-            let x = Some(&passed[l - 1]);
-            let dx = Some(&mut *dh_below);
-            device.recurrent_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
+        });
+        if l > 0 {
             pass.dropout(pass.config.dropout.layers, DROPOUT_LAYER + (l - 1) as u32, dh_below);
             std::mem::swap(dh_here, dh_below);
         }
