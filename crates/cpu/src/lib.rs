@@ -26,6 +26,7 @@
 #![deny(unsafe_code)]
 
 mod attention;
+mod dense;
 mod embedding;
 mod linear;
 mod losses;
@@ -33,8 +34,10 @@ mod math;
 mod optimizer;
 mod panel;
 mod peak;
+mod pooling;
 mod product;
 mod recurrent;
+mod row_attention;
 mod scores;
 mod scratch;
 mod simd;
