@@ -99,7 +99,13 @@ fn a_training_step_takes_no_memory() {
         attention_lags: 6,
         output_bias: true,
         repeat_lags: 3,
-        dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1 },
+        dropout: Dropout {
+            input: 0.1,
+            layers: 0.1,
+            readout: 0.1,
+            output: 0.1,
+            ..Dropout::default()
+        },
         loss: Loss { frequent: 60, drawn: 80, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
     };

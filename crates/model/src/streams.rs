@@ -14,3 +14,5 @@ pub(crate) const DROPOUT_CONTEXT: u32 = 0x4D00_0004;
 pub(crate) const DROPOUT_OUTPUT: u32 = 0x4D00_0005;
 /// Dropout on what passes from layer `l` to layer `l + 1`; add `l`.
 pub(crate) const DROPOUT_LAYER: u32 = 0x4D00_0100;
+/// Dropout on what leaves dense layer `k` of the head; add `k`.
+pub(crate) const DROPOUT_HEAD: u32 = 0x4D00_0200;
