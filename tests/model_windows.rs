@@ -1,18 +1,20 @@
-//! Sessions in windows: the loss is that of the whole, gradients end where a window begins, and answers go
-//! on from states.
+//! Sessions in windows: the loss is that of the whole, gradients end where a window begins, answers go on
+//! from states, and PyTorch trains alike.
 
 mod models;
 
 use layout::Matrix;
 use model::{
-    Batch, BatchError, CellKind, Cpu, Device, Gradients, InitialState, Model, ModelConfig,
-    Reference, Scorer, StepContext, Wanted, Workspace,
+    Activation, Batch, BatchError, CellKind, Cpu, Device, Gradients, InitialState, Model,
+    ModelConfig, OptimizerConfig, OptimizerKind, Output, Readout, Reference, Scorer, StepContext,
+    Trainer, Wanted, Workspace,
 };
 use models::{
     Exact, ITEMS, SESSIONS, WEIGHTS, answers, everything, lively_model, loss_and_gradients,
     one_hot, plain, training_batch,
 };
-use testkit::assert_gradient;
+use ndarray::Array2;
+use testkit::{Golden, Precision, assert_close, assert_gradient, to_matrix};
 
 /// Models that a window suits: the states are all that they carry on.
 fn windowed() -> [ModelConfig; 5] {
@@ -184,4 +186,62 @@ fn answers_go_on_from_states_on_the_reference() {
 #[test]
 fn answers_go_on_from_states_on_the_cpu() {
     answers_go_on_from_states(Cpu::new(2).expect("two threads"));
+}
+
+// --- PyTorch --------------------------------------------------------------------------------
+
+/// Whole trainings: layers of mixed widths, or with paths around them, from learned starts, a head, pooled
+/// states, windows whose states PyTorch detaches.
+#[test]
+fn pytorch_trains_alike() {
+    let made_by = Golden::open("shapes").made_by();
+    let script = "tests/golden/make_shapes.py, PyTorch 2.";
+    assert!(made_by.starts_with(script) && made_by.contains("seed"), "{made_by}");
+    let shape = ModelConfig {
+        output: Output::Free,
+        initial_state: InitialState::Learned,
+        embedding: 6,
+        hidden: 4,
+        head: vec![6, 3],
+        head_activation: Activation::Elu,
+        ..plain()
+    };
+    let mixed = ModelConfig { widths: vec![5, 3, 4], layers: 3, ..shape.clone() };
+    let residual = ModelConfig { layers: 3, residual: true, ..shape };
+    let max = ModelConfig { layers: 2, readout: Readout::Max, ..residual.clone() };
+    for (case, window, config) in
+        [("mixed", 3, mixed), ("residual", 3, residual), ("max", 100, max)]
+    {
+        trains_as_pytorch::<f64>(case, window, &config);
+        trains_as_pytorch::<f32>(case, window, &config);
+    }
+}
+
+fn trains_as_pytorch<S: Precision>(case: &str, window: usize, config: &ModelConfig) {
+    let file = Golden::open("shapes");
+    let of = |key: &str| file.matrix::<S>(&format!("{case}.{key}"));
+    let sessions: Vec<Vec<u32>> = (0..3).map(|k| file.integers(&format!("session.{k}"))).collect();
+    let sessions: Vec<&[u32]> = sessions.iter().map(Vec::as_slice).collect();
+    let mut model = Model::new(Reference::<S>::new(), config, 7, 1).expect("valid");
+    let names: Vec<String> = model.catalogue().iter().map(|spec| spec.name.clone()).collect();
+    for (name, tensor) in names.iter().zip(model.parameters_mut().iter_mut()) {
+        *tensor = to_matrix(of(&format!("before.{name}")).view());
+    }
+    let sgd = OptimizerConfig { kind: OptimizerKind::Sgd, sparse: false, ..Default::default() };
+    let mut trainer = Trainer::new(model, sgd, 1).expect("valid");
+    let (mut batch, mut losses) = (Batch::new(config), Vec::new());
+    for _ in 0..2 {
+        for first in (0..8).step_by(window) {
+            batch.fill_window(&sessions, &[], first..first + window);
+            let loss = trainer.step(&batch, 0.5).expect("finite").loss;
+            losses.push(S::from(loss).expect("a number"));
+        }
+    }
+    let losses = Array2::from_shape_vec((1, losses.len()), losses).expect("one row");
+    let mut worst = assert_close("losses", losses.view(), of("losses").view(), S::GOLDEN);
+    for (name, tensor) in names.iter().zip(trainer.model().parameters().iter()) {
+        let expected = of(&format!("after.{name}"));
+        worst = worst.max(assert_close(name, tensor.view(), expected.view(), S::GOLDEN));
+    }
+    println!("{case} in {}: worst entry at {:.1} % of its allowance", S::NAME, 100.0 * worst);
 }

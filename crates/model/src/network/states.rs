@@ -42,10 +42,14 @@ impl<M: Default> Tape<M> {
         pass: &Pass<'_, D>,
         starts: &[StartParameters<M>],
     ) -> &mut [RecurrentStart<M>] {
-        let wanted = if pass.batch.goes_on() { 0 } else { starts.len() };
-        self.gradients
-            .resize_with(wanted, || RecurrentStart { dh_0: M::default(), dc_0: M::default() });
-        &mut self.gradients
+        if self.gradients.len() < starts.len() {
+            self.gradients.resize_with(starts.len(), || RecurrentStart {
+                dh_0: M::default(),
+                dc_0: M::default(),
+            });
+        }
+        // A batch that goes on leaves the memory alone.
+        &mut self.gradients[..if pass.batch.goes_on() { 0 } else { starts.len() }]
     }
 }
 
@@ -134,7 +138,7 @@ pub(super) fn backward<D: Device>(
     grads: &mut [StartParameters<D::Matrix>],
 ) {
     let (device, Tape { gradients, ones, .. }) = (pass.device, tape);
-    if gradients.is_empty() {
+    if gradients.is_empty() || pass.batch.goes_on() {
         return;
     }
     device.resize(ones, pass.batch.steps().batch(), 1);
