@@ -251,7 +251,7 @@ impl Plan {
     fn sample(&self, device: &Machine, shape: &Shape, mode: Mode) -> Result<Vec<f64>> {
         let (cpu, seed, seconds) = (device.machine(), self.seed, self.seconds);
         match self.what {
-            What::Sequence => Ok(sequence::run(cpu, shape, &self.model, mode, seed, seconds)),
+            What::Sequence => Ok(sequence::run(device, shape, &self.model, mode, seed, seconds)),
             What::Softmax => Ok(softmax::run(cpu, shape, seed, seconds)),
             What::Score => Ok(score::run(cpu, shape, seed, seconds)),
             What::Stream => Ok(stream::run(cpu, shape, &self.model, seed, seconds)),

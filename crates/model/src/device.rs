@@ -153,6 +153,24 @@ pub trait Device: Clone + Send + Sync {
         dx: Option<&mut Self::Matrix>,
         start: Option<&mut RecurrentStart<Self::Matrix>>,
     );
+    /// The states of two layers that read the rows from their two ends, side by side:
+    /// `y_p = [ h→_p ; h←_{r(p)} ]`. r is [`Steps::reversed`]; the states are in slots `[B + N, R]`, y is
+    /// `[N, 2R]`.
+    fn directions_forward(
+        &self,
+        reversed: &[u32],
+        forward: &Self::Matrix,
+        reverse: &Self::Matrix,
+        y: &mut Self::Matrix,
+    );
+    /// Undoes [`Device::directions_forward`]: `dh→_p = dy_p[..R]`, `dh←_p = dy_{r(p)}[R..]`; both `[N, R]`.
+    fn directions_backward(
+        &self,
+        reversed: &[u32],
+        dy: &Self::Matrix,
+        forward: &mut Self::Matrix,
+        reverse: &mut Self::Matrix,
+    );
     /// Causal attention of each position over its own row, itself included:
     ///
     /// ```text
@@ -351,5 +369,10 @@ pub trait Device: Clone + Send + Sync {
     /// Runs `work` where this machine's threads are at hand: a whole training step, say.
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         work()
+    }
+    /// Does two things that do not need each other, at once where the machine can.
+    fn at_once(&self, first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
+        first();
+        second();
     }
 }

@@ -18,6 +18,7 @@ mod checkpoint;
 mod config;
 mod container;
 mod device;
+mod directions;
 mod file;
 mod model;
 mod network;
@@ -38,6 +39,9 @@ pub use config::{
 };
 pub use container::{FileError, Tensor, Tensors, Values};
 pub use device::{Cpu, Device, Reference};
+pub use directions::{
+    BidirectionalTape, Directions, LayerWeights, bidirectional_backward, bidirectional_forward,
+};
 pub use file::{ModelFile, Vocabulary};
 pub use layout::TopItems;
 pub use model::{BatchError, Model};

@@ -34,6 +34,7 @@
 mod attention;
 pub mod coupled;
 mod dense;
+mod directions;
 mod dropout;
 mod embedding;
 pub mod gru;
@@ -57,6 +58,7 @@ pub use attention::{
     row_attention_forward,
 };
 pub use dense::{dense_backward, dense_forward};
+pub use directions::{directions_backward, directions_forward};
 pub use dropout::dropout;
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{

@@ -182,6 +182,26 @@ impl Device for Cpu {
         self.0.recurrent_backward(params, x, steps, tape, dh_above, grads, dz, dx, start);
     }
 
+    fn directions_forward(
+        &self,
+        reversed: &[u32],
+        forward: &Matrix<f32>,
+        reverse: &Matrix<f32>,
+        y: &mut Matrix<f32>,
+    ) {
+        self.0.directions_forward(reversed, forward, reverse, y);
+    }
+
+    fn directions_backward(
+        &self,
+        reversed: &[u32],
+        dy: &Matrix<f32>,
+        forward: &mut Matrix<f32>,
+        reverse: &mut Matrix<f32>,
+    ) {
+        self.0.directions_backward(reversed, dy, forward, reverse);
+    }
+
     fn attention_forward(
         &self,
         steps: &Steps,
@@ -379,5 +399,9 @@ impl Device for Cpu {
 
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.0.run(work)
+    }
+
+    fn at_once(&self, first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
+        self.0.at_once(first, second);
     }
 }

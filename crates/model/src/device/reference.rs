@@ -202,6 +202,30 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         reference::sequence_backward(&params, x, steps, &tape, arrivals, &mut grads, &mut scratch);
     }
 
+    fn directions_forward(
+        &self,
+        reversed: &[u32],
+        forward: &Matrix<S>,
+        reverse: &Matrix<S>,
+        y: &mut Matrix<S>,
+    ) {
+        y.resize(reversed.len(), 2 * forward.columns());
+        reference::directions_forward(reversed, forward.view(), reverse.view(), y.view_mut());
+    }
+
+    fn directions_backward(
+        &self,
+        reversed: &[u32],
+        dy: &Matrix<S>,
+        forward: &mut Matrix<S>,
+        reverse: &mut Matrix<S>,
+    ) {
+        forward.resize(reversed.len(), dy.columns() / 2);
+        reverse.resize(reversed.len(), dy.columns() / 2);
+        let (forward, reverse) = (forward.view_mut(), reverse.view_mut());
+        reference::directions_backward(reversed, dy.view(), forward, reverse);
+    }
+
     fn attention_forward(
         &self,
         steps: &Steps,
