@@ -59,9 +59,6 @@ fn embedding_and_what_follows_it() {
             let dout = input(&device, positions, width, 0.8);
             let mut dtable = input(&device, items, width, 1.3);
             device.embedding_backward(&ids, &dout, &mut dtable);
-            let (mut mean, mut dmean) = (unset(&device), unset(&device));
-            device.running_mean_forward(steps, &dout, &mut mean);
-            device.running_mean_backward(steps, &dout, &mut dmean);
             let (mut y, mut norm, mut dx) = (unset(&device), unset(&device), unset(&device));
             device.normalize_forward(3.0, &rows, &mut y, &mut norm);
             device.normalize_backward(3.0, &y, &norm, &dout, &mut dx);
@@ -74,8 +71,6 @@ fn embedding_and_what_follows_it() {
             vec![
                 ("rows", rows),
                 ("dtable", dtable),
-                ("running mean", mean),
-                ("its gradient", dmean),
                 ("y", y),
                 ("norm", norm),
                 ("dx", dx),

@@ -233,9 +233,87 @@ fn every_cell_learns_and_answers() {
     }
 }
 
+/// Mixed widths, paths around layers, a learned start, pooled states, a head: through the binary, each
+/// learns what no table of successors knows, on one thread as on two, and its model answers.
+#[test]
+fn every_shape_learns_and_answers() {
+    let shop = Shop::new();
+    let shape = |readout: &str, keys: &str| {
+        CONFIG.replace("readout = \"attention\"", &format!("readout = \"{readout}\"\n{keys}"))
+    };
+    for (name, config, flags) in [
+        ("mixed", shape("last", ""), &["--hidden", "24,16"][..]),
+        ("residual", shape("attention", "layers = 3\nresidual = true"), &[]),
+        ("learned", shape("last", "layers = 2\ninitial_state = \"learned\""), &["--cell", "gru"]),
+        ("mean", shape("mean", ""), &["--hidden", "32"]),
+        ("max", shape("max", ""), &["--hidden", "32"]),
+        ("head", shape("last", "head = [24, 20]\nhead_activation = \"elu\""), &[]),
+        ("window", shape("last", ""), &["--window", "5"]),
+    ] {
+        fs::write(&shop.config, config).unwrap();
+        let out = shop.out(name);
+        let flags = [flags, &["--epochs", "12", "--threads"]].concat();
+        let result = succeed(shop.train(&out, &[&flags[..], &["2"]].concat()).output().unwrap());
+        let validation = &result["validation"];
+        let model = validation["recall@1"].as_f64().unwrap();
+        let markov = validation["baselines"]["markov"]["recall@1"].as_f64().unwrap();
+        assert!(model > markov + 0.1, "{name}: recall@1 {model}, Markov {markov}");
+
+        let one = shop.model(&format!("{name}-one"), &[&flags[..], &["1"]].concat());
+        assert!(fs::read(out.join(MODEL)).unwrap() == one, "{name}: another file");
+
+        let ask = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+            succeed(command.args(arguments).args(["--json", "--quiet"]).output().unwrap())
+        };
+        let (folder, log) = (out.to_str().unwrap(), shop.log.to_str().unwrap());
+        let scores = ask(&["evaluate", folder, log, "--format", "sessions"]);
+        assert!(scores["tasks"]["next-item"]["recall@1"].as_f64().unwrap() > 0.5, "{scores}");
+        let items = ask(&["recommend", folder, "--events", "p3 p4", "-k", "3"]);
+        assert_eq!(items["items"].as_array().unwrap().len(), 3, "{name}: {items}");
+    }
+}
+
+/// Settings in which windows do all that they can: sessions of 70 items in windows of 9.
+fn windowed() -> String {
+    CONFIG.replace("readout = \"attention\"", "").replace("epochs = 8", "epochs = 5\nwindow = 9")
+}
+
+/// A window as long as the longest session makes the run that cuts no session, bit by bit; a shorter one
+/// makes another, with more steps.
+#[test]
+fn a_window_of_the_longest_session_is_none() {
+    let shop = Shop::new();
+    let run = |name: &str, training: &str| {
+        let config = windowed().replace("window = 9", training);
+        fs::write(&shop.config, config).unwrap();
+        let model = shop.model(name, &[]);
+        let log = fs::read_to_string(shop.out(name).join("log.jsonl")).unwrap();
+        let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        (model, last["steps"].as_u64().unwrap())
+    };
+    let whole = run("whole", "max_length = 69");
+    assert!(run("one", "window = 69") == whole, "a window of everything is none");
+    let windows = run("nine", "window = 9");
+    assert!(windows.0 != whole.0, "windows change nothing");
+    let cut = run("cut", "max_length = 9");
+    assert!(windows.0 != cut.0, "the state is not carried");
+    assert!(windows.1 > whole.1, "{} steps in windows, {} without", windows.1, whole.1);
+}
+
 #[test]
 fn a_run_that_is_killed_ten_times_ends_with_the_same_file() {
+    killed_again_and_again(10, CONFIG);
+}
+
+#[test]
+fn so_does_one_that_learns_in_windows() {
+    killed_again_and_again(4, &windowed());
+}
+
+fn killed_again_and_again(times: u64, config: &str) {
     let shop = Shop::new();
+    fs::write(&shop.config, config).unwrap();
     let begin = Instant::now();
     let expected = shop.model("whole", &[]);
     let whole = begin.elapsed();
@@ -246,7 +324,7 @@ fn a_run_that_is_killed_ten_times_ends_with_the_same_file() {
         let out = shop.out(&format!("killed-{round}"));
         // Each life lasts up to a third of a whole run, from the first instant on.
         loop {
-            if kills == 10 {
+            if kills == times {
                 succeed(shop.train(&out, &["--resume"]).output().unwrap());
                 break;
             }
@@ -269,7 +347,7 @@ fn a_run_that_is_killed_ten_times_ends_with_the_same_file() {
         }
         assert!(fs::read(out.join(MODEL)).unwrap() == expected, "round {round}: another file");
         assert!(!out.join("checkpoint").exists(), "the checkpoint stays behind");
-        if kills == 10 {
+        if kills == times {
             return;
         }
     }

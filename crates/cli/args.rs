@@ -257,13 +257,14 @@ pub(crate) struct Train {
     /// after any with lstm in it [default: lstm]
     #[arg(long, value_name = "NAME")]
     pub(crate) cell: Option<CellKind>,
-    /// Units of each layer
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) hidden: Option<u32>,
+    /// Units of each layer; several numbers, such as 200,100, for layers of different widths, the
+    /// lowest first
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) hidden: Vec<u32>,
     /// Layers
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) layers: Option<u32>,
-    /// Width of the embedding [default: as --hidden]
+    /// Width of the embedding [default: as --hidden, of several numbers the last]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) embedding: Option<u32>,
     /// Passes over the training sessions
@@ -275,6 +276,10 @@ pub(crate) struct Train {
     /// Learning rate at its peak; each optimizer wants its own [default: 0.005]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) learning_rate: Option<f64>,
+    /// Learn sessions of more than N targets in windows of N, the state carried from one to the next,
+    /// instead of cutting them at max_length; 0: cut them [default: 0]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) window: Option<usize>,
     /// Epochs without a new best before training stops; 0: never
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) patience: Option<usize>,

@@ -186,8 +186,12 @@ impl Settings {
         })?;
         let table: toml::Table = toml::from_str(&text).unwrap_or_default();
         let given = |key| table.get("model").and_then(|model| model.get(key)).is_some();
-        if given("hidden") && !given("embedding") {
-            settings.model.embedding = settings.model.hidden;
+        let ModelConfig { embedding, hidden, widths, layers, .. } = &mut settings.model;
+        if !widths.is_empty() && !given("layers") {
+            *layers = widths.len();
+        }
+        if (given("hidden") || !widths.is_empty()) && !given("embedding") {
+            *embedding = widths.last().copied().unwrap_or(*hidden);
         }
         Ok(settings)
     }
@@ -307,6 +311,23 @@ mod tests {
         settings.model.hidden = 64;
         let text = settings.to_toml().unwrap();
         assert_eq!(toml::from_str::<Settings>(&text).unwrap(), settings);
+    }
+
+    /// What follows from a width need not be said.
+    #[test]
+    fn layers_and_embedding_follow_the_widths() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        for (text, expected) in [
+            ("hidden = 30", (30, 1, 30)),
+            ("widths = [40, 20]", (20, 2, 100)),
+            ("widths = [40, 20]\nhidden = 30\nembedding = 50", (50, 2, 30)),
+            ("widths = [40, 20]\nlayers = 3", (20, 3, 100)),
+        ] {
+            std::fs::write(&path, format!("[model]\n{text}\n")).unwrap();
+            let model = Settings::read(&path).unwrap().model;
+            assert_eq!((model.embedding, model.layers, model.hidden), expected, "{text}");
+        }
     }
 
     #[test]

@@ -126,9 +126,16 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     data.read_options()?;
     data.logs()?;
     model.cell = args.cell.unwrap_or(model.cell);
-    if let Some(hidden) = args.hidden {
-        model.hidden = hidden as usize;
-        model.embedding = hidden as usize;
+    match args.hidden[..] {
+        [] => {}
+        [hidden] => {
+            (model.hidden, model.embedding) = (hidden as usize, hidden as usize);
+            model.widths.clear();
+        }
+        [.., last] => {
+            model.widths = args.hidden.iter().map(|&hidden| hidden as usize).collect();
+            (model.layers, model.embedding) = (args.hidden.len(), last as usize);
+        }
     }
     let number = |flag: Option<u32>, key: usize| flag.map_or(key, |flag| flag as usize);
     model.embedding = number(args.embedding, model.embedding);
@@ -138,10 +145,12 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
         settings.optimizer.kind = kind.parse().map_err(train::Error::from)?;
     }
     training.learning_rate = args.learning_rate.unwrap_or(training.learning_rate);
+    training.window = args.window.unwrap_or(training.window);
     training.patience = args.patience.unwrap_or(training.patience);
     model.validate().map_err(train::Error::from)?;
     settings.optimizer.validate().map_err(train::Error::from)?;
     training.validate()?;
+    training.validate_for(model)?;
     check_device(&settings)?;
     settings.seed = Some(settings.seed());
     settings.threads = Some(threads(&settings) as u16);
@@ -188,15 +197,8 @@ fn check_memory(settings: &Settings, items: usize) -> Result<()> {
 
 /// How many numbers a model learns.
 pub(crate) fn numbers(config: &ModelConfig, items: usize) -> u64 {
-    // The layers are alike: two tell what all take.
-    let few = |layers| {
-        model::catalogue(&ModelConfig { layers, ..config.clone() }, items)
-            .iter()
-            .map(|spec| spec.shape[0] as u64 * spec.shape[1] as u64)
-            .sum::<u64>()
-    };
-    let (one, two) = (few(1), few(2));
-    one.saturating_add((two - one).saturating_mul(config.layers as u64 - 1))
+    let specs = model::catalogue(config, items);
+    specs.iter().map(|spec| spec.shape[0] as u64 * spec.shape[1] as u64).sum()
 }
 
 /// Reads the logs and parts them.

@@ -222,7 +222,7 @@ impl Shape {
     /// A model of these sizes.
     pub(super) fn sized(&self, model: &ModelConfig) -> ModelConfig {
         let Self { input: embedding, hidden, layers, .. } = *self;
-        ModelConfig { embedding, hidden, layers, ..model.clone() }
+        ModelConfig { embedding, hidden, widths: Vec::new(), layers, ..model.clone() }
     }
 }
 

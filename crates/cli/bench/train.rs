@@ -44,7 +44,7 @@ pub(super) fn config(shape: &Shape, settings: &ModelConfig) -> Result<ModelConfi
 /// What one step does.
 ///
 /// ```text
-///     flop     6·N·rows·columns      for every dense matrix of layers and readout: one product
+///     flop     6·N·rows·columns      for every dense matrix of layers, readout, head: one product
 ///                                    forward, two backward; 24·N·H·(I + H) for an LSTM layer
 ///            + 6·N·C·D               softmax over C columns: V, or the shared ones of a sample
 ///     bytes    of the layers and of the softmax, as in [`Work`]
@@ -73,6 +73,7 @@ pub(super) fn work(
         let model::AttentionParameters { w_x, w_c, query, key_h, key_x, lag_bias: _ } = attention;
         readout.extend([w_x, w_c, query, key_h, key_x]);
     }
+    readout.extend(specs.head.layers.iter().map(|layer| &layer.w).chain(&specs.head.w_q));
     let readout = readout.iter().map(|spec| {
         let flop = 6.0 * positions * spec.shape[0] as f64 * spec.shape[1] as f64;
         Work { flop, bytes: 0.0 }
@@ -105,6 +106,7 @@ pub(super) fn memory(
         .map(|dims| dims.input + (dims.cell.gates() + 2) * dims.hidden)
         .sum::<usize>()
         + 8 * shape.hidden
+        + 3 * config.head.iter().sum::<usize>()
         + 6 * shape.input;
     let scores = 32.0 * threads as f64 * shape.items as f64;
     F32 * (weights + shape.positions() * per_position as f64 + scores)

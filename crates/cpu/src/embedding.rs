@@ -1,10 +1,10 @@
 //! Items to rows and back, and what is done to those rows before the LSTM sees them.
 
 use crate::Cpu;
-use crate::math::dot;
+use crate::math::{AddRow, dot};
 use crate::simd::{Kernel, Lanes, ROWS_AHEAD, prefetch};
 use layout::random::{Stream, uniform};
-use layout::{Accumulate, Matrix, Steps};
+use layout::{Accumulate, Matrix};
 use rayon::prelude::*;
 
 /// Entries in one task of a plain sum or copy.
@@ -35,6 +35,21 @@ impl Cpu {
                     row.copy_from_slice(table.row(ids[k] as usize));
                 }
             });
+    }
+
+    /// `state[k] = x[rows[k]]`: where the rows of a batch start, in the first rows of a state in slots;
+    /// the others stay.
+    ///
+    /// # Panics
+    ///
+    /// Where a row of x is named that it has not, or more of them than the state has.
+    pub fn set_start(&self, x: &Matrix<f32>, rows: &[u32], state: &mut Matrix<f32>) {
+        let width = x.columns();
+        assert_eq!(state.columns(), width, "x and state are equally wide");
+        assert!(rows.len() <= state.rows(), "no more rows than the state has");
+        for (k, &row) in rows.iter().enumerate() {
+            state.as_mut_slice()[k * width..][..width].copy_from_slice(x.row(row as usize));
+        }
     }
 
     /// `dtable[ids[p]] += dout[p]`, for each row in the order of the positions.
@@ -94,47 +109,6 @@ impl Cpu {
                 .par_chunks_mut(ENTRIES_PER_TASK)
                 .zip(x.par_chunks(ENTRIES_PER_TASK))
                 .for_each(|(y, x)| self.path.run(AddRow { x, y })),
-        }
-    }
-
-    /// `y_t = (x_0 + … + x_t) / (t + 1)` within each row of the batch; `[N, E]`.
-    pub fn running_mean_forward(&self, steps: &Steps, x: &Matrix<f32>, y: &mut Matrix<f32>) {
-        assert_eq!(x.rows(), steps.positions(), "x is [N, E]");
-        let width = x.columns();
-        y.resize(x.rows(), width);
-        // First the running sums of all steps, since each step reads the sum of the one before; then
-        // the division.
-        let y = y.as_mut_slice();
-        y.copy_from_slice(x.as_slice());
-        for t in 1..steps.count() {
-            let (before, now) = y.split_at_mut(steps.range(t).start * width);
-            let previous = &before[steps.range(t - 1).start * width..];
-            let active = steps.active(t) * width;
-            self.path.run(AddRow { x: &previous[..active], y: &mut now[..active] });
-        }
-        for t in 1..steps.count() {
-            let range = steps.range(t);
-            let share = 1.0 / (t + 1) as f32;
-            y[range.start * width..range.end * width].iter_mut().for_each(|y| *y *= share);
-        }
-    }
-
-    /// `dx_t = Σ_{s ≥ t} dy_s / (s + 1)` within each row of the batch.
-    pub fn running_mean_backward(&self, steps: &Steps, dy: &Matrix<f32>, dx: &mut Matrix<f32>) {
-        assert_eq!(dy.rows(), steps.positions(), "dy is [N, E]");
-        let width = dy.columns();
-        dx.resize(dy.rows(), width);
-        for t in (0..steps.count()).rev() {
-            let range = steps.range(t);
-            let share = 1.0 / (t + 1) as f32;
-            let (now, after) = dx.as_mut_slice().split_at_mut(range.end * width);
-            let now = &mut now[range.start * width..];
-            let dy = &dy.as_slice()[range.start * width..range.end * width];
-            now.iter_mut().zip(dy).for_each(|(dx, dy)| *dx = dy * share);
-            if t + 1 < steps.count() {
-                let later = steps.active(t + 1) * width;
-                self.path.run(AddRow { x: &after[..later], y: &mut now[..later] });
-            }
         }
     }
 
@@ -227,22 +201,6 @@ impl Kernel for Dropout<'_> {
                 // Not a product alone: what is dropped is zero whatever it was.
                 *x = if factor == 0.0 { 0.0 } else { *x * factor };
             }
-        }
-    }
-}
-
-/// `y += x`.
-struct AddRow<'a> {
-    x: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Kernel for AddRow<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) {
-        for (y, x) in self.y.chunks_mut(L::WIDTH).zip(self.x.chunks(L::WIDTH)) {
-            lanes.store_partial(lanes.add(lanes.load_partial(y), lanes.load_partial(x)), y);
         }
     }
 }

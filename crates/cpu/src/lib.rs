@@ -26,6 +26,7 @@
 #![deny(unsafe_code)]
 
 mod attention;
+mod dense;
 mod directions;
 mod embedding;
 mod linear;
@@ -34,8 +35,10 @@ mod math;
 mod optimizer;
 mod panel;
 mod peak;
+mod pooling;
 mod product;
 mod recurrent;
+mod row_attention;
 mod scores;
 mod scratch;
 mod simd;

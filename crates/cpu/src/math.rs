@@ -4,7 +4,7 @@
 //! our own, of relative error far below that of f32. The tests measure the worst error over all f32
 //! that matter.
 
-use crate::simd::Lanes;
+use crate::simd::{Kernel, Lanes};
 use std::f32::consts::{LN_2, LOG2_E};
 
 /// Beyond ±87 the result would leave the normal range; there the argument is held.
@@ -138,10 +138,26 @@ pub(crate) fn add_scaled<L: Lanes>(lanes: L, factor: f32, x: &[f32], y: &mut [f3
     }
 }
 
+/// `y += x`.
+pub(crate) struct AddRow<'a> {
+    pub(crate) x: &'a [f32],
+    pub(crate) y: &'a mut [f32],
+}
+
+impl Kernel for AddRow<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        for (y, x) in self.y.chunks_mut(L::WIDTH).zip(self.x.chunks(L::WIDTH)) {
+            lanes.store_partial(lanes.add(lanes.load_partial(y), lanes.load_partial(x)), y);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Kernel, LEAST, Path};
+    use crate::simd::{LEAST, Path};
 
     struct Apply<'a>(&'a [f32], &'a mut [[f32; 3]]);
 

@@ -27,5 +27,8 @@ pub use recurrent::{Cell, GATES, Gate, NormParams, RecurrentDims, RecurrentParam
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
 pub use tape::{Keep, NormTape, RecurrentStart, RecurrentTape, ZoneTape};
-pub use task::{Accumulate, CandidateLoss, ClassTask, ElementLoss, ElementTask, SoftmaxTask};
+pub use task::{
+    Accumulate, Activation, CandidateLoss, ClassTask, ElementLoss, ElementTask, Pooling, Reach,
+    SoftmaxTask,
+};
 pub use top::{TopItems, TopTask};

@@ -9,6 +9,35 @@ pub enum Accumulate {
     Add,
 }
 
+/// What a pooling makes of the positions of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The largest of each column; of equal ones the earliest counts.
+    Max,
+}
+
+/// Which positions of its row an answer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Itself and those before it: an answer for each position, `[N, ·]`.
+    Causal,
+    /// All of them: an answer for each row, `[B, ·]`.
+    Row,
+}
+
+/// What a dense layer does to its sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `max(0, z)`
+    Relu,
+    /// `tanh z`
+    Tanh,
+    /// `z` where it is positive, `eᶻ − 1` where it is not.
+    Elu,
+}
+
 /// One softmax over C candidate columns for each of N positions, with everything that bends the
 /// scores before it.
 ///

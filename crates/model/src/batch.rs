@@ -1,5 +1,7 @@
 //! A batch of sessions as the engine wants them: longest first, step after step, no padding.
 
+use std::ops::Range;
+
 use layout::Steps;
 use rustc_hash::FxHashMap;
 
@@ -36,6 +38,8 @@ pub struct Batch {
     repeat_items: Vec<u32>,
     repeat_lag: Vec<u8>,
     largest: Option<u32>,
+    goes_on: bool,
+    keeps_states: bool,
     lengths: Vec<usize>,
     next: Vec<u32>,
     starts: Vec<usize>,
@@ -56,9 +60,32 @@ impl Batch {
     ///
     /// Where `weights` is neither empty nor as long as `sessions`.
     pub fn fill_training(&mut self, sessions: &[&[u32]], weights: &[f32]) {
+        self.fill_window(sessions, weights, 0..usize::MAX);
+    }
+
+    /// The same for a window of the positions of each session, counted from its first item. Sessions
+    /// with no target in the window are left out; those that are left stand in the rows in which they
+    /// stood in the window before.
+    ///
+    /// ```text
+    ///     a b c d e f g h     window 0..3: a b c to learn b c d     3..6: d e f for e f g     6..9: g for h
+    ///     i j k l m                        i j k          j k l           l     for m
+    /// ```
+    ///
+    /// A window that does not begin a session goes on from where the one before has ended
+    /// ([`Batch::go_on`]), and one that does not end all of them keeps its states
+    /// ([`Batch::keep_states`]): run one after the other, in one workspace, the windows see what a
+    /// pass over whole sessions sees. Repeat entries reach back over all that a session holds.
+    ///
+    /// # Panics
+    ///
+    /// Where `weights` is neither empty nor as long as `sessions`.
+    pub fn fill_window(&mut self, sessions: &[&[u32]], weights: &[f32], window: Range<usize>) {
         assert!(weights.is_empty() || weights.len() == sessions.len(), "one weight a session");
-        self.arrange(sessions, 1);
-        self.place(sessions, true);
+        self.arrange(sessions, 1, window.clone());
+        self.place(sessions, window.start, true);
+        self.goes_on = window.start > 0;
+        self.keeps_states = sessions.iter().any(|items| items.len().saturating_sub(1) > window.end);
         self.weights.clear();
         self.weights.extend(
             self.origins
@@ -67,13 +94,38 @@ impl Batch {
         );
         self.wanted.clear();
         self.wanted.extend(0..self.ids.len() as u32);
-        self.find_repeats(sessions);
+        self.find_repeats(sessions, window.start);
+    }
+
+    /// Lets row b start from row b of the workspace's states instead of the model's own start, until
+    /// the batch is filled again: what it holds comes after what has led to those states. Nothing goes
+    /// back through them. What a session held before them is not known to the repeat entries of a batch
+    /// of prefixes.
+    pub fn go_on(&mut self) {
+        self.goes_on = true;
+    }
+
+    /// Lets a pass leave the states after the last position of each row in its workspace, row b for
+    /// session `sessions()[b]`, until the batch is filled again.
+    pub fn keep_states(&mut self) {
+        self.keeps_states = true;
+    }
+
+    /// Whether rows start from the workspace's states.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Whether a pass leaves the states after the last positions.
+    pub fn keeps_states(&self) -> bool {
+        self.keeps_states
     }
 
     /// Fills the batch for answers. Empty prefixes are left out: nothing is known about them.
     pub fn fill_prefixes(&mut self, prefixes: &[&[u32]], wanted: Wanted) {
-        self.arrange(prefixes, 0);
-        self.place(prefixes, false);
+        self.arrange(prefixes, 0, 0..usize::MAX);
+        self.place(prefixes, 0, false);
+        (self.goes_on, self.keeps_states) = (false, false);
         self.weights.clear();
         self.wanted.clear();
         match wanted {
@@ -88,42 +140,44 @@ impl Batch {
                     .extend(origins.map(|(&session, &length)| (session, length as u32 - 1)));
             }
         }
-        self.find_repeats(prefixes);
+        self.find_repeats(prefixes, 0);
     }
 
-    /// Sorts the sessions by falling number of positions, which is their length less `targets`.
-    fn arrange(&mut self, sessions: &[&[u32]], targets: usize) {
+    /// Sorts the sessions by falling number of positions, which is their length less `targets`, and
+    /// takes those in the window.
+    fn arrange(&mut self, sessions: &[&[u32]], targets: usize, window: Range<usize>) {
         self.sessions.clear();
-        let long_enough = |&session: &u32| sessions[session as usize].len() > targets;
+        let first = targets + window.start;
+        let long_enough = |&session: &u32| sessions[session as usize].len() > first;
         self.sessions.extend((0..sessions.len() as u32).filter(long_enough));
         self.sessions.sort_by_key(|&session| std::cmp::Reverse(sessions[session as usize].len()));
         self.lengths.clear();
-        let lengths =
-            self.sessions.iter().map(|&session| sessions[session as usize].len() - targets);
-        self.lengths.extend(lengths);
+        let left = |&session: &u32| sessions[session as usize].len() - first;
+        self.lengths.extend(self.sessions.iter().map(left).map(|left| left.min(window.len())));
         self.steps.set_lengths(&self.lengths);
     }
 
-    /// Lays out items and targets position after position.
-    fn place(&mut self, sessions: &[&[u32]], with_targets: bool) {
+    /// Lays out items and targets position after position, `first` being that of step 0.
+    fn place(&mut self, sessions: &[&[u32]], first: usize, with_targets: bool) {
         self.ids.clear();
         self.targets.clear();
         self.origins.clear();
         for t in 0..self.steps.count() {
             for &session in &self.sessions[..self.steps.active(t)] {
-                let items = sessions[session as usize];
-                self.ids.push(items[t]);
+                let items = &sessions[session as usize][first + t..];
+                self.ids.push(items[0]);
                 if with_targets {
-                    self.targets.push(items[t + 1]);
+                    self.targets.push(items[1]);
                 }
-                self.origins.push((session, t as u32));
+                self.origins.push((session, (first + t) as u32));
             }
         }
         self.largest = self.ids.iter().chain(&self.targets).copied().max();
     }
 
-    /// Lists the distinct items of the session so far for each wanted position, latest first.
-    fn find_repeats(&mut self, sessions: &[&[u32]]) {
+    /// Lists the distinct items of the session so far for each wanted position, latest first; `first` is
+    /// the position of step 0.
+    fn find_repeats(&mut self, sessions: &[&[u32]], first: usize) {
         self.repeat_offsets.clear();
         self.repeat_items.clear();
         self.repeat_lag.clear();
@@ -135,10 +189,10 @@ impl Batch {
         self.starts.clear();
         self.starts.resize(sessions.len(), 0);
         for (&session, &length) in self.sessions.iter().zip(&self.lengths) {
-            let items = &sessions[session as usize][..length];
+            let items = &sessions[session as usize][..first + length];
             let offset = self.next.len();
             self.starts[session as usize] = offset;
-            self.next.resize(offset + length, u32::MAX);
+            self.next.resize(offset + items.len(), u32::MAX);
             self.seen.clear();
             for (t, &item) in items.iter().enumerate() {
                 if let Some(before) = self.seen.insert(item, t as u32) {
@@ -287,6 +341,41 @@ mod tests {
             let (every, last) = (every.repeats(length - 1), last.repeats(0));
             assert_eq!(every.collect::<Vec<_>>(), last.collect::<Vec<_>>());
         }
+    }
+
+    /// The picture in the documentation.
+    #[test]
+    fn windows_cut_positions_and_keep_rows() {
+        let sessions: [&[u32]; 3] = [&[9, 10, 11, 12, 13], &[4], &[1, 2, 3, 4, 5, 3, 7, 8]];
+        let mut batch = batch(5);
+        let mut found = Vec::new();
+        for first in [0, 3, 6] {
+            batch.fill_window(&sessions, &[2.0, 9.0, 1.0], first..first + 3);
+            assert_eq!((batch.goes_on(), batch.keeps_states()), (first > 0, first < 6));
+            assert_eq!(batch.sessions(), if first < 6 { &[2, 0][..] } else { &[2] });
+            let places = batch.origins().iter().zip(batch.ids().iter().zip(batch.targets()));
+            for (&(session, t), (&id, &target)) in places {
+                assert_eq!([id, target], sessions[session as usize][t as usize..][..2]);
+                found.push((session, t));
+            }
+            assert!(
+                batch
+                    .weights()
+                    .iter()
+                    .zip(batch.origins())
+                    .all(|(&w, &(session, _))| { w == if session == 0 { 2.0 } else { 1.0 } })
+            );
+        }
+        // Every target once; those of the first session after those of the longest.
+        assert_eq!(found.len(), 7 + 4);
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found.len(), 7 + 4);
+        // In the last window, all that the session holds: 3 was met again two steps before.
+        let repeats = batch.repeats(0).collect::<Vec<_>>();
+        assert_eq!(repeats, [(7, 0), (3, 1), (5, 2), (4, 3), (2, 4), (1, 4)]);
+        batch.fill_training(&sessions, &[]);
+        assert_eq!((batch.goes_on(), batch.keeps_states()), (false, false));
     }
 
     #[test]

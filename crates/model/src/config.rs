@@ -1,5 +1,9 @@
 //! What a model is made of, as a file or a command line spells it.
 
+mod shapes;
+
+pub use shapes::{Activation, InitialState, Reach};
+
 use layout::{CandidateLoss, RecurrentDims};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +62,10 @@ pub enum Readout {
     Last,
     /// The last state, the last item and causal attention over the earlier ones, mixed linearly.
     Attention,
+    /// The mean of the states so far.
+    Mean,
+    /// The largest of the states so far, unit by unit.
+    Max,
 }
 
 /// The model, one key for each choice. A number of zero switches its feature off.
@@ -76,8 +84,10 @@ pub struct ModelConfig {
     /// The recurrent cell: lstm, gru, rnn, lstm+peephole, lstm+layernorm, lstm+coupled, and
     /// +projection after any with lstm in it.
     pub cell: CellKind,
-    /// Number of units H of each recurrent layer.
+    /// Number of units H of each recurrent layer; not read where `widths` says it of each.
     pub hidden: usize,
+    /// Number of units of each layer, the lowest first, where they differ; as many as `layers`.
+    pub widths: Vec<usize>,
     /// Cells with a projection only: width P that it gives the hidden state; 0: half of the units.
     pub projection: usize,
     /// What the recurrent weights start with.
@@ -88,12 +98,22 @@ pub struct ModelConfig {
     pub forget_bias: Option<f32>,
     /// Number of recurrent layers.
     pub layers: usize,
+    /// Each layer but the first hands on its state plus what the layer below has handed on.
+    pub residual: bool,
+    /// Where the layers start on every row: from zero, or from states that are learned.
+    pub initial_state: InitialState,
     /// What is read out of the states.
     pub readout: Readout,
+    /// Which positions a readout sees; next-item training allows the causal one alone.
+    pub reach: Reach,
     /// Attention only: width of keys and queries.
     pub attention_key: usize,
     /// Attention only: number L of learned biases by distance; larger distances share the last.
     pub attention_lags: usize,
+    /// Widths of dense layers between the readout and the scores, the first one first; none where empty.
+    pub head: Vec<usize>,
+    /// What these layers do to their sums.
+    pub head_activation: Activation,
     /// Which table the scores are taken against.
     pub output: Output,
     /// A learned bias for each item.
@@ -122,7 +142,9 @@ pub struct Dropout {
     pub layers: f32,
     /// Attention readout only: on the last item and on the context.
     pub readout: f32,
-    /// On what leaves the readout, before it is normalised.
+    /// On what leaves each dense layer of the head.
+    pub head: f32,
+    /// On what leaves the readout, or the head where there is one, before it is normalised.
     pub output: f32,
     /// On the recurrent weights of every layer: the same ones at all steps of all sessions of a batch.
     pub weights: f32,
@@ -195,13 +217,19 @@ impl Default for ModelConfig {
             input_scale: 3.0,
             cell: CellKind::default(),
             hidden: 100,
+            widths: Vec::new(),
             projection: 0,
             recurrent_start: RecurrentStart::default(),
             forget_bias: None,
             layers: 1,
+            residual: false,
+            initial_state: InitialState::default(),
             readout: Readout::Last,
+            reach: Reach::default(),
             attention_key: 64,
             attention_lags: 50,
+            head: Vec::new(),
+            head_activation: Activation::default(),
             output: Output::Tied,
             output_bias: false,
             temperature: 14.0,
@@ -225,37 +253,46 @@ impl ModelConfig {
     /// Cell and sizes of layer `l`. A one-hot input is as wide as there are items, which the
     /// configuration does not know: it counts as 0.
     pub fn dims(&self, l: usize) -> RecurrentDims {
-        let projection = match (self.cell.projection, self.projection) {
-            (false, _) => None,
-            (true, 0) => Some(self.hidden.div_ceil(2)),
-            (true, width) => Some(width),
-        };
-        let dims =
-            RecurrentDims { cell: self.cell.cell, input: 0, hidden: self.hidden, projection };
         let input = match l {
             0 if self.input == Input::OneHot => 0,
             0 => self.embedding,
-            _ => dims.width(),
+            _ => self.layer(l - 1).width(),
         };
-        RecurrentDims { input, ..dims }
+        RecurrentDims { input, ..self.layer(l) }
+    }
+
+    /// Layer `l` without its input.
+    fn layer(&self, l: usize) -> RecurrentDims {
+        let hidden = self.units(l);
+        let projection = match (self.cell.projection, self.projection) {
+            (false, _) => None,
+            (true, 0) => Some(hidden.div_ceil(2)),
+            (true, width) => Some(width),
+        };
+        RecurrentDims { cell: self.cell.cell, input: 0, hidden, projection }
     }
 
     /// Width of the states of the highest layer.
     pub fn state_width(&self) -> usize {
-        self.dims(self.layers.saturating_sub(1)).width()
+        self.layer(self.layers.saturating_sub(1)).width()
     }
 
     /// Width of a position's picture, which is also the width of the output table.
     pub fn output_width(&self) -> usize {
         match self.output {
             Output::Tied => self.embedding,
-            Output::Free => self.state_width(),
+            Output::Free => self.head.last().copied().unwrap_or(self.state_width()),
         }
     }
 
-    /// Whether the last state passes through a projection.
+    /// Width of what leaves the readout: that of the picture, or of the states where a head follows.
+    pub fn readout_width(&self) -> usize {
+        if self.head.is_empty() { self.output_width() } else { self.state_width() }
+    }
+
+    /// Whether what is read out of the states passes through a projection.
     pub fn has_projection(&self) -> bool {
-        self.readout == Readout::Attention || self.output_width() != self.state_width()
+        self.readout == Readout::Attention || self.readout_width() != self.state_width()
     }
 
     /// Checks every key, and the keys against each other.
@@ -265,6 +302,7 @@ impl ModelConfig {
     /// [`ConfigError`] names the first key that does not fit and what to do about it.
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_sizes()?;
+        self.validate_shapes()?;
         self.validate_numbers()?;
         self.validate_combinations()
     }
@@ -306,6 +344,7 @@ impl ModelConfig {
             ("dropout.input", self.dropout.input),
             ("dropout.layers", self.dropout.layers),
             ("dropout.readout", self.dropout.readout),
+            ("dropout.head", self.dropout.head),
             ("dropout.output", self.dropout.output),
             ("dropout.weights", self.dropout.weights),
             ("dropout.recurrent", self.dropout.recurrent),

@@ -14,8 +14,9 @@ pub use reference::Reference;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, ClassTask, ElementTask, Keep, OptimizerState, OptimizerStep, RecurrentDims,
-    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, Activation, ClassTask, ElementTask, Keep, OptimizerState, OptimizerStep, Pooling,
+    Reach, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps,
+    TopItems, TopTask,
 };
 
 /// A machine: memory of its own and the operations on it. A clone is another handle on the same
@@ -52,6 +53,9 @@ pub trait Device: Clone + Send + Sync {
         dims: RecurrentDims,
         keep: Keep,
     );
+    /// `state[k] = x[rows[k]]`, in the first rows of a state in slots: where the rows of a batch start.
+    /// The other rows of the state stay as they are.
+    fn set_start(&self, x: &Self::Matrix, rows: &[u32], state: &mut Self::Matrix);
     /// `y = x` or `y += x`.
     fn add(&self, x: &Self::Matrix, accumulate: Accumulate, y: &mut Self::Matrix);
 
@@ -66,10 +70,6 @@ pub trait Device: Clone + Send + Sync {
     }
     /// `dtable[ids[p]] += dout[p]`, for each row in the order of the positions.
     fn embedding_backward(&self, ids: &[u32], dout: &Self::Matrix, dtable: &mut Self::Matrix);
-    /// `y_t = (x_0 + … + x_t) / (t + 1)` within each row of the batch; `[N, E]`.
-    fn running_mean_forward(&self, steps: &Steps, x: &Self::Matrix, y: &mut Self::Matrix);
-    /// `dx_t = Σ_{s ≥ t} dy_s / (s + 1)`.
-    fn running_mean_backward(&self, steps: &Steps, dy: &Self::Matrix, dx: &mut Self::Matrix);
     /// `norm_p = √(Σ x_p² + 1e-12)`, `y_p = scale · x_p / norm_p`; x, y `[N, E]`, norm `[N, 1]`.
     fn normalize_forward(
         &self,
@@ -206,6 +206,90 @@ pub trait Device: Clone + Send + Sync {
         dquery: &mut Self::Matrix,
         dkey: &mut Self::Matrix,
         dvalue: &mut Self::Matrix,
+    );
+
+    /// The same once for a whole row, which one query asks:
+    ///
+    /// ```text
+    ///     a_bj = softmax_j ( (query_b · key_j) / √K + lag_bias[min(T − 1 − j, L − 1)] )
+    ///     context_b = Σ_j a_bj value_j                        over all T positions j of row b
+    /// ```
+    ///
+    /// query `[B, K]`, key `[N, K]`, value `[N, E]`, lag_bias `[1, L]`, context `[B, E]`; `weights`
+    /// keeps the a_bj, `[N, 1]`. It sees what comes after a position: only where a row has one answer.
+    #[allow(clippy::too_many_arguments)]
+    fn row_attention_forward(
+        &self,
+        steps: &Steps,
+        query: &Self::Matrix,
+        key: &Self::Matrix,
+        value: &Self::Matrix,
+        lag_bias: &Self::Matrix,
+        weights: &mut Self::Matrix,
+        context: &mut Self::Matrix,
+    );
+    /// Undoes [`Device::row_attention_forward`]; `dlag_bias` is a parameter's gradient (added to), the
+    /// others are replaced.
+    #[allow(clippy::too_many_arguments)]
+    fn row_attention_backward(
+        &self,
+        steps: &Steps,
+        query: &Self::Matrix,
+        key: &Self::Matrix,
+        value: &Self::Matrix,
+        weights: &Self::Matrix,
+        dcontext: &Self::Matrix,
+        dlag_bias: &mut Self::Matrix,
+        dquery: &mut Self::Matrix,
+        dkey: &mut Self::Matrix,
+        dvalue: &mut Self::Matrix,
+    );
+    /// Mean of positions, or the largest entry of each column: x `[N, E]`; y `[N, E]`, each position's
+    /// over its own past, itself included, or `[B, E]`, each row's over all of it.
+    fn pool_forward(
+        &self,
+        pooling: Pooling,
+        reach: Reach,
+        steps: &Steps,
+        x: &Self::Matrix,
+        y: &mut Self::Matrix,
+    );
+    /// Undoes [`Device::pool_forward`]: dy as y, dx `[N, E]`. Of equal entries the earliest has made the
+    /// largest. A mean does not look at x and y.
+    #[allow(clippy::too_many_arguments)]
+    fn pool_backward(
+        &self,
+        pooling: Pooling,
+        reach: Reach,
+        steps: &Steps,
+        x: &Self::Matrix,
+        y: &Self::Matrix,
+        dy: &Self::Matrix,
+        dx: &mut Self::Matrix,
+    );
+    /// A dense layer `y = f(x·wᵀ + b)`; w `[O, I]`, b `[1, O]`, x `[N, I]`, y `[N, O]`.
+    fn dense_forward(
+        &self,
+        w: &Self::Matrix,
+        b: &Self::Matrix,
+        f: Activation,
+        x: &Self::Matrix,
+        y: &mut Self::Matrix,
+    );
+    /// Undoes [`Device::dense_forward`]: `dw += dzᵀ·x`, `db += Σ dz`, `dx = dz·w` with
+    /// `dz = dy ⊙ f′`, which is left in `dz` `[N, O]`.
+    #[allow(clippy::too_many_arguments)]
+    fn dense_backward(
+        &self,
+        w: &Self::Matrix,
+        f: Activation,
+        x: &Self::Matrix,
+        y: &Self::Matrix,
+        dy: &Self::Matrix,
+        dw: &mut Self::Matrix,
+        db: &mut Self::Matrix,
+        dz: &mut Self::Matrix,
+        dx: &mut Self::Matrix,
     );
 
     // --- answers ----------------------------------------------------------------------------

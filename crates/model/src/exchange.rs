@@ -1,5 +1,7 @@
 //! What can be in the way of a model that leaves for another program.
 
+use crate::{InitialState, ModelConfig, Readout};
+
 /// A model that cannot be written in the format of others.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -13,6 +15,21 @@ pub enum ExportError {
         /// What it lacks.
         problem: &'static str,
         /// What would do instead.
+        remedy: &'static str,
+    },
+    /// The format, as we write it, has nothing for a shape that a model may have.
+    #[error(
+        "model.{key}: {problem} cannot be written for {format} yet; model.safetensors of the model's \
+         folder has all its tensors, and {remedy} trains a model that can be written"
+    )]
+    Shape {
+        /// The key that asks for it.
+        key: &'static str,
+        /// What it asks for.
+        problem: &'static str,
+        /// The format.
+        format: &'static str,
+        /// Which value of the key would do.
         remedy: &'static str,
     },
     /// A protobuf message ends before 2 GiB.
@@ -36,4 +53,31 @@ pub enum ExportError {
         /// What the header would take.
         bytes: usize,
     },
+}
+
+/// Refuses what no format of ours writes, so that nobody gets a file that answers otherwise.
+pub(crate) fn check_shapes(config: &ModelConfig, format: &'static str) -> Result<(), ExportError> {
+    let refuse = |key, problem, remedy| Err(ExportError::Shape { key, problem, format, remedy });
+    if config.residual {
+        return refuse("residual", "a path around a layer", "residual = false");
+    }
+    if config.initial_state == InitialState::Learned {
+        return refuse("initial_state", "a learned start", "initial_state = \"zero\"");
+    }
+    if matches!(config.readout, Readout::Mean | Readout::Max) {
+        return refuse("readout", "a pooled readout", "readout = \"last\" or \"attention\"");
+    }
+    if !config.head.is_empty() {
+        return refuse("head", "a head of dense layers", "head = []");
+    }
+    Ok(())
+}
+
+/// Refuses layers of different widths, which no module of PyTorch has.
+pub(crate) fn check_widths(config: &ModelConfig, format: &'static str) -> Result<(), ExportError> {
+    if config.widths.iter().any(|&width| width != config.widths[0]) {
+        let (key, problem, remedy) = ("widths", "a stack of different widths", "one width for all");
+        return Err(ExportError::Shape { key, problem, format, remedy });
+    }
+    Ok(())
 }

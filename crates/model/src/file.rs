@@ -10,6 +10,9 @@
 //!     gru.* or rnn.*          [3H, ·] [H, ·]   gates r z n; bias_hh_l0 holds b_hn after zeros
 //!     lstm.weight_peephole_l0 [3, H]       of ours alone: PyTorch has no such cells; gain_ih gain_hh
 //!                                          gain_c bias_c where the layer is normalised
+//!     lstm.h_0_l0 c_0_l0      [R] [H]      where the start is learned
+//!     head.0.weight head.0.bias ...        dense layers, as in nn.Sequential, counted without the
+//!     head.output.weight                   activations between them
 //!     readout.*  output.weight [V, D]  output.bias [V]  repeat.bias [R]
 //!     vocabulary.text         the items' own ids, one after the other, UTF-8
 //!     vocabulary.offsets      [V + 1]      where each begins
@@ -55,8 +58,17 @@ struct Header {
 
 const KIND: &str = "model";
 const VERSION: u32 = 1;
-const OURS: [&str; 8] =
-    ["embedding.", "lstm.", "gru.", "rnn.", "readout.", "output.", "repeat.", "vocabulary."];
+const OURS: [&str; 9] = [
+    "embedding.",
+    "lstm.",
+    "gru.",
+    "rnn.",
+    "readout.",
+    "head.",
+    "output.",
+    "repeat.",
+    "vocabulary.",
+];
 
 impl ModelFile {
     /// Writes a model with its vocabulary and `extra` tensors: whole, or not at all. The same model

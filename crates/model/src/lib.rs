@@ -37,7 +37,8 @@ mod trainer;
 pub use batch::{Batch, Wanted};
 pub use cell::{CellKind, UnknownCell};
 pub use config::{
-    ConfigError, Dropout, Input, Loss, LossKind, ModelConfig, Output, Readout, RecurrentStart,
+    Activation, ConfigError, Dropout, InitialState, Input, Loss, LossKind, ModelConfig, Output,
+    Reach, Readout, RecurrentStart,
 };
 pub use container::{FileError, Tensor, Tensors, Values};
 pub use device::{Cpu, Device, Reference};
@@ -48,11 +49,12 @@ pub use exchange::ExportError;
 pub use file::{ModelFile, Vocabulary};
 pub use layout::TopItems;
 pub use model::{BatchError, Model};
-pub use network::{Gradients, StepContext, Workspace};
+pub use network::{Gradients, States, StepContext, Workspace};
 pub use onnx::OPSET;
 pub use optimizer::{NotFinite, OptimizerConfig, OptimizerKind};
 pub use parameters::{
-    AttentionParameters, Form, Parameters, ReadoutParameters, Spec, Touched, Update, catalogue,
+    AttentionParameters, DenseParameters, Form, HeadParameters, Parameters, ReadoutParameters,
+    Spec, StartParameters, Touched, Update, catalogue,
 };
 pub use scorer::{Scorer, Scores};
 pub use state_dict::{Renames, StateDict, StateDictError};

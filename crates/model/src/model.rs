@@ -17,6 +17,17 @@ pub enum BatchError {
     /// No position counts: there is nothing to learn from.
     #[error("the batch holds no position of positive weight; give sessions of two items or more")]
     Empty,
+    /// It goes on from states that are not there, or of another width.
+    #[error(
+        "the batch goes on with {rows} rows, for which there are no states of layer {layer}; run what \
+         comes before it first, with its states kept, or set them"
+    )]
+    States {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// The rows of the batch.
+        rows: usize,
+    },
 }
 
 /// A configuration, its weights, and the machine that holds them.

@@ -1,8 +1,8 @@
 //! The whole model, forward and backward, written once for every machine.
 //!
 //! ```text
-//!     items ──► input ──► recurrent stack ──► readout ──► output ──► loss
-//!               x           h              q          scores against the item table
+//!     items ──► input ──► recurrent stack ──► readout ──► head ──► output ──► loss
+//!               x           h               r           q          scores against the item table
 //! ```
 //!
 //! Each part is a module with a tape (what its backward pass needs, and scratch), a `forward` and,
@@ -10,15 +10,18 @@
 //! and what stands before it, so every position can be a target at once.
 
 mod gradients;
+mod head;
 mod input;
 mod masks;
 mod output;
 mod readout;
 mod stack;
+mod states;
 mod thinned;
 
 pub use gradients::Gradients;
 pub(crate) use output::Table;
+pub use states::States;
 
 use layout::Keep;
 use stack::Layers;
@@ -39,7 +42,9 @@ pub struct StepContext {
 pub struct Workspace<M> {
     input: input::Tape<M>,
     stack: stack::Tape<M>,
+    states: states::Tape<M>,
     readout: readout::Tape<M>,
+    head: head::Tape<M>,
     output: output::Tape<M>,
 }
 
@@ -50,6 +55,19 @@ impl<M: Clone + Default> Workspace<M> {
         workspace.stack.keep(keep);
         workspace
     }
+
+    /// The states after the last position of each row of the last batch that keeps them
+    /// ([`Batch::keep_states`]): where the rows of a batch start that goes on from there
+    /// ([`Batch::go_on`]).
+    pub fn states(&self) -> &States<M> {
+        &self.states.states
+    }
+
+    /// The same, to give other states: row b of each is where row b of the next batch starts that goes
+    /// on.
+    pub fn states_mut(&mut self) -> &mut States<M> {
+        &mut self.states.states
+    }
 }
 
 impl<D: Device> Model<D> {
@@ -58,7 +76,8 @@ impl<D: Device> Model<D> {
     ///
     /// # Errors
     ///
-    /// [`BatchError`] where the batch holds an unknown item or nothing to predict.
+    /// [`BatchError`] where the batch holds an unknown item or nothing to predict, or goes on from
+    /// states that the workspace has not.
     pub fn gradients(
         &self,
         batch: &Batch,
@@ -67,23 +86,32 @@ impl<D: Device> Model<D> {
         gradients: &mut Gradients<D::Matrix>,
     ) -> Result<f64, BatchError> {
         self.check(batch)?;
+        self.check_start(batch, workspace)?;
         if !batch.weights().iter().any(|&weight| weight > 0.0) {
             return Err(BatchError::Empty);
         }
         let (device, config, parameters) = (self.device(), self.config(), self.parameters());
         Ok(device.run(|| {
-            let Workspace { input, stack, readout, output } = workspace;
             gradients.clear(device, self.catalogue(), config.loss.is_sampled(self.items()));
             let layers = Layers::Learned(&parameters.recurrent);
-            forward(self, layers, batch, Some(context), input, stack, readout);
-            let head = output::Head { device, config, items: self.items() };
-            let loss =
-                head.loss(parameters, batch, context, readout.q(), output, &mut gradients.values);
+            forward(self, layers, batch, Some(context), workspace);
+            let Workspace { input, stack, states, readout, head, output } = workspace;
+            let end = output::Head { device, config, items: self.items() };
+            let q = picture(parameters, readout, head);
+            let loss = end.loss(parameters, batch, context, q, output, &mut gradients.values);
             gradients.rows.touch(batch.ids(), output.candidates(), self.items());
 
             let pass = Pass { device, config, batch, context: Some(context) };
-            readout::backward(&pass, &parameters.readout, readout, input, output.dq(), gradients);
-            stack::backward(&pass, &parameters.recurrent, stack, input, readout.dh(), gradients);
+            let mut dr = output.dq();
+            if !parameters.head.layers.is_empty() {
+                let grads = &mut gradients.values.head;
+                head::backward(&pass, &parameters.head, readout.q(), head, dr, grads);
+                dr = head.dr();
+            }
+            readout::backward(&pass, &parameters.readout, readout, input, dr, gradients);
+            let (dh, starts) = (readout.dh(), states.gradients(&pass, &parameters.starts));
+            stack::backward(&pass, &parameters.recurrent, stack, input, dh, starts, gradients);
+            states::backward(&pass, states, &mut gradients.values.starts);
             input::backward(&pass, input, stack.dz(), &mut gradients.values);
             loss
         }))
@@ -107,14 +135,28 @@ impl<D: Device> Model<D> {
         workspace: &'w mut Workspace<D::Matrix>,
     ) -> Result<&'w D::Matrix, BatchError> {
         self.check(batch)?;
-        let device = self.device();
+        self.check_start(batch, workspace)?;
+        let (device, parameters) = (self.device(), self.parameters());
         device.run(|| {
-            let Workspace { input, stack, readout, output } = workspace;
-            forward(self, Layers::Packed(layers), batch, None, input, stack, readout);
-            let head = output::Head { device, config: self.config(), items: self.items() };
-            head.normalize(readout.q(), output);
+            forward(self, Layers::Packed(layers), batch, None, workspace);
+            let Workspace { readout, head, output, .. } = &mut *workspace;
+            let end = output::Head { device, config: self.config(), items: self.items() };
+            end.normalize(picture(parameters, readout, head), output);
         });
-        Ok(workspace.output.picture(self.config(), workspace.readout.q()))
+        let Workspace { readout, head, output, .. } = workspace;
+        Ok(output.picture(self.config(), picture(parameters, readout, head)))
+    }
+
+    /// Refuses a batch that goes on from states which the workspace has not.
+    fn check_start(
+        &self,
+        batch: &Batch,
+        workspace: &Workspace<D::Matrix>,
+    ) -> Result<(), BatchError> {
+        match batch.goes_on() {
+            true => states::check(self, batch.steps().batch(), workspace.states()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -143,20 +185,34 @@ impl<D: Device> Pass<'_, D> {
     }
 }
 
-/// From the items of a batch to the readout of its wanted positions.
+/// From the items of a batch to the pictures of its wanted positions, before they are normalised.
 fn forward<D: Device>(
     model: &Model<D>,
     layers: Layers<'_, D>,
     batch: &Batch,
     context: Option<StepContext>,
-    input: &mut input::Tape<D::Matrix>,
-    stack: &mut stack::Tape<D::Matrix>,
-    readout: &mut readout::Tape<D::Matrix>,
+    workspace: &mut Workspace<D::Matrix>,
 ) {
     let pass = Pass { device: model.device(), config: model.config(), batch, context };
-    let Parameters { embedding, recurrent, readout: mix, .. } = model.parameters();
+    let params = model.parameters();
+    let Workspace { input, stack, states, readout, head, .. } = workspace;
     stack.start(&pass);
-    input::forward(&pass, embedding.as_ref(), &recurrent[0].w_x, input, stack.first());
+    states::begin(&pass, &params.starts, states, stack.layers());
+    let w_x = &params.recurrent[0].w_x;
+    input::forward(&pass, params.embedding.as_ref(), w_x, input, stack.first());
     stack::forward(&pass, layers, input.entering(&pass), stack);
-    readout::forward(&pass, mix, input, stack.top(), readout);
+    states::keep(&pass, stack.layers(), states);
+    readout::forward(&pass, &params.readout, input, stack.top(&pass), readout);
+    if !params.head.layers.is_empty() {
+        head::forward(&pass, &params.head, readout.q(), head);
+    }
+}
+
+/// The pictures: what the head has made, or the readout where there is none.
+fn picture<'m, M>(
+    params: &Parameters<M>,
+    readout: &'m readout::Tape<M>,
+    head: &'m head::Tape<M>,
+) -> &'m M {
+    if params.head.layers.is_empty() { readout.q() } else { head.q() }
 }

@@ -6,11 +6,11 @@
 //! files, averages and gradient checks all walk along it.
 
 use layout::random::Stream;
-use layout::{Cell, Gate, NormParams, RecurrentParams};
+use layout::{Cell, Gate, NormParams, RecurrentDims, RecurrentParams};
 
 use crate::start::Start;
 use crate::streams;
-use crate::{Device, Input, ModelConfig, Output, Readout, RecurrentStart};
+use crate::{Device, InitialState, Input, ModelConfig, Output, Readout, RecurrentStart};
 
 /// One value for each tensor of a model.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +20,12 @@ pub struct Parameters<T> {
     /// The recurrent layers, lowest first. One-hot input keeps the first layer's `w_x` as `[V, G·H]`,
     /// a row for each item.
     pub recurrent: Vec<RecurrentParams<T>>,
+    /// Where each layer starts, lowest first; none where all start from zero.
+    pub starts: Vec<StartParameters<T>>,
     /// What is read out of the states.
     pub readout: ReadoutParameters<T>,
+    /// Dense layers between the readout and the scores.
+    pub head: HeadParameters<T>,
     /// The output table `[V, D]`; absent where it is tied to the embedding.
     pub output: Option<T>,
     /// A bias for each item, `[V, 1]`.
@@ -30,15 +34,49 @@ pub struct Parameters<T> {
     pub repeat_bias: Option<T>,
 }
 
+/// The learned start of a layer, the same for all rows.
+#[derive(Debug, Clone, Default)]
+pub struct StartParameters<T> {
+    /// Hidden state, `[1, R]`.
+    pub h_0: T,
+    /// Cell state, `[1, H]`; absent where the cell has none.
+    pub c_0: Option<T>,
+}
+
+/// The tensors of the head, where K dense layers make up its depth.
+///
+/// ```text
+///     a_0 = r        a_k = dropout(f(a_{k−1}·wᵀ + b))        q = a_K·w_qᵀ
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct HeadParameters<T> {
+    /// The dense layers, the first one first.
+    pub layers: Vec<DenseParameters<T>>,
+    /// From the last of them to the picture, `[D, O]`; absent where they are equally wide.
+    pub w_q: Option<T>,
+}
+
+/// One dense layer.
+#[derive(Debug, Clone, Default)]
+pub struct DenseParameters<T> {
+    /// Weights, `[O, I]`.
+    pub w: T,
+    /// Bias, `[1, O]`.
+    pub b: T,
+}
+
 /// The tensors of the readout.
 ///
 /// ```text
-///     last        q = W_h h                          absent where D = H: then q = h
+///     last        q = W_h h                          absent where D = R: then q = h
+///     mean, max   the same of the pooled states
 ///     attention   q = W_h h + W_x x + W_c c
 /// ```
+///
+/// D is the width of what is read out: of the picture, or R where a head follows.
 #[derive(Debug, Clone, Default)]
 pub struct ReadoutParameters<T> {
-    /// From the last state, `[D, H]`.
+    /// From the state or the pooled ones, `[D, R]`.
     pub w_h: Option<T>,
     /// The attention readout's own tensors.
     pub attention: Option<AttentionParameters<T>>,
@@ -66,6 +104,9 @@ impl<T> Parameters<T> {
     pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> Parameters<U> {
         let embedding = self.embedding.map(&mut f);
         let recurrent = self.recurrent.into_iter().map(|layer| layer.map(&mut f)).collect();
+        let starts = self.starts.into_iter();
+        let starts = starts.map(|s| StartParameters { h_0: f(s.h_0), c_0: s.c_0.map(&mut f) });
+        let starts = starts.collect();
         let w_h = self.readout.w_h.map(&mut f);
         let attention = self.readout.attention.map(|a| AttentionParameters {
             w_x: f(a.w_x),
@@ -75,10 +116,15 @@ impl<T> Parameters<T> {
             key_x: f(a.key_x),
             lag_bias: f(a.lag_bias),
         });
+        let dense = self.head.layers.into_iter();
+        let layers = dense.map(|layer| DenseParameters { w: f(layer.w), b: f(layer.b) }).collect();
+        let head = HeadParameters { layers, w_q: self.head.w_q.map(&mut f) };
         Parameters {
             embedding,
             recurrent,
+            starts,
             readout: ReadoutParameters { w_h, attention },
+            head,
             output: self.output.map(&mut f),
             output_bias: self.output_bias.map(&mut f),
             repeat_bias: self.repeat_bias.map(&mut f),
@@ -90,6 +136,11 @@ impl<T> Parameters<T> {
         Parameters {
             embedding: self.embedding.as_ref(),
             recurrent: self.recurrent.iter().map(RecurrentParams::as_ref).collect(),
+            starts: self
+                .starts
+                .iter()
+                .map(|start| StartParameters { h_0: &start.h_0, c_0: start.c_0.as_ref() })
+                .collect(),
             readout: ReadoutParameters {
                 w_h: self.readout.w_h.as_ref(),
                 attention: self.readout.attention.as_ref().map(|a| AttentionParameters {
@@ -100,6 +151,15 @@ impl<T> Parameters<T> {
                     key_x: &a.key_x,
                     lag_bias: &a.lag_bias,
                 }),
+            },
+            head: HeadParameters {
+                layers: self
+                    .head
+                    .layers
+                    .iter()
+                    .map(|layer| DenseParameters { w: &layer.w, b: &layer.b })
+                    .collect(),
+                w_q: self.head.w_q.as_ref(),
             },
             output: self.output.as_ref(),
             output_bias: self.output_bias.as_ref(),
@@ -122,9 +182,13 @@ impl<T> Parameters<T> {
             .attention
             .iter()
             .flat_map(|a| [&a.w_x, &a.w_c, &a.query, &a.key_h, &a.key_x, &a.lag_bias]);
+        let starts = self.starts.iter().flat_map(|s| std::iter::once(&s.h_0).chain(&s.c_0));
         let readout = self.readout.w_h.iter().chain(attention);
+        let dense = self.head.layers.iter().flat_map(|layer| [&layer.w, &layer.b]);
+        let head = dense.chain(&self.head.w_q);
         let output = self.output.iter().chain(&self.output_bias).chain(&self.repeat_bias);
-        self.embedding.iter().chain(recurrent).chain(readout).chain(output)
+        let layers = self.embedding.iter().chain(recurrent).chain(starts);
+        layers.chain(readout).chain(head).chain(output)
     }
 
     /// References to the values in the order of the catalogue, to write.
@@ -133,10 +197,15 @@ impl<T> Parameters<T> {
         let attention = self.readout.attention.iter_mut().flat_map(|a| {
             [&mut a.w_x, &mut a.w_c, &mut a.query, &mut a.key_h, &mut a.key_x, &mut a.lag_bias]
         });
+        let starts =
+            self.starts.iter_mut().flat_map(|s| std::iter::once(&mut s.h_0).chain(&mut s.c_0));
         let readout = self.readout.w_h.iter_mut().chain(attention);
+        let dense = self.head.layers.iter_mut().flat_map(|layer| [&mut layer.w, &mut layer.b]);
+        let head = dense.chain(&mut self.head.w_q);
         let output =
             self.output.iter_mut().chain(&mut self.output_bias).chain(&mut self.repeat_bias);
-        self.embedding.iter_mut().chain(recurrent).chain(readout).chain(output)
+        let layers = self.embedding.iter_mut().chain(recurrent).chain(starts);
+        layers.chain(readout).chain(head).chain(output)
     }
 }
 
@@ -193,14 +262,13 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
     use Touched::{Both, Candidates, Inputs};
     use Update::{Dense, Rows};
 
-    let (embedding, width) = (config.embedding, config.output_width());
+    let (embedding, width) = (config.embedding, config.readout_width());
     // Width of the states that the readout sees.
     let state = config.state_width();
     let sampled = config.loss.is_sampled(items);
     let tied = config.output == Output::Tied;
     let one_hot = config.input == Input::OneHot;
     let table = Start::Normal(f64::from(config.embedding_std));
-    let units = Start::Uniform(1.0 / (config.hidden as f64).sqrt());
     let spec = |name: &str, shape, update, form, start| Spec {
         name: name.to_owned(),
         shape,
@@ -218,6 +286,7 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
     let layer = |l: usize| {
         let dims = config.dims(l);
         let shapes = dims.shapes();
+        let units = Start::Uniform(1.0 / (dims.hidden as f64).sqrt());
         let named = |name: &str| format!("{}.{name}_l{l}", config.cell.family());
         let dense = |name, shape, form, start| spec(&named(name), shape, Dense, form, start);
         let gains = |name, shape| dense(name, shape, Vector, Start::One);
@@ -237,7 +306,7 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
                     dense("weight_hh", shapes.w_h, Matrix, start)
                 }
             },
-            b: dense("bias_ih", shapes.b, Form::Bias(dims.cell), bias_start(config, dims.cell)),
+            b: dense("bias_ih", shapes.b, Form::Bias(dims.cell), bias_start(config, dims)),
             p: shapes.p.map(|shape| dense("weight_peephole", shape, Matrix, units)),
             w_p: shapes.w_p.map(|shape| dense("weight_hr", shape, Matrix, units)),
             norm: shapes.norm.map(|shapes| NormParams {
@@ -248,6 +317,16 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
             }),
         }
     };
+    let start = |l: usize| {
+        let dims = config.dims(l);
+        let zeros = |name: &str, width| {
+            let name = format!("{}.{name}_l{l}", config.cell.family());
+            spec(&name, [1, width], Dense, Vector, Start::Zero)
+        };
+        let c_0 = dims.cell.has_cell_state().then(|| zeros("c_0", dims.hidden));
+        StartParameters { h_0: zeros("h_0", dims.width()), c_0 }
+    };
+    let starts = if config.initial_state == InitialState::Learned { config.layers } else { 0 };
     let linear = |name: &str, rows, columns, inputs: usize| {
         let start = Start::Uniform(1.0 / (inputs as f64).sqrt());
         spec(name, [rows, columns], Dense, Matrix, start)
@@ -266,16 +345,29 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
             lag_bias: spec("readout.lag_bias", lags, Dense, Vector, Start::Zero),
         }
     };
+    let dense = |k: usize| {
+        let (inputs, outputs) = (if k == 0 { width } else { config.head[k - 1] }, config.head[k]);
+        let start = Start::Uniform(1.0 / (inputs as f64).sqrt());
+        let b = spec(&format!("head.{k}.bias"), [1, outputs], Dense, Vector, start);
+        DenseParameters { w: linear(&format!("head.{k}.weight"), outputs, inputs, inputs), b }
+    };
+    let picture = config.output_width();
+    let w_q = config.head.last().filter(|_| config.has_head_output());
     Parameters {
         embedding: (!one_hot)
             .then(|| spec("embedding.weight", [items, embedding], embedding_update, Matrix, table)),
         recurrent: (0..config.layers).map(layer).collect(),
+        starts: (0..starts).map(start).collect(),
         readout: ReadoutParameters {
             w_h: config.has_projection().then(|| linear("readout.weight_h", width, state, mixed)),
             attention: attends.then(attention),
         },
+        head: HeadParameters {
+            layers: (0..config.head.len()).map(dense).collect(),
+            w_q: w_q.map(|&inputs| linear("head.output.weight", picture, inputs, inputs)),
+        },
         output: (!tied)
-            .then(|| spec("output.weight", [items, width], output_update, Matrix, table)),
+            .then(|| spec("output.weight", [items, picture], output_update, Matrix, table)),
         output_bias: config
             .output_bias
             .then(|| spec("output.bias", [items, 1], output_update, Vector, Start::Zero)),
@@ -285,19 +377,16 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
 }
 
 /// The start of a layer's bias.
-fn bias_start(config: &ModelConfig, cell: Cell) -> Start {
-    let bound = 1.0 / (config.hidden as f64).sqrt();
-    let forget = match cell {
+fn bias_start(config: &ModelConfig, dims: RecurrentDims) -> Start {
+    let (len, bound) = (dims.hidden, 1.0 / (dims.hidden as f64).sqrt());
+    let forget = match dims.cell {
         Cell::Lstm | Cell::Peephole | Cell::LayerNorm => Gate::Forget as usize,
         Cell::Coupled => 0,
         Cell::Gru | Cell::Rnn => return Start::Uniform(bound),
     };
     match config.forget_bias {
         None => Start::Uniform(bound),
-        Some(value) => {
-            let len = config.hidden;
-            Start::Bias { bound, first: forget * len, len, value }
-        }
+        Some(value) => Start::Bias { bound, first: forget * len, len, value },
     }
 }
 

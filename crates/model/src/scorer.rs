@@ -2,7 +2,7 @@
 
 use layout::{Accumulate, Keep, TopItems, TopTask};
 
-use crate::network::{Table, Workspace};
+use crate::network::{States, Table, Workspace};
 use crate::{Batch, BatchError, Device, Model};
 
 /// Scores of every item for some wanted positions, in the memory of the host.
@@ -76,6 +76,17 @@ impl<'m, D: Device> Scorer<'m, D> {
             additions: Vec::new(),
             top: TopItems::default(),
         }
+    }
+
+    /// The states that the last batch has left which keeps them: row b those of session `sessions()[b]`.
+    /// A batch that goes on ([`Batch::go_on`]) starts there.
+    pub fn states(&self) -> &States<D::Matrix> {
+        self.workspace.states()
+    }
+
+    /// The same, to give other states.
+    pub fn states_mut(&mut self) -> &mut States<D::Matrix> {
+        self.workspace.states_mut()
     }
 
     /// The picture of each wanted position as the scores see it, `[W, D]`, row after row in the

@@ -26,6 +26,7 @@ use layout::Cell;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{self, Tensors};
+use crate::exchange::{check_shapes, check_widths};
 use crate::file::written;
 use crate::onnx::uncoupled;
 use crate::{ExportError, Form, ModelConfig, ModelFile, Output, Parameters, Readout, Spec};
@@ -52,7 +53,7 @@ impl ModelFile {
     ///
     /// # Errors
     ///
-    /// [`ExportError`] where PyTorch has no such module, or the header cannot hold the ids.
+    /// [`ExportError`] where PyTorch has no such module or none of that shape, or the header cannot hold the ids.
     pub fn to_state_dict(&self, with_items: bool) -> Result<Vec<u8>, ExportError> {
         let refuse = |cell, problem| {
             let remedy = "model.safetensors of the model's folder has all its tensors, and for a \
@@ -64,6 +65,8 @@ impl ModelFile {
             Cell::LayerNorm => return refuse("lstm+layernorm", "nn.LSTM normalises nothing"),
             Cell::Lstm | Cell::Coupled | Cell::Gru | Cell::Rnn => (),
         }
+        check_shapes(self.config(), "PyTorch")?;
+        check_widths(self.config(), "PyTorch")?;
         let coupled = self.config().cell.cell == Cell::Coupled;
         let config = plain(self.config());
         let vocabulary = self.vocabulary();

@@ -22,3 +22,5 @@ pub(crate) const DROPOUT_RECURRENT: u32 = 0x4D00_0300;
 pub(crate) const ZONEOUT_CELL: u32 = 0x4D00_0400;
 /// Zoneout of the hidden states of layer `l`; add `l`.
 pub(crate) const ZONEOUT_HIDDEN: u32 = 0x4D00_0500;
+/// Dropout on what leaves dense layer `k` of the head; add `k`.
+pub(crate) const DROPOUT_HEAD: u32 = 0x4D00_0600;

@@ -7,8 +7,8 @@ mod training;
 mod zoneout;
 
 use crate::{
-    Batch, Cpu, Device, Dropout, Input, Loss, LossKind, Model, ModelConfig, OptimizerConfig,
-    OptimizerKind, Output, Readout, Trainer,
+    Activation, Batch, Cpu, Device, Dropout, InitialState, Input, Loss, LossKind, Model,
+    ModelConfig, OptimizerConfig, OptimizerKind, Output, Readout, Trainer,
 };
 
 const ITEMS: usize = 12;
@@ -33,6 +33,7 @@ fn rich() -> ModelConfig {
             recurrent: 0.1,
             zoneout_c: 0.1,
             zoneout_h: 0.1,
+            ..Dropout::default()
         },
         loss: Loss { frequent: 3, drawn: 4, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
@@ -67,6 +68,32 @@ fn one_hot() -> ModelConfig {
         loss: Loss::default(),
         ..rich()
     }
+}
+
+/// Every shape that a stack, a start, a readout and a head can have.
+fn shapes() -> Vec<ModelConfig> {
+    let plain = ModelConfig { readout: Readout::Last, ..rich() };
+    let residual = ModelConfig { layers: 3, residual: true, ..plain.clone() };
+    let pooled = |readout| ModelConfig { readout, hidden: 12, ..plain.clone() };
+    let initial_state = InitialState::Learned;
+    let head = |head_activation| ModelConfig {
+        head: vec![9, 7],
+        head_activation,
+        dropout: Dropout { head: 0.1, ..plain.dropout },
+        ..plain.clone()
+    };
+    vec![
+        ModelConfig { widths: vec![11, 6], ..plain.clone() },
+        ModelConfig { readout: Readout::Attention, ..residual.clone() },
+        ModelConfig { initial_state, ..residual },
+        ModelConfig { initial_state, cell: "gru".parse().expect("a cell"), ..plain.clone() },
+        pooled(Readout::Mean),
+        pooled(Readout::Max),
+        head(Activation::Relu),
+        head(Activation::Tanh),
+        ModelConfig { readout: Readout::Attention, ..head(Activation::Elu) },
+        ModelConfig { head: vec![8], ..one_hot() },
+    ]
 }
 
 /// Walks round the circle of items, forwards from an even start and backwards from an odd one: the

@@ -1,4 +1,4 @@
-//! Attention of each position over its own past.
+//! Attention of each position over its own past; and of a row over all of itself, once.
 //!
 //! The weights `a_tj` lie packed like the positions: step after step, within a step row after row,
 //! and for each row of step t the t + 1 weights of j = 0 … t.
@@ -131,6 +131,129 @@ pub fn attention_backward<S: NdFloat>(
             dquery.row_mut(p).scaled_add(ds / root(key.ncols()), &key.row(at_j));
             dkey.row_mut(at_j).scaled_add(ds / root(key.ncols()), &query.row(p));
             dvalue.row_mut(at_j).scaled_add(a(j), &dcontext.row(p));
+        }
+    }
+}
+
+/// Mixes the values of a whole row, once for each row: what its one query asks of all its positions.
+///
+/// ```text
+///     s_bj      = query_b · key_j / √K + lag_bias[min(T − 1 − j, L − 1)]     T the length of row b
+///     a_bj      = exp(s_bj) / Σ_k exp(s_bk)                                  over all positions of the row
+///     context_b = Σ_j a_bj value_j
+/// ```
+///
+/// With the query of a row's last position this is [`attention_forward`] there.
+///
+/// # Shapes
+///
+/// | argument   | shape    | on entry                             | on return |
+/// |------------|----------|--------------------------------------|-----------|
+/// | `steps`    |          | how the rows lie                     | untouched |
+/// | `query`    | `[B, K]` | what a row asks                      | untouched |
+/// | `key`      | `[N, K]` | what a position answers to           | untouched |
+/// | `value`    | `[N, E]` | what it gives                        | untouched |
+/// | `lag_bias` | `[1, L]` | by distance from the row's end, L ≥ 1 | untouched |
+/// | `weights`  | `[N, 1]` | anything                             | replaced  |
+/// | `context`  | `[B, E]` | anything                             | replaced  |
+pub fn row_attention_forward<S: NdFloat>(
+    steps: &Steps,
+    query: ArrayView2<'_, S>,
+    key: ArrayView2<'_, S>,
+    value: ArrayView2<'_, S>,
+    lag_bias: ArrayView2<'_, S>,
+    mut weights: ArrayViewMut2<'_, S>,
+    mut context: ArrayViewMut2<'_, S>,
+) {
+    debug_assert_eq!(query.dim(), (steps.batch(), key.ncols()), "query is [B, K]");
+    debug_assert_eq!(context.dim(), (steps.batch(), value.ncols()), "context is [B, E]");
+    debug_assert_eq!(weights.dim(), (steps.positions(), 1), "weights of every position");
+    debug_assert!(lag_bias.ncols() > 0, "there is at least one lag");
+
+    context.fill(S::zero());
+    for b in 0..steps.batch() {
+        let last = steps.length(b) - 1;
+        let mut largest = S::neg_infinity();
+        for (j, p) in steps.row(b).enumerate() {
+            let score = dot(query.row(b), key.row(p)) / root(key.ncols())
+                + lag_bias[[0, lag(last, j, lag_bias.ncols())]];
+            largest = largest.max(score);
+            weights[[p, 0]] = score;
+        }
+
+        let mut sum = S::zero();
+        for p in steps.row(b) {
+            weights[[p, 0]] = (weights[[p, 0]] - largest).exp();
+            sum += weights[[p, 0]];
+        }
+
+        for p in steps.row(b) {
+            weights[[p, 0]] /= sum;
+            context.row_mut(b).scaled_add(weights[[p, 0]], &value.row(p));
+        }
+    }
+}
+
+/// Undoes [`row_attention_forward`].
+///
+/// ```text
+///     da_bj     = dcontext_b · value_j
+///     ds_bj     = a_bj (da_bj − Σ_k a_bk da_bk)              the softmax
+///     dquery_b  = Σ_j ds_bj key_j / √K
+///     dkey_j    = ds_bj query_b / √K
+///     dvalue_j  = a_bj dcontext_b
+///     dlag_bias[min(T − 1 − j, L − 1)] += ds_bj
+/// ```
+///
+/// # Shapes
+///
+/// | argument    | shape    | on entry                 | on return |
+/// |-------------|----------|--------------------------|-----------|
+/// | `steps`     |          | as forward read it       | untouched |
+/// | `query`     | `[B, K]` | as forward read it       | untouched |
+/// | `key`       | `[N, K]` | as forward read it       | untouched |
+/// | `value`     | `[N, E]` | as forward read it       | untouched |
+/// | `weights`   | `[N, 1]` | as forward left it       | untouched |
+/// | `dcontext`  | `[B, E]` | ∂L/∂context              | untouched |
+/// | `dlag_bias` | `[1, L]` | what other uses gave     | added to  |
+/// | `dquery`    | `[B, K]` | anything                 | replaced  |
+/// | `dkey`      | `[N, K]` | anything                 | replaced  |
+/// | `dvalue`    | `[N, E]` | anything                 | replaced  |
+#[allow(clippy::too_many_arguments)] // the same order as every other backward
+pub fn row_attention_backward<S: NdFloat>(
+    steps: &Steps,
+    query: ArrayView2<'_, S>,
+    key: ArrayView2<'_, S>,
+    value: ArrayView2<'_, S>,
+    weights: ArrayView2<'_, S>,
+    dcontext: ArrayView2<'_, S>,
+    mut dlag_bias: ArrayViewMut2<'_, S>,
+    mut dquery: ArrayViewMut2<'_, S>,
+    mut dkey: ArrayViewMut2<'_, S>,
+    mut dvalue: ArrayViewMut2<'_, S>,
+) {
+    debug_assert_eq!(dcontext.dim(), (steps.batch(), value.ncols()), "dcontext is [B, E]");
+    debug_assert_eq!(weights.dim(), (steps.positions(), 1), "weights of every position");
+    debug_assert_eq!(dquery.dim(), query.dim(), "dquery is [B, K]");
+    debug_assert_eq!(dkey.dim(), key.dim(), "dkey is [N, K]");
+    debug_assert_eq!(dvalue.dim(), value.dim(), "dvalue is [N, E]");
+
+    dquery.fill(S::zero());
+    dkey.fill(S::zero());
+    dvalue.fill(S::zero());
+    let lags = dlag_bias.ncols();
+    for b in 0..steps.batch() {
+        let last = steps.length(b) - 1;
+        let da = |p: usize| dot(dcontext.row(b), value.row(p));
+        let mean_da = steps.row(b).fold(S::zero(), |sum, p| sum + weights[[p, 0]] * da(p));
+
+        for (j, p) in steps.row(b).enumerate() {
+            let ds = weights[[p, 0]] * (da(p) - mean_da);
+
+            dlag_bias[[0, lag(last, j, lags)]] += ds;
+            dquery.row_mut(b).scaled_add(ds / root(key.ncols()), &key.row(p));
+            dkey.row_mut(p).scaled_add(ds / root(key.ncols()), &query.row(b));
+            dvalue.row_mut(p).scaled_add(weights[[p, 0]], &dcontext.row(b));
         }
     }
 }

@@ -33,6 +33,7 @@
 
 mod attention;
 pub mod coupled;
+mod dense;
 mod directions;
 mod dropout;
 mod embedding;
@@ -53,7 +54,11 @@ mod step;
 mod top;
 mod zoneout;
 
-pub use attention::{attention_backward, attention_forward, attention_weights};
+pub use attention::{
+    attention_backward, attention_forward, attention_weights, row_attention_backward,
+    row_attention_forward,
+};
+pub use dense::{dense_backward, dense_forward};
 pub use directions::{directions_backward, directions_forward};
 pub use dropout::{dropout, mask_backward, mask_forward};
 pub use embedding::{embedding_backward, embedding_forward};
@@ -63,7 +68,10 @@ pub use linear::{
 pub use losses::{class_loss, element_loss};
 pub use normalize::{normalize_backward, normalize_forward};
 pub use optimizer::{add, average, clear_rows, optimizer_step, sum_of_squares};
-pub use pooling::{running_mean_backward, running_mean_forward};
+pub use pooling::{
+    row_max_backward, row_max_forward, row_mean_backward, row_mean_forward, running_max_backward,
+    running_max_forward, running_mean_backward, running_mean_forward,
+};
 pub use ranking::{bpr_max, top1_max};
 pub use sequence::{Arrivals, SequenceGrads, SequenceScratch, sequence_backward, sequence_forward};
 pub use softmax::{SoftmaxParams, scores, softmax_loss};

@@ -8,8 +8,15 @@
 //!     a b c d e f g   at most 3 targets:   a b c d · d e f g
 //! ```
 //!
+//! With a window, a session is one piece, however long, and its batch is learned in several steps, each
+//! from the states in which the one before has ended:
+//!
+//! ```text
+//!     a b c d e f g   windows of 3:        a b c d · (states) · d e f g
+//! ```
+//!
 //! The pieces of an epoch are sorted by length with a little noise, cut into batches of at most
-//! `batch_targets` targets, and the batches shuffled. All of it follows from (seed, epoch).
+//! `batch_targets` targets in one step, and the batches shuffled. All of it follows from (seed, epoch).
 
 use layout::random::Stream;
 
@@ -74,8 +81,15 @@ impl Pieces {
     }
 
     /// The batches of an epoch. Each holds at most `batch_targets` targets (more only where a single
-    /// piece has more), its pieces in the order of falling length that `layout::Steps` wants.
-    pub fn epoch(&self, seed: u64, epoch: usize, batch_targets: usize) -> Vec<Vec<Piece>> {
+    /// piece has more), of which a piece of more than `window` counts so many: those of one step. Its
+    /// pieces come in the order of falling length that `layout::Steps` wants.
+    pub fn epoch(
+        &self,
+        seed: u64,
+        epoch: usize,
+        batch_targets: usize,
+        window: usize,
+    ) -> Vec<Vec<Piece>> {
         let noise = Stream::new(seed, NOISE, epoch as u32);
         let key = |k: usize| self.pieces[k].targets as f32 + LENGTH_NOISE * noise.uniform(k as u64);
         let mut order: Vec<(f32, u32)> =
@@ -87,11 +101,12 @@ impl Pieces {
         let mut targets = 0;
         for (_, k) in order {
             let piece = self.pieces[k as usize];
-            if targets + piece.targets as usize > batch_targets && !batch.is_empty() {
+            let at_once = (piece.targets as usize).min(window);
+            if targets + at_once > batch_targets && !batch.is_empty() {
                 batches.push(std::mem::take(&mut batch));
                 targets = 0;
             }
-            targets += piece.targets as usize;
+            targets += at_once;
             batch.push(piece);
         }
         if !batch.is_empty() {
@@ -151,7 +166,7 @@ mod tests {
     fn every_target_occurs_once_in_an_epoch() {
         let pieces = Pieces::cut(lengths().into_iter(), 40);
         let mut seen = vec![];
-        for batch in pieces.epoch(3, 2, 256) {
+        for batch in pieces.epoch(3, 2, 256, usize::MAX) {
             for piece in batch {
                 seen.extend((0..piece.targets).map(|k| (piece.session, piece.start + k)));
             }
@@ -169,7 +184,7 @@ mod tests {
     #[test]
     fn batches_are_full_sorted_and_of_like_lengths() {
         let pieces = Pieces::cut(lengths().into_iter(), 40);
-        let batches = pieces.epoch(1, 0, 256);
+        let batches = pieces.epoch(1, 0, 256, usize::MAX);
         for batch in &batches {
             assert!(batch.is_sorted_by(|a, b| a.targets >= b.targets));
             let targets: u32 = batch.iter().map(|p| p.targets).sum();
@@ -182,16 +197,24 @@ mod tests {
 
     #[test]
     fn a_piece_larger_than_a_batch_stands_alone() {
-        let batches = Pieces::cut([31, 31].into_iter(), 30).epoch(1, 0, 10);
+        let batches = Pieces::cut([31, 31].into_iter(), 30).epoch(1, 0, 10, usize::MAX);
         assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+    }
+
+    #[test]
+    fn a_piece_of_many_windows_takes_the_room_of_one() {
+        let pieces = Pieces::cut([31, 31, 31, 6].into_iter(), usize::MAX);
+        assert_eq!((pieces.count(), pieces.targets()), (4, 95));
+        let sizes = |window| pieces.epoch(1, 0, 20, window).iter().map(Vec::len).max();
+        assert_eq!((sizes(10), sizes(5), sizes(usize::MAX)), (Some(2), Some(4), Some(1)));
     }
 
     #[test]
     fn epochs_and_seeds_differ_and_repeat() {
         let pieces = Pieces::cut(lengths().into_iter(), 40);
-        assert_eq!(pieces.epoch(1, 0, 256), pieces.epoch(1, 0, 256));
-        assert_ne!(pieces.epoch(1, 0, 256), pieces.epoch(1, 1, 256));
-        assert_ne!(pieces.epoch(1, 0, 256), pieces.epoch(2, 0, 256));
+        assert_eq!(pieces.epoch(1, 0, 256, usize::MAX), pieces.epoch(1, 0, 256, usize::MAX));
+        assert_ne!(pieces.epoch(1, 0, 256, usize::MAX), pieces.epoch(1, 1, 256, usize::MAX));
+        assert_ne!(pieces.epoch(1, 0, 256, usize::MAX), pieces.epoch(2, 0, 256, usize::MAX));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The training loop.
 //!
-//! One step: take a batch, make a step of the optimiser, count. Everything around it (validation,
+//! One step: take a batch, or the next window of it, make a step of the optimiser, count. Everything around it (validation,
 //! best epoch, early stopping, averaging, checkpoints) happens between steps and depends on nothing
 //! but the state that a checkpoint holds. So a run that is killed and resumed makes the same steps
-//! with the same numbers, and ends with the same file.
+//! with the same numbers, and ends with the same file. All windows of a batch are learned before anything
+//! else happens, so no checkpoint need hold the states that pass between them.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
@@ -127,6 +129,7 @@ pub fn train<D: Device>(
     run.training.validate()?;
     run.model.validate()?;
     run.optimizer.validate()?;
+    run.training.validate_for(run.model)?;
     admit(run.out, run.existing, "use --force to replace the model in it, or --resume")?;
     let checkpoint = Checkpoint::of(run.out);
     let mut looper = Loop::new(device.clone(), data, run, &checkpoint, observer)?;
@@ -170,7 +173,7 @@ impl<'a, D: Device> Loop<'a, D> {
     ) -> Result<Self, Error> {
         let train = &data.train;
         let lengths = (0..train.len()).map(|session| train.get(session).len());
-        let pieces = Pieces::cut(lengths, run.training.max_length);
+        let pieces = Pieces::cut(lengths, run.training.targets_of_piece());
         if pieces.targets() == 0 {
             let reason = "no session of at least two events is left for training; give a longer \
                           log, or lower --min-support, --min-length or the part kept by --split";
@@ -232,7 +235,8 @@ impl<'a, D: Device> Loop<'a, D> {
     fn steps_of_epoch(&mut self) -> Result<f64, Error> {
         let Self { run: Run { seed, training, .. }, .. } = *self;
         let epoch = self.state.epoch;
-        let batches = self.pieces.epoch(*seed, epoch, training.batch_targets);
+        let window = training.targets_at_once();
+        let batches = self.pieces.epoch(*seed, epoch, training.batch_targets, window);
         let schedule = training.schedule();
         let rate = |batch, cuts| {
             let share = progress(epoch, training.epochs, batch, batches.len());
@@ -240,10 +244,8 @@ impl<'a, D: Device> Loop<'a, D> {
         };
         while self.state.batch < batches.len() {
             let (share, learning_rate) = rate(self.state.batch, self.state.cuts);
-            self.step(&batches[self.state.batch], learning_rate)?;
-            if share >= 1.0 - training.average {
-                self.trainer.average();
-            }
+            let averages = share >= 1.0 - training.average;
+            self.learn(&batches[self.state.batch], learning_rate, averages)?;
             self.state.batch += 1;
             if self.observer.interrupted() {
                 self.save()?;
@@ -256,8 +258,13 @@ impl<'a, D: Device> Loop<'a, D> {
         Ok(rate(batches.len() - 1, self.state.cuts).1)
     }
 
-    fn step(&mut self, pieces: &[Piece], learning_rate: f64) -> Result<(), Error> {
-        let begin = Instant::now();
+    /// Learns a batch: in one step, or in one a window, each of them from the states in which the one
+    /// before has ended. The weights change between two windows, so those states are of weights a few
+    /// steps old; gradients end where a window begins.
+    ///
+    /// R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of recurrent
+    /// network trajectories", Neural Computation 2(4), 1990: BPTT(h; h′) with h = h′ = the window.
+    fn learn(&mut self, pieces: &[Piece], learning_rate: f64, averages: bool) -> Result<(), Error> {
         let train = &self.data.train;
         let sessions: Vec<&[u32]> = pieces
             .iter()
@@ -268,7 +275,27 @@ impl<'a, D: Device> Loop<'a, D> {
             .collect();
         let weights: Vec<f32> =
             pieces.iter().map(|piece| self.weights[piece.session as usize]).collect();
-        self.batch.fill_training(&sessions, &weights);
+        let window = self.run.training.targets_at_once();
+        let longest = pieces.iter().map(|piece| piece.targets as usize).max().unwrap_or(0);
+        for first in (0..longest).step_by(window) {
+            self.step(&sessions, &weights, first..first.saturating_add(window), learning_rate)?;
+            if averages {
+                self.trainer.average();
+            }
+        }
+        Ok(())
+    }
+
+    /// One step: a window of some sessions.
+    fn step(
+        &mut self,
+        sessions: &[&[u32]],
+        weights: &[f32],
+        window: Range<usize>,
+        learning_rate: f64,
+    ) -> Result<(), Error> {
+        let begin = Instant::now();
+        self.batch.fill_window(sessions, weights, window.clone());
         let report = self.trainer.step(&self.batch, learning_rate as f32);
         let report = report.map_err(|error| match error {
             TrainingError::NotFinite(NotFinite { tensor, step }) => {
@@ -277,13 +304,15 @@ impl<'a, D: Device> Loop<'a, D> {
             TrainingError::Batch(error) => error.into(),
         })?;
 
-        let targets: u64 = pieces.iter().map(|piece| u64::from(piece.targets)).sum();
-        let counted = pieces.iter().zip(&weights);
+        let learned =
+            |items: &&[u32]| (items.len() - 1).min(window.end).saturating_sub(window.start);
+        let targets: usize = sessions.iter().map(learned).sum();
+        let counted = sessions.iter().zip(weights);
         let weight: f64 =
-            counted.map(|(piece, &weight)| f64::from(piece.targets) * f64::from(weight)).sum();
+            counted.map(|(items, &weight)| learned(items) as f64 * f64::from(weight)).sum();
         let seconds = begin.elapsed().as_secs_f64();
         let state = &mut self.state;
-        state.done += targets;
+        state.done += targets as u64;
         state.loss += report.loss * weight;
         state.weight += weight;
         state.seconds += seconds;

@@ -1,5 +1,6 @@
 //! How a model is trained, as a file or a command line spells it.
 
+use model::{ModelConfig, Readout};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -14,8 +15,12 @@ pub struct Training {
     pub epochs: usize,
     /// Targets in a batch, at most.
     pub batch_targets: usize,
-    /// Targets of a session that are learned in one go; longer sessions are cut.
+    /// Targets of a session that are learned in one go; longer sessions are cut, and each piece starts
+    /// without memory. Not read where there is a window.
     pub max_length: usize,
+    /// Targets of a session that are learned in one step; longer sessions are learned in several, each
+    /// from the states in which the one before has ended. 0: sessions are cut at `max_length`.
+    pub window: usize,
     /// Learning rate at its peak.
     pub learning_rate: f64,
     /// What the learning rate does after the warm-up.
@@ -47,6 +52,7 @@ impl Default for Training {
             epochs: 5,
             batch_targets: 1024,
             max_length: 40,
+            window: 0,
             learning_rate: 5e-3,
             decay: Decay::Linear,
             warmup: 0.05,
@@ -80,6 +86,10 @@ impl Training {
                 return wrong(key, format!("{value} is out of range"), "set it to 1 or more");
             }
         }
+        if self.window > 1 << 20 {
+            let problem = format!("{} is out of range", self.window);
+            return wrong("window", problem, "set it to at most 1048576, or to 0 for none");
+        }
         if !(0.0..1.0).contains(&self.warmup) {
             let problem = format!("{} is no share", self.warmup);
             return wrong("warmup", problem, "set it to 0 or more and below 1");
@@ -107,6 +117,39 @@ impl Training {
         Ok(())
     }
 
+    /// Checks these keys against the model's: a window hands on the states of the layers and nothing
+    /// else, so whatever looks back over a session by itself would see the window alone, and learn
+    /// another model than the one that answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] names the key that does not fit and what to do about it.
+    pub fn validate_for(&self, model: &ModelConfig) -> Result<(), Error> {
+        let what = match model.readout {
+            _ if self.window == 0 => return Ok(()),
+            _ if model.running_mean => "input of model.running_mean",
+            Readout::Last => return Ok(()),
+            Readout::Attention => "readout \"attention\" of [model]",
+            Readout::Mean => "readout \"mean\" of [model]",
+            Readout::Max => "readout \"max\" of [model]",
+        };
+        Err(Error::Setting {
+            key: "window",
+            problem: format!("the {what} looks back over the whole session, beyond any window"),
+            remedy: "set it to 0, or choose readout = \"last\" and no running mean",
+        })
+    }
+
+    /// The most targets of one step, where sessions are learned in windows.
+    pub(crate) fn targets_at_once(&self) -> usize {
+        if self.window == 0 { usize::MAX } else { self.window }
+    }
+
+    /// The most targets of a piece of a session.
+    pub(crate) fn targets_of_piece(&self) -> usize {
+        if self.window == 0 { self.max_length } else { usize::MAX }
+    }
+
     /// How the learning rate runs.
     pub fn schedule(&self) -> Schedule {
         Schedule { decay: self.decay, warmup: self.warmup, plateau_factor: self.plateau_factor }
@@ -128,7 +171,8 @@ mod tests {
     #[test]
     fn errors_name_the_key() {
         type Change = fn(&mut Training);
-        let wrong: [(&str, Change); 9] = [
+        let wrong: [(&str, Change); 10] = [
+            ("window", |t| t.window = usize::MAX),
             ("epochs", |t| t.epochs = 0),
             ("batch_targets", |t| t.batch_targets = usize::MAX),
             ("max_length", |t| t.max_length = 0),
@@ -145,6 +189,22 @@ mod tests {
             let error = training.validate().unwrap_err();
             assert!(error.is_usage());
             assert!(error.to_string().starts_with(&format!("training.{key}: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_window_wants_a_model_that_needs_no_more_than_the_states() {
+        let windowed = Training { window: 20, ..Training::default() };
+        let plain = ModelConfig::default();
+        windowed.validate_for(&plain).unwrap();
+        let wide = |readout| ModelConfig { readout, ..plain.clone() };
+        let mean = ModelConfig { running_mean: true, ..plain.clone() };
+        let others = [Readout::Attention, Readout::Mean, Readout::Max].map(wide);
+        for model in others.iter().chain([&mean]) {
+            let error = windowed.validate_for(model).unwrap_err();
+            assert!(error.is_usage());
+            assert!(error.to_string().starts_with("training.window: "), "{error}");
+            Training::default().validate_for(model).unwrap();
         }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use cpu::CpuError;
 use layout::random::Stream;
 use layout::{
-    Accumulate, ClassTask, ElementTask, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims,
-    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, Activation, ClassTask, ElementTask, Keep, Matrix, OptimizerState, OptimizerStep,
+    Pooling, Reach, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask,
+    Steps, TopItems, TopTask,
 };
 
 use super::Device;
@@ -73,6 +74,10 @@ impl Device for Cpu {
         tape.start_keeping(steps, dims, keep);
     }
 
+    fn set_start(&self, x: &Matrix<f32>, rows: &[u32], state: &mut Matrix<f32>) {
+        self.0.set_start(x, rows, state);
+    }
+
     fn add(&self, x: &Matrix<f32>, accumulate: Accumulate, y: &mut Matrix<f32>) {
         self.0.add(x, accumulate, y);
     }
@@ -83,14 +88,6 @@ impl Device for Cpu {
 
     fn embedding_backward(&self, ids: &[u32], dout: &Matrix<f32>, dtable: &mut Matrix<f32>) {
         self.0.embedding_backward(ids, dout, dtable);
-    }
-
-    fn running_mean_forward(&self, steps: &Steps, x: &Matrix<f32>, y: &mut Matrix<f32>) {
-        self.0.running_mean_forward(steps, x, y);
-    }
-
-    fn running_mean_backward(&self, steps: &Steps, dy: &Matrix<f32>, dx: &mut Matrix<f32>) {
-        self.0.running_mean_backward(steps, dy, dx);
     }
 
     fn normalize_forward(
@@ -234,6 +231,87 @@ impl Device for Cpu {
         self.0.attention_backward(
             steps, query, key, value, weights, dcontext, dlag_bias, dquery, dkey, dvalue,
         );
+    }
+
+    fn row_attention_forward(
+        &self,
+        steps: &Steps,
+        query: &Matrix<f32>,
+        key: &Matrix<f32>,
+        value: &Matrix<f32>,
+        lag_bias: &Matrix<f32>,
+        weights: &mut Matrix<f32>,
+        context: &mut Matrix<f32>,
+    ) {
+        self.0.row_attention_forward(steps, query, key, value, lag_bias, weights, context);
+    }
+
+    fn row_attention_backward(
+        &self,
+        steps: &Steps,
+        query: &Matrix<f32>,
+        key: &Matrix<f32>,
+        value: &Matrix<f32>,
+        weights: &Matrix<f32>,
+        dcontext: &Matrix<f32>,
+        dlag_bias: &mut Matrix<f32>,
+        dquery: &mut Matrix<f32>,
+        dkey: &mut Matrix<f32>,
+        dvalue: &mut Matrix<f32>,
+    ) {
+        self.0.row_attention_backward(
+            steps, query, key, value, weights, dcontext, dlag_bias, dquery, dkey, dvalue,
+        );
+    }
+
+    fn pool_forward(
+        &self,
+        pooling: Pooling,
+        reach: Reach,
+        steps: &Steps,
+        x: &Matrix<f32>,
+        y: &mut Matrix<f32>,
+    ) {
+        self.0.pool_forward(pooling, reach, steps, x, y);
+    }
+
+    fn pool_backward(
+        &self,
+        pooling: Pooling,
+        reach: Reach,
+        steps: &Steps,
+        x: &Matrix<f32>,
+        y: &Matrix<f32>,
+        dy: &Matrix<f32>,
+        dx: &mut Matrix<f32>,
+    ) {
+        self.0.pool_backward(pooling, reach, steps, x, y, dy, dx);
+    }
+
+    fn dense_forward(
+        &self,
+        w: &Matrix<f32>,
+        b: &Matrix<f32>,
+        f: Activation,
+        x: &Matrix<f32>,
+        y: &mut Matrix<f32>,
+    ) {
+        self.0.dense_forward(w, b, f, x, y);
+    }
+
+    fn dense_backward(
+        &self,
+        w: &Matrix<f32>,
+        f: Activation,
+        x: &Matrix<f32>,
+        y: &Matrix<f32>,
+        dy: &Matrix<f32>,
+        dw: &mut Matrix<f32>,
+        db: &mut Matrix<f32>,
+        dz: &mut Matrix<f32>,
+        dx: &mut Matrix<f32>,
+    ) {
+        self.0.dense_backward(w, f, x, y, dy, dw, db, dz, dx);
     }
 
     fn softmax_loss(

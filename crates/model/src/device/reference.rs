@@ -4,10 +4,11 @@ use std::marker::PhantomData;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, ClassTask, ElementTask, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims,
-    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, Activation, ClassTask, ElementTask, Keep, Matrix, OptimizerState, OptimizerStep,
+    Pooling, Reach, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask,
+    Steps, TopItems, TopTask,
 };
-use ndarray::{ArrayView2, NdFloat};
+use ndarray::{ArrayView2, Axis, NdFloat};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
 
 use super::Device;
@@ -62,6 +63,11 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         tape.start(steps, dims);
     }
 
+    fn set_start(&self, x: &Matrix<S>, rows: &[u32], state: &mut Matrix<S>) {
+        let state = state.view_mut().split_at(Axis(0), rows.len()).0;
+        reference::embedding_forward(x.view(), rows, state);
+    }
+
     fn add(&self, x: &Matrix<S>, accumulate: Accumulate, y: &mut Matrix<S>) {
         shaped(accumulate, y, x.shape());
         reference::add(x.view(), accumulate, y.view_mut());
@@ -74,16 +80,6 @@ impl<S: NdFloat + Default> Device for Reference<S> {
 
     fn embedding_backward(&self, ids: &[u32], dout: &Matrix<S>, dtable: &mut Matrix<S>) {
         reference::embedding_backward(ids, dout.view(), dtable.view_mut());
-    }
-
-    fn running_mean_forward(&self, steps: &Steps, x: &Matrix<S>, y: &mut Matrix<S>) {
-        y.resize(x.rows(), x.columns());
-        reference::running_mean_forward(steps, x.view(), y.view_mut());
-    }
-
-    fn running_mean_backward(&self, steps: &Steps, dy: &Matrix<S>, dx: &mut Matrix<S>) {
-        dx.resize(dy.rows(), dy.columns());
-        reference::running_mean_backward(steps, dy.view(), dx.view_mut());
     }
 
     fn normalize_forward(
@@ -280,6 +276,137 @@ impl<S: NdFloat + Default> Device for Reference<S> {
             dquery.view_mut(),
             dkey.view_mut(),
             dvalue.view_mut(),
+        );
+    }
+
+    fn row_attention_forward(
+        &self,
+        steps: &Steps,
+        query: &Matrix<S>,
+        key: &Matrix<S>,
+        value: &Matrix<S>,
+        lag_bias: &Matrix<S>,
+        weights: &mut Matrix<S>,
+        context: &mut Matrix<S>,
+    ) {
+        weights.resize(steps.positions(), 1);
+        context.resize(steps.batch(), value.columns());
+        reference::row_attention_forward(
+            steps,
+            query.view(),
+            key.view(),
+            value.view(),
+            lag_bias.view(),
+            weights.view_mut(),
+            context.view_mut(),
+        );
+    }
+
+    fn row_attention_backward(
+        &self,
+        steps: &Steps,
+        query: &Matrix<S>,
+        key: &Matrix<S>,
+        value: &Matrix<S>,
+        weights: &Matrix<S>,
+        dcontext: &Matrix<S>,
+        dlag_bias: &mut Matrix<S>,
+        dquery: &mut Matrix<S>,
+        dkey: &mut Matrix<S>,
+        dvalue: &mut Matrix<S>,
+    ) {
+        dquery.resize(query.rows(), query.columns());
+        dkey.resize(key.rows(), key.columns());
+        dvalue.resize(value.rows(), value.columns());
+        reference::row_attention_backward(
+            steps,
+            query.view(),
+            key.view(),
+            value.view(),
+            weights.view(),
+            dcontext.view(),
+            dlag_bias.view_mut(),
+            dquery.view_mut(),
+            dkey.view_mut(),
+            dvalue.view_mut(),
+        );
+    }
+
+    fn pool_forward(
+        &self,
+        pooling: Pooling,
+        reach: Reach,
+        steps: &Steps,
+        x: &Matrix<S>,
+        y: &mut Matrix<S>,
+    ) {
+        let answers = if reach == Reach::Causal { steps.positions() } else { steps.batch() };
+        y.resize(answers, x.columns());
+        let (x, y) = (x.view(), y.view_mut());
+        match (pooling, reach) {
+            (Pooling::Mean, Reach::Causal) => reference::running_mean_forward(steps, x, y),
+            (Pooling::Max, Reach::Causal) => reference::running_max_forward(steps, x, y),
+            (Pooling::Mean, Reach::Row) => reference::row_mean_forward(steps, x, y),
+            (Pooling::Max, Reach::Row) => reference::row_max_forward(steps, x, y),
+        }
+    }
+
+    fn pool_backward(
+        &self,
+        pooling: Pooling,
+        reach: Reach,
+        steps: &Steps,
+        x: &Matrix<S>,
+        y: &Matrix<S>,
+        dy: &Matrix<S>,
+        dx: &mut Matrix<S>,
+    ) {
+        dx.resize(steps.positions(), dy.columns());
+        let (x, y, dy, dx) = (x.view(), y.view(), dy.view(), dx.view_mut());
+        match (pooling, reach) {
+            (Pooling::Mean, Reach::Causal) => reference::running_mean_backward(steps, dy, dx),
+            (Pooling::Max, Reach::Causal) => reference::running_max_backward(steps, y, dy, dx),
+            (Pooling::Mean, Reach::Row) => reference::row_mean_backward(steps, dy, dx),
+            (Pooling::Max, Reach::Row) => reference::row_max_backward(steps, x, y, dy, dx),
+        }
+    }
+
+    fn dense_forward(
+        &self,
+        w: &Matrix<S>,
+        b: &Matrix<S>,
+        f: Activation,
+        x: &Matrix<S>,
+        y: &mut Matrix<S>,
+    ) {
+        y.resize(x.rows(), w.rows());
+        reference::dense_forward(w.view(), b.view(), f, x.view(), y.view_mut());
+    }
+
+    fn dense_backward(
+        &self,
+        w: &Matrix<S>,
+        f: Activation,
+        x: &Matrix<S>,
+        y: &Matrix<S>,
+        dy: &Matrix<S>,
+        dw: &mut Matrix<S>,
+        db: &mut Matrix<S>,
+        dz: &mut Matrix<S>,
+        dx: &mut Matrix<S>,
+    ) {
+        dz.resize(y.rows(), y.columns());
+        dx.resize(x.rows(), x.columns());
+        reference::dense_backward(
+            w.view(),
+            f,
+            x.view(),
+            y.view(),
+            dy.view(),
+            dw.view_mut(),
+            db.view_mut(),
+            dz.view_mut(),
+            dx.view_mut(),
         );
     }
 

@@ -7,7 +7,7 @@
 //!                 the same as w_x times the counts of the session so far, divided by their sum
 //! ```
 
-use layout::{Accumulate, RecurrentTape};
+use layout::{Accumulate, Pooling, Reach, RecurrentTape};
 
 use super::Pass;
 use crate::streams::DROPOUT_INPUT;
@@ -88,7 +88,8 @@ pub(super) fn forward<D: Device>(
     let Some(table) = embedding else {
         if config.running_mean {
             device.embedding_forward(w_x, ids, &mut tape.gathered);
-            device.running_mean_forward(pass.batch.steps(), &tape.gathered, &mut first.a);
+            let (steps, x) = (pass.batch.steps(), &tape.gathered);
+            device.pool_forward(Pooling::Mean, Reach::Causal, steps, x, &mut first.a);
         } else {
             device.embedding_forward(w_x, ids, &mut first.a);
         }
@@ -115,11 +116,13 @@ pub(super) fn backward<D: Device>(
     grads: &mut Parameters<D::Matrix>,
 ) {
     let (device, config, ids) = (pass.device, pass.config, pass.batch.ids());
-    let Tape { scaled, norm, dx, dentering, dgathered, .. } = tape;
+    let Tape { gathered, scaled, norm, dx, dentering, dgathered, .. } = tape;
     let Some(dtable) = grads.embedding.as_mut() else {
         let dtable = &mut grads.recurrent[0].w_x;
         if config.running_mean {
-            device.running_mean_backward(pass.batch.steps(), dz, dgathered);
+            // A mean looks neither at what it was made of nor at what it was.
+            let (steps, x) = (pass.batch.steps(), &*gathered);
+            device.pool_backward(Pooling::Mean, Reach::Causal, steps, x, x, dz, dgathered);
             device.embedding_backward(ids, dgathered, dtable);
         } else {
             device.embedding_backward(ids, dz, dtable);

@@ -3,15 +3,18 @@
 //! ```text
 //!     last        q = h, or q = W_h h where the widths differ
 //!
+//!     mean, max   the same of p_t = mean_{j ≤ t} h_j, or max_{j ≤ t} h_j unit by unit
+//!
 //!     attention   query_t = Q h_t        key_j = K_h h_j + K_x x_j
 //!                 c_t = Σ_{j ≤ t} a_tj x_j      a_tj from query, key and a bias by distance
 //!                 q = W_h h + W_x dropout(x) + W_c dropout(c)
 //! ```
 //!
-//! Either way dropout on q follows. Only the wanted positions are read out; in training these are
+//! Either way dropout on q follows; where a head follows, that drops instead. Only the wanted positions are read out; in training these are
 //! all, in their order, which is what the backward pass rests on.
 
 use layout::Accumulate::{Add, Replace};
+use layout::Reach;
 
 use super::{Gradients, Pass, input};
 use crate::streams::{DROPOUT_CONTEXT, DROPOUT_LAST_ITEM, DROPOUT_OUTPUT};
@@ -19,10 +22,14 @@ use crate::{AttentionParameters, Device, ReadoutParameters};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tape<M> {
-    /// Where the wanted states, and all states, stand in the slots of the highest layer.
-    wanted_slots: Vec<u32>,
-    slots: Vec<u32>,
-    /// The wanted states, `[W, H]`.
+    /// Where the wanted states, and all states, stand in what the stack hands on.
+    wanted_rows: Vec<u32>,
+    rows: Vec<u32>,
+    /// All states, `[N, H]`, where somebody asks for more than the wanted ones.
+    states: M,
+    /// What they are pooled to, `[N, H]`.
+    pooled: M,
+    /// The wanted states, or what they are pooled to, `[W, H]`.
     h: M,
     attention: AttentionTape<M>,
     /// The picture, `[W, D]`.
@@ -30,12 +37,11 @@ pub(super) struct Tape<M> {
     dq: M,
     /// ∂L/∂h, `[N, H]`.
     dh: M,
+    dpooled: M,
 }
 
 #[derive(Debug, Clone, Default)]
 struct AttentionTape<M> {
-    /// All states, `[N, H]`.
-    states: M,
     query: M,
     key: M,
     weights: M,
@@ -62,44 +68,60 @@ impl<M> Tape<M> {
     }
 }
 
-/// `states` are those of the highest layer, in slots.
+/// `top` is what the stack hands on, `first` the row where position 0 stands in it.
 pub(super) fn forward<D: Device>(
     pass: &Pass<'_, D>,
     params: &ReadoutParameters<D::Matrix>,
     input: &input::Tape<D::Matrix>,
-    states: &D::Matrix,
+    (top, first): (&D::Matrix, u32),
     tape: &mut Tape<D::Matrix>,
 ) {
     let (device, steps) = (pass.device, pass.batch.steps());
-    let start = steps.batch() as u32;
-    tape.wanted_slots.clear();
-    tape.wanted_slots.extend(pass.batch.wanted().iter().map(|position| start + position));
+    let Tape { wanted_rows, rows, states, pooled, h, attention, q, .. } = tape;
+    let pooling = pass.config.readout.pooling();
+    if pooling.is_some() || params.attention.is_some() {
+        rows.clear();
+        rows.extend(first..first + steps.positions() as u32);
+        device.gather(top, rows, states);
+    }
+    let (seen, first) = match pooling {
+        None => (top, first),
+        Some(pooling) => {
+            device.pool_forward(pooling, Reach::Causal, steps, states, pooled);
+            (&*pooled, 0)
+        }
+    };
+    wanted_rows.clear();
+    wanted_rows.extend(pass.batch.wanted().iter().map(|position| first + position));
     match &params.w_h {
-        None => device.gather(states, &tape.wanted_slots, &mut tape.q),
+        None => device.gather(seen, wanted_rows, q),
         Some(w_h) => {
-            device.gather(states, &tape.wanted_slots, &mut tape.h);
-            device.linear_forward(w_h, &tape.h, Replace, &mut tape.q);
+            device.gather(seen, wanted_rows, h);
+            device.linear_forward(w_h, h, Replace, q);
         }
     }
     if let Some(params) = &params.attention {
-        tape.slots.clear();
-        tape.slots.extend(start..steps.slots() as u32);
-        device.gather(states, &tape.slots, &mut tape.attention.states);
-        attend(pass, params, input.x(pass), &mut tape.attention);
-        device.linear_forward(&params.w_x, &tape.attention.x, Add, &mut tape.q);
-        device.linear_forward(&params.w_c, &tape.attention.c, Add, &mut tape.q);
+        attend(pass, params, input.x(pass), states, attention);
+        device.linear_forward(&params.w_x, &attention.x, Add, q);
+        device.linear_forward(&params.w_c, &attention.c, Add, q);
     }
-    pass.dropout(pass.config.dropout.output, DROPOUT_OUTPUT, &mut tape.q);
+    pass.dropout(output_dropout(pass), DROPOUT_OUTPUT, q);
+}
+
+/// The share that drops on what leaves the readout: none where a head follows.
+fn output_dropout<D>(pass: &Pass<'_, D>) -> f32 {
+    if pass.config.head.is_empty() { pass.config.dropout.output } else { 0.0 }
 }
 
 fn attend<D: Device>(
     pass: &Pass<'_, D>,
     params: &AttentionParameters<D::Matrix>,
     items: &D::Matrix,
+    states: &D::Matrix,
     tape: &mut AttentionTape<D::Matrix>,
 ) {
     let (device, rate) = (pass.device, pass.config.dropout.readout);
-    let AttentionTape { states, query, key, weights, context, x, c, .. } = tape;
+    let AttentionTape { query, key, weights, context, x, c, .. } = tape;
     device.linear_forward(&params.query, states, Replace, query);
     device.linear_forward(&params.key_h, states, Replace, key);
     device.linear_forward(&params.key_x, items, Add, key);
@@ -122,20 +144,29 @@ pub(super) fn backward<D: Device>(
     gradients: &mut Gradients<D::Matrix>,
 ) {
     let (device, grads) = (pass.device, &mut gradients.values.readout);
-    let Some(w_h) = &params.w_h else {
-        device.add(dq_after, Replace, &mut tape.dh);
-        pass.dropout(pass.config.dropout.output, DROPOUT_OUTPUT, &mut tape.dh);
-        return;
-    };
-    let Tape { h, dq, dh, attention, .. } = tape;
-    device.add(dq_after, Replace, dq);
-    pass.dropout(pass.config.dropout.output, DROPOUT_OUTPUT, dq);
-    device.linear_backward_input(w_h, dq, Replace, dh);
-    device.linear_backward_weights(h, dq, grads.w_h.as_mut().expect("as the weights"));
+    let Tape { states, pooled, h, dq, dh, dpooled, attention, .. } = tape;
+    let pooling = pass.config.readout.pooling();
+    let dseen = if pooling.is_some() { &mut *dpooled } else { &mut *dh };
+    match &params.w_h {
+        None => {
+            device.add(dq_after, Replace, dseen);
+            pass.dropout(output_dropout(pass), DROPOUT_OUTPUT, dseen);
+        }
+        Some(w_h) => {
+            device.add(dq_after, Replace, dq);
+            pass.dropout(output_dropout(pass), DROPOUT_OUTPUT, dq);
+            device.linear_backward_input(w_h, dq, Replace, dseen);
+            device.linear_backward_weights(h, dq, grads.w_h.as_mut().expect("as the weights"));
+        }
+    }
+    if let Some(pooling) = pooling {
+        let steps = pass.batch.steps();
+        device.pool_backward(pooling, Reach::Causal, steps, states, pooled, dpooled, dh);
+    }
     if let Some(params) = &params.attention {
         let grads = grads.attention.as_mut().expect("as the weights");
         let (items, dx) = input.x_and_dx(pass);
-        attend_backward(pass, params, items, attention, dq, grads, dh, dx);
+        attend_backward(pass, params, items, states, attention, dq, grads, dh, dx);
     }
 }
 
@@ -145,6 +176,7 @@ fn attend_backward<D: Device>(
     pass: &Pass<'_, D>,
     params: &AttentionParameters<D::Matrix>,
     items: &D::Matrix,
+    states: &D::Matrix,
     tape: &mut AttentionTape<D::Matrix>,
     dq: &D::Matrix,
     grads: &mut AttentionParameters<D::Matrix>,
@@ -152,7 +184,7 @@ fn attend_backward<D: Device>(
     dx: &mut D::Matrix,
 ) {
     let (device, rate, steps) = (pass.device, pass.config.dropout.readout, pass.batch.steps());
-    let AttentionTape { states, query, key, weights, x, c, dc, dquery, dkey, dvalue, .. } = tape;
+    let AttentionTape { query, key, weights, x, c, dc, dquery, dkey, dvalue, .. } = tape;
 
     // q = … + W_x dropout(x) + W_c dropout(c)
     device.linear_backward_weights(x, dq, &mut grads.w_x);

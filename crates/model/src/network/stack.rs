@@ -1,6 +1,18 @@
 //! The recurrent layers, one on the other; between two of them, and inside each, dropout.
+//!
+//! ```text
+//!     y_0 = h_0                       h_l the states of layer l, over dropout(y_{l−1})
+//!     y_l = h_l                       or, with paths around the layers, h_l + y_{l−1}
+//! ```
+//!
+//! The path around a layer carries what is handed on before dropout: from the top of the stack to the
+//! first layer's states nothing but sums stands in the gradient's way.
+//!
+//! Y. Wu et al., "Google's neural machine translation system", 2016, section 3.1; K. He et al.,
+//! "Identity mappings in deep residual networks", ECCV 2016, on why nothing should drop on that path.
 
-use layout::{Keep, RecurrentParams, RecurrentTape};
+use layout::Accumulate::{Add, Replace};
+use layout::{Keep, RecurrentParams, RecurrentStart, RecurrentTape};
 
 use super::{Gradients, Pass, input, masks, thinned};
 use crate::Device;
@@ -13,6 +25,10 @@ pub(super) struct Tape<M> {
     weights: Vec<thinned::Tape<M>>,
     /// What layer l passes on to layer l + 1, `[N, R]`.
     passed: Vec<M>,
+    /// With paths around the layers: the sum that has come up to the layer at hand, in the end that of
+    /// all layers, and the states that join it, `[N, R]`.
+    sum: M,
+    joining: M,
     /// Where the states after each position stand in a tape's slots.
     slots: Vec<u32>,
     /// ∂L/∂h of the layer that backward has come to, and of the one below it, `[N, R]`.
@@ -48,9 +64,18 @@ impl<M: Clone + Default> Tape<M> {
         &mut self.layers[0]
     }
 
-    /// The states of the highest layer, in slots, `[B + N, H]`.
-    pub(super) fn top(&self) -> &M {
-        &self.layers[self.layers.len() - 1].h
+    /// The tapes of all layers, the lowest first.
+    pub(super) fn layers(&mut self) -> &mut [RecurrentTape<M>] {
+        &mut self.layers
+    }
+
+    /// What the stack hands on, and the row where position 0 stands in it: the states of the highest
+    /// layer lie in slots, `[B + N, R]`, a sum of layers does not, `[N, R]`.
+    pub(super) fn top<D: Device<Matrix = M>>(&self, pass: &Pass<'_, D>) -> (&M, u32) {
+        match pass.config.residual {
+            true => (&self.sum, 0),
+            false => (&self.layers[self.layers.len() - 1].h, pass.batch.steps().batch() as u32),
+        }
     }
 
     /// The gradient of the lowest layer's pre-activations, `[N, G·H]`.
@@ -85,21 +110,36 @@ pub(super) fn forward<D: Device>(
             }
             Layers::Packed(packed) => device.recurrent_forward_packed(&packed[l], x, steps, layer),
         }
-        if let Some(passed) = tape.passed.get_mut(l) {
-            device.gather(&tape.layers[l].h, &tape.slots, passed);
+        let Tape { layers, passed, sum, joining, slots, .. } = &mut *tape;
+        if pass.config.residual {
+            device.gather(&layers[l].h, slots, joining);
+            device.add(joining, if l == 0 { Replace } else { Add }, sum);
+        }
+        if let Some(passed) = passed.get_mut(l) {
+            match pass.config.residual {
+                true => device.add(sum, Replace, passed),
+                false => device.gather(&layers[l].h, slots, passed),
+            }
             pass.dropout(pass.config.dropout.layers, DROPOUT_LAYER + l as u32, passed);
         }
     }
 }
 
 /// `dh` is what the readout sends to the highest layer, `[N, R]`. The gradient of what entered the
-/// lowest goes to the input's tape; where nothing did, `dz` is its place.
+/// lowest goes to the input's tape; where nothing did, `dz` is its place. `starts` has a place for each
+/// layer's gradient of its start, or none where that is not wanted.
+///
+/// ```text
+///     dh_l     = dy_l                                    above: the readout, or layer l + 1
+///     dy_{l−1} = dropout(dx_l) [+ dy_l]                  in brackets: the path around layer l
+/// ```
 pub(super) fn backward<D: Device>(
     pass: &Pass<'_, D>,
     layers: &[RecurrentParams<D::Matrix>],
     tape: &mut Tape<D::Matrix>,
     input: &mut input::Tape<D::Matrix>,
     dh: &D::Matrix,
+    starts: &mut [RecurrentStart<D::Matrix>],
     gradients: &mut Gradients<D::Matrix>,
 ) {
     let (device, steps) = (pass.device, pass.batch.steps());
@@ -107,15 +147,19 @@ pub(super) fn backward<D: Device>(
     for (l, params) in layers.iter().enumerate().rev() {
         let grads = &mut gradients.values.recurrent[l];
         let dh = if l + 1 == layers.len() { dh } else { &*dh_here };
+        let start = starts.get_mut(l);
         let (x, dx) = match l {
             0 => input.entering_and_gradient(pass),
             _ => (Some(&passed[l - 1]), Some(&mut *dh_below)),
         };
         thinned::backward(pass, l, params, &mut weights[l], grads, |params, grads| {
-            device.recurrent_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, None);
+            device.recurrent_backward(params, x, steps, &tapes[l], dh, grads, dz, dx, start);
         });
         if l > 0 {
             pass.dropout(pass.config.dropout.layers, DROPOUT_LAYER + (l - 1) as u32, dh_below);
+            if pass.config.residual {
+                device.add(dh, Add, dh_below);
+            }
             std::mem::swap(dh_here, dh_below);
         }
     }

@@ -150,7 +150,7 @@ impl StateDict {
     ) -> Result<Model<D>, StateDictError> {
         checked_catalogue(config, items)?;
         let specs = catalogue(config, items);
-        let shapes = expected(config, &specs);
+        let shapes = expected(&specs);
         self.check_names(config, &shapes)?;
         for (name, shape) in &shapes {
             let (found, found_shape) = &self.tensors[name];
@@ -289,7 +289,7 @@ impl StateDict {
 }
 
 /// The tensors that a file of this configuration has, and their shapes.
-fn expected(config: &ModelConfig, specs: &Parameters<Spec>) -> BTreeMap<String, Vec<usize>> {
+fn expected(specs: &Parameters<Spec>) -> BTreeMap<String, Vec<usize>> {
     let mut shapes = BTreeMap::new();
     for spec in specs.iter() {
         let [rows, columns] = spec.shape;
@@ -297,7 +297,7 @@ fn expected(config: &ModelConfig, specs: &Parameters<Spec>) -> BTreeMap<String, 
             Form::Matrix => vec![rows, columns],
             Form::Vector => vec![rows * columns],
             Form::Transposed => vec![columns, rows],
-            Form::Bias(cell) => vec![cell.gates() * config.hidden],
+            Form::Bias(cell) => vec![columns / cell.biases() * cell.gates()],
         };
         if matches!(spec.form, Form::Bias(_)) {
             shapes.insert(second_bias(spec), shape.clone());

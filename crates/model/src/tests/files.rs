@@ -8,7 +8,7 @@ use crate::{ModelFile, Reference, Tensor, Tensors, Values, Vocabulary};
 #[test]
 fn a_resumed_run_is_the_unbroken_one() {
     let (adam, rate) = optimizers()[0];
-    for config in [rich(), one_hot()] {
+    for config in [rich(), one_hot()].into_iter().chain(shapes()) {
         resume(&config, OptimizerConfig { clip_norm: 5.0, ..adam }, rate);
     }
 }
@@ -93,7 +93,7 @@ fn extra() -> Tensors {
 fn a_model_file_gives_the_model_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("model.safetensors");
-    for config in [rich(), one_hot()] {
+    for config in [rich(), one_hot()].into_iter().chain(shapes()) {
         let mut trainer = trainer(Reference::<f32>::new(), &config);
         train(&mut trainer, 2);
         ModelFile::save(&path, trainer.model(), &vocabulary(), &extra()).expect("written");
@@ -134,6 +134,55 @@ fn the_file_has_the_names_and_shapes_of_pytorch() {
     let tensor = file.tensor("lstm.weight_ih_l0").expect("there");
     let entry = &tensor.data()[4 * (3 * ITEMS + 7)..][..4];
     assert_eq!(f32::from_le_bytes(entry.try_into().expect("four bytes")), table.row(7)[3]);
+}
+
+#[test]
+fn starts_and_heads_have_names_of_their_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    let config = ModelConfig {
+        initial_state: InitialState::Learned,
+        widths: vec![7, 4],
+        head: vec![9],
+        readout: Readout::Max,
+        ..rich()
+    };
+    let model = Model::new(Reference::<f32>::new(), &config, ITEMS, 3).expect("valid");
+    ModelFile::save(&path, &model, &vocabulary(), &Tensors::new()).expect("written");
+    let bytes = std::fs::read(&path).expect("read");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    for (name, shape) in [
+        ("lstm.weight_ih_l1", &[16, 7][..]),
+        ("lstm.weight_hh_l1", &[16, 4]),
+        ("lstm.h_0_l0", &[7]),
+        ("lstm.c_0_l1", &[4]),
+        ("head.0.weight", &[9, 4]),
+        ("head.0.bias", &[9]),
+        ("head.output.weight", &[6, 9]),
+    ] {
+        assert_eq!(file.tensor(name).expect("there").shape(), shape, "{name}");
+    }
+    assert!(file.tensor("readout.weight_h").is_err(), "the head takes the states as they are");
+}
+
+/// A file of the time before a key was there is read as it was meant.
+#[test]
+fn a_file_without_the_newer_keys_is_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    let model = Model::new(Reference::<f32>::new(), &rich(), ITEMS, 3).expect("valid");
+    ModelFile::save(&path, &model, &vocabulary(), &extra()).expect("written");
+    let (tensors, text) = crate::container::read(&path, "a model").expect("good");
+    let mut header: serde_json::Value = serde_json::from_str(&text).expect("an object");
+    let keys = header["model"].as_object_mut().expect("a table");
+    for key in ["widths", "residual", "initial_state", "reach", "head", "head_activation"] {
+        assert!(keys.remove(key).is_some(), "{key}");
+    }
+    keys["dropout"].as_object_mut().expect("a table").remove("head").expect("a share");
+    crate::container::write(&path, &tensors, &header.to_string()).expect("written");
+    let file = ModelFile::load(&path).expect("an older file");
+    assert_eq!(file.config(), &rich());
+    assert_eq!(bits(&file.model(Reference::<f32>::new())), bits(&model));
 }
 
 /// Both of PyTorch's biases count, and a file from there brings two.

@@ -7,11 +7,14 @@ use crate::{BatchError, Reference, Scorer, TrainingError, Wanted};
 
 #[test]
 fn walks_are_learned() {
-    for config in [rich(), ModelConfig { loss: Loss::default(), ..rich() }, one_hot()] {
+    let smooth = |config| ModelConfig { loss: Loss::default(), ..config };
+    let shapes = shapes().into_iter().map(smooth);
+    for config in [rich(), smooth(rich()), one_hot()].into_iter().chain(shapes) {
         let mut trainer = trainer(cpu(), &ModelConfig { dropout: Dropout::default(), ..config });
         let losses = train(&mut trainer, 300);
         // Only the first step of a walk is a guess between two, and smoothing takes its share.
-        assert!(losses[299] < 0.45 * losses[0], "{} to {}", losses[0], losses[299]);
+        let config = trainer.model().config();
+        assert!(losses[299] < 0.45 * losses[0], "{} to {}: {config:?}", losses[0], losses[299]);
     }
 }
 
@@ -72,19 +75,19 @@ fn the_processor_trains_as_the_reference_does_by_every_optimiser() {
 #[test]
 fn the_processor_trains_as_the_reference_does() {
     let mean = ModelConfig { running_mean: true, ..one_hot() };
-    for config in [rich(), one_hot(), mean].into_iter().chain(rankings()) {
+    for config in [rich(), one_hot(), mean].into_iter().chain(rankings()).chain(shapes()) {
         let exact = train(&mut trainer(Reference::<f64>::new(), &config), 20);
         let fast = train(&mut trainer(cpu(), &config), 20);
         for (step, (exact, fast)) in exact.iter().zip(&fast).enumerate() {
             let error = (exact - fast).abs() / exact;
-            assert!(error < 2e-4, "step {step}: {exact} in f64, {fast} on the processor");
+            assert!(error < 2e-4, "step {step}: {exact} in f64, {fast} here, {config:?}");
         }
     }
 }
 
 #[test]
 fn threads_do_not_change_a_bit() {
-    for config in [rich(), one_hot()].into_iter().chain(rankings()) {
+    for config in [rich(), one_hot()].into_iter().chain(rankings()).chain(shapes()) {
         let weights = [1, 2, 7].map(|threads| {
             let mut trainer = trainer(Cpu::new(threads).expect("threads"), &config);
             train(&mut trainer, 5);
@@ -111,7 +114,7 @@ fn threads_do_not_change_a_bit_of_any_optimiser() {
 
 #[test]
 fn what_the_tapes_keep_does_not_change_a_bit() {
-    for config in [rich(), one_hot()] {
+    for config in [rich(), one_hot()].into_iter().chain(shapes()) {
         let weights = [Keep::Gates, Keep::States].map(|keep| {
             let mut trainer = trainer(cpu(), &config);
             trainer.keep(keep);
