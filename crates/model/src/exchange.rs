@@ -70,6 +70,15 @@ pub(crate) fn check_shapes(config: &ModelConfig, format: &'static str) -> Result
     if !config.head.is_empty() {
         return refuse("head", "a head of dense layers", "head = []");
     }
+    // Not of training alone: answers go on with the mean of the old state and the new.
+    for (key, rate) in [
+        ("dropout.zoneout_c", config.dropout.zoneout_c),
+        ("dropout.zoneout_h", config.dropout.zoneout_h),
+    ] {
+        if rate > 0.0 {
+            return refuse(key, "zoneout", "a rate of 0");
+        }
+    }
     Ok(())
 }
 

@@ -76,6 +76,7 @@ fn shapes() -> Vec<ModelConfig> {
     let residual = ModelConfig { layers: 3, residual: true, ..plain.clone() };
     let pooled = |readout| ModelConfig { readout, hidden: 12, ..plain.clone() };
     let initial_state = InitialState::Learned;
+    let dropout = Dropout { zoneout_c: 0.0, ..plain.dropout };
     let head = |head_activation| ModelConfig {
         head: vec![9, 7],
         head_activation,
@@ -86,7 +87,12 @@ fn shapes() -> Vec<ModelConfig> {
         ModelConfig { widths: vec![11, 6], ..plain.clone() },
         ModelConfig { readout: Readout::Attention, ..residual.clone() },
         ModelConfig { initial_state, ..residual },
-        ModelConfig { initial_state, cell: "gru".parse().expect("a cell"), ..plain.clone() },
+        ModelConfig {
+            initial_state,
+            cell: "gru".parse().expect("a cell"),
+            dropout,
+            ..plain.clone()
+        },
         pooled(Readout::Mean),
         pooled(Readout::Max),
         head(Activation::Relu),

@@ -15,6 +15,17 @@ use crate::{
     Wanted,
 };
 
+/// The same without zoneout, which no format of others has.
+fn without_zoneout(config: ModelConfig) -> ModelConfig {
+    let dropout = Dropout { zoneout_c: 0.0, zoneout_h: 0.0, ..config.dropout };
+    ModelConfig { dropout, ..config }
+}
+
+/// Everything that a model may leave with.
+fn rich() -> ModelConfig {
+    without_zoneout(super::rich())
+}
+
 fn of_cell(name: &str) -> ModelConfig {
     let config = ModelConfig { readout: Readout::Last, ..rich() };
     ModelConfig { cell: name.parse().expect("a cell"), ..config }
@@ -367,7 +378,13 @@ fn cells_that_others_lack_are_refused_with_a_remedy() {
 #[test]
 fn shapes_that_others_lack_are_refused_with_a_remedy() {
     let mut refused = Vec::new();
-    for config in shapes() {
+    let zoned = |zoneout_c, zoneout_h| ModelConfig {
+        dropout: Dropout { zoneout_c, zoneout_h, ..Dropout::default() },
+        ..of_cell("lstm")
+    };
+    for config in
+        shapes().into_iter().map(without_zoneout).chain([zoned(0.1, 0.0), zoned(0.0, 0.1)])
+    {
         let file = file(&config);
         let problems = [file.to_onnx(true).err(), file.to_state_dict(true).err()];
         let mixed = !config.widths.is_empty();
@@ -380,5 +397,7 @@ fn shapes_that_others_lack_are_refused_with_a_remedy() {
     }
     refused.sort_unstable();
     refused.dedup();
-    assert_eq!(refused, ["head", "initial_state", "readout", "residual", "widths"]);
+    let zoneout = ["dropout.zoneout_c", "dropout.zoneout_h"];
+    let shapes = ["head", "initial_state", "readout", "residual", "widths"];
+    assert!(refused.iter().eq(zoneout.iter().chain(&shapes)), "{refused:?}");
 }
