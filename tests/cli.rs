@@ -74,9 +74,18 @@ fn help_shows_examples_for_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     let general = call(folder.path(), &["--help"]);
     assert_eq!(general.code, Some(0));
-    for verb in
-        ["demo", "simulate", "inspect", "train", "evaluate", "recommend", "bench", "devices"]
-    {
+    for verb in [
+        "demo",
+        "simulate",
+        "inspect",
+        "train",
+        "evaluate",
+        "recommend",
+        "export",
+        "import",
+        "bench",
+        "devices",
+    ] {
         assert!(general.stdout.contains(&format!("  {verb} ")), "{verb}");
         let help = call(folder.path(), &[verb, "--help"]);
         assert_eq!(help.code, Some(0));

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use model::{ModelConfig, OptimizerConfig};
+use model::{CellKind, ModelConfig, OptimizerConfig};
 
 use crate::args::{Bench, Common};
 use crate::failure::usage;
@@ -197,6 +197,14 @@ impl Plan {
             plan.shapes.iter().try_for_each(|shape| train::config(shape, &plan.model).map(drop))?;
         }
         Ok(plan)
+    }
+
+    /// The recurrent cell, where what is timed has one.
+    fn cell(&self) -> Option<CellKind> {
+        match self.what {
+            What::Sequence | What::Stream | What::Train => Some(self.model.cell),
+            What::Softmax | What::Score => None,
+        }
     }
 
     /// Refuses shapes that the machine cannot hold, before the system ends the run.
