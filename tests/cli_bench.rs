@@ -13,7 +13,7 @@ fn a_wrong_bench_is_code_2_and_names_the_flag() {
         (&["bench", "everything"], "sequence"),
         (&["bench", "sequence", "--shape", "T3,B2,I4,H0"], "--shape T3,B2,I4,H0: \"H0\""),
         (&["bench", "sequence", "--shape", "T3,B2,I4"], "H is missing"),
-        (&["bench", "sequence", "--shape", "T3,B2,I4,H5,bi"], "\"bi\": both directions"),
+        (&["bench", "train", "--shape", "T3,B2,I4,H5,bi"], "leave \"bi\" out"),
         (&["bench", "sequence", "--mode", "step"], "steps are timed by bench stream"),
         (&["bench", "sequence", "--dtype", "bf16"], "--dtype"),
         (&["bench", "sequence", "--seconds", "-1"], "--seconds"),
