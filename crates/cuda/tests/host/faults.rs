@@ -1,0 +1,1 @@
+//! Each check is checked: deliberate mistakes in the kernels do not get through.

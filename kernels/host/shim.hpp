@@ -1,0 +1,47 @@
+// Enough of CUDA for the kernels of this folder to run on a processor, as C++.
+//
+// Every thread is a fiber with a stack of its own; `scheduler.hpp` switches between them at barriers and
+// where a thread waits for another block. Only one runs at a time, so `threadIdx` and its kin are plain
+// variables that are set before a fiber goes on.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#define TIDEGATE_HOST 1
+
+#define __global__
+#define __device__
+#define __launch_bounds__(...)
+
+struct dim3 {
+    unsigned x = 1, y = 1, z = 1;
+};
+
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+
+inline dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace shim {
+// Gives control back until every thread of the block has come to a barrier.
+void barrier();
+// Gives control back until it is this thread's turn again.
+void pause();
+// The shared memory of the running thread's block.
+float* shared();
+}  // namespace shim
+
+#define SHARED_MEMORY(name) float* const name = shim::shared()
+
+inline void __syncthreads() { shim::barrier(); }
+// Fibers see each other's writes in the order in which they were made.
+inline void __threadfence() {}
+inline void __nanosleep(unsigned) { shim::pause(); }
+
+inline float __ldcg(const float* from) { return *from; }
+inline float4 __ldcg(const float4* from) { return *from; }
+
+inline int min(int x, int y) { return x < y ? x : y; }
