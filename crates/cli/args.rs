@@ -108,6 +108,17 @@ row (B1, no T), 8*H*H, on one thread, beside the cache that holds the recurrent 
     Bench(Bench),
     /// Say which machines and kernels this program can use
     Devices,
+    /// Check the kernels on an NVIDIA card: right, the same in every run, how fast
+    #[command(after_help = "\
+Examples:
+  tidegate gpu-check
+  tidegate gpu-check --device cuda:1 --no-times
+  tidegate gpu-check --shape T100,B64,I512,H512 --peer benches/peers/gpu_sequence.py --json
+
+Compares every kernel with the reference at odd sizes, two runs bit by bit, and the persistent kernels
+with the others at the sizes that are timed. With --peer, PyTorch's nn.LSTM is timed beside them in fp32,
+TF32, bf16 and fp16. Exit code 1 where a comparison fails or there is no card.")]
+    GpuCheck(GpuCheck),
 }
 
 /// Flags that every verb takes.
@@ -329,6 +340,26 @@ pub(crate) struct Bench {
     /// Seconds for each result; five samples are taken in any case [default: 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) seconds: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GpuCheck {
+    /// Sizes to time, such as T100,B64,I512,H512 or T200,B512,I128,H128,lengths=skew; may be given again
+    /// and again [default: twelve of them]
+    #[arg(long, value_name = "SHAPE")]
+    pub(crate) shape: Vec<String>,
+    /// Seconds of one of the eleven samples of a result
+    #[arg(long, value_name = "X", default_value_t = 0.02)]
+    pub(crate) sample_s: f64,
+    /// Compare, but time nothing
+    #[arg(long)]
+    pub(crate) no_times: bool,
+    /// The script that times PyTorch: benches/peers/gpu_sequence.py
+    #[arg(long, value_name = "FILE")]
+    pub(crate) peer: Option<PathBuf>,
+    /// The Python to run it with
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    pub(crate) python: String,
 }
 
 #[cfg(test)]

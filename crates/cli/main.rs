@@ -10,6 +10,7 @@
 //! | `recommend` | [`recommend`] |
 //! | `bench`     | [`mod@bench`] |
 //! | `devices`   | [`devices`]   |
+//! | `gpu-check` | [`gpu_check`] |
 //!
 //! [`args`] is what can be typed, [`settings`] what can be written in a file, [`output`] how results
 //! look, [`target`] the files they go to, [`failure`] which exit code an error stands for.
@@ -23,6 +24,7 @@ mod devices;
 mod evaluate;
 mod failure;
 mod figures;
+mod gpu_check;
 mod inspect;
 mod machine;
 mod output;
@@ -72,5 +74,6 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Recommend(args) => recommend::run(common, args),
         Verb::Bench(args) => bench::run(common, args),
         Verb::Devices => devices::run(common),
+        Verb::GpuCheck(args) => gpu_check::run(common, args),
     }
 }

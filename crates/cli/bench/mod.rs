@@ -15,12 +15,12 @@
 mod report;
 mod score;
 mod sequence;
-mod shape;
+pub(crate) mod shape;
 mod softmax;
 mod stream;
-mod timing;
+pub(crate) mod timing;
 mod train;
-mod values;
+pub(crate) mod values;
 mod work;
 
 use std::time::Duration;

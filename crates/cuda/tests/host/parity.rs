@@ -12,7 +12,7 @@ use crate::shim::Shim;
 pub(crate) const SMALL: Limits =
     Limits { multiprocessors: 6, shared_bytes: 8 << 10, threads: 32, cooperative: true };
 /// A card with room for larger ones.
-const LARGER: Limits = Limits { shared_bytes: 72 << 10, threads: 64, ..SMALL };
+const LARGER: Limits = Limits { shared_bytes: 100 << 10, threads: 128, ..SMALL };
 /// Orders in which threads take their turns.
 const SCHEDULES: [u64; 3] = [0, 1, 20];
 
