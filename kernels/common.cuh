@@ -7,18 +7,51 @@
 //
 // These files are compiled twice: by nvcc to PTX, and by a C++ compiler against `host/shim.hpp`, which
 // runs each thread as a fiber. So they use no more of CUDA than the shim has: threads and blocks,
-// dynamic shared memory, barriers, `__ldcg`, `__threadfence`, `__nanosleep`. The shim also stirs the
-// order of threads and poisons memory, which is how a missing barrier shows on a machine without GPU.
+// dynamic shared memory, barriers, `__threadfence`, `__nanosleep`, and what stands below. The shim also
+// stirs the order of threads and poisons memory, which is how a missing barrier shows without a GPU.
 //
 // No fast-math, no TF32: f32 stays f32. No atomics: every sum has one order.
 #pragma once
 
 #ifndef TIDEGATE_HOST
+
 // The block's dynamic shared memory.
 #define SHARED_MEMORY(name)                     \
     extern __shared__ float4 name##_as_float4[]; \
     float* const name = reinterpret_cast<float*>(name##_as_float4)
+
+// Numbers that other blocks write while this kernel runs: read from L2, at every call anew.
+__device__ inline float load_fresh(const float* from) {
+    float x;
+    asm volatile("ld.relaxed.gpu.global.f32 %0, [%1];" : "=f"(x) : "l"(from));
+    return x;
+}
+__device__ inline float4 load_fresh(const float4* from) {
+    float4 x;
+    asm volatile("ld.relaxed.gpu.global.v4.f32 {%0, %1, %2, %3}, [%4];"
+                 : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+                 : "l"(from));
+    return x;
+}
+// Numbers that other blocks wait for.
+__device__ inline void store_fresh(float* to, float x) {
+    asm volatile("st.relaxed.gpu.global.f32 [%0], %1;" ::"l"(to), "f"(x) : "memory");
+}
+__device__ inline void store_fresh(float4* to, float4 x) {
+    asm volatile("st.relaxed.gpu.global.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(x.x), "f"(x.y),
+                 "f"(x.z), "f"(x.w)
+                 : "memory");
+}
+
 #endif
+
+// What stands where nobody has written yet: every bit set. It is a NaN, but one that no arithmetic of a
+// card makes: theirs is 0x7FFFFFFF.
+__device__ inline float unset() { return __int_as_float(-1); }
+__device__ inline bool is_unset(float x) { return __float_as_int(x) == -1; }
+__device__ inline bool is_unset(float4 x) {
+    return is_unset(x.x) || is_unset(x.y) || is_unset(x.z) || is_unset(x.w);
+}
 
 // The logistic function, as the reference writes it: at z = -inf it is 1 / inf = 0.
 __device__ inline float sigmoid(float z) { return 1.0f / (1.0f + expf(-z)); }

@@ -7,20 +7,23 @@
 //              about as long in every group, and waits for no other group.
 //     block    U units of its group with all four gates, 4U rows of w_h.
 //     step     forward: h of the step before comes from all blocks of the group, through L2;
-//              backward: each block gives its share of dh to all blocks of the group. So there is one
-//              barrier a step: every block raises its own flag and looks at those of its group.
+//              backward: each block gives its share of dh to all blocks of the group.
 //
 //     forward, block p, step t                      backward, block p, step t
 //     ────────────────────────────────────────      ─────────────────────────────────────────────────
-//     wait until the group has done t - 1           wait until the group has done t + 1
 //     h_prev [R, H] to shared memory                dh [R, U] = dh_above + Σ_q share[q → p]
 //     z [R, 4U] = h_prev · (its rows of w_h)ᵀ       dz [R, 4U] = cell_backward(dh, dc)
 //     gates, c and h of its units                   share[p → q] [R, U] = dz · (its rows, q's columns)
-//     raise the flag to t + 1                       raise the flag
 //
-// All blocks must be on the card at once: the launch is cooperative, which the driver refuses where they
-// would not be. Shares lie in two buffers in turn: who writes step t's has seen all flags of t + 1, and
-// with them that everybody has read t + 2's.
+// There is no barrier between blocks. What others are waited for is `unset` before the launch, a bit
+// pattern that no sum makes, and whoever needs it reads it again until it is set: the number is its own
+// flag, and one trip through L2 does what a store, a fence, a flag and a load would do in three. All
+// blocks must be on the card at once: the launch is cooperative, which the driver refuses where they
+// would not be.
+//
+// Of h every slot is written once. Shares lie in three buffers in turn, and their only reader unsets them
+// again. They are written anew three steps later, by blocks which have by then seen shares of their
+// reader that it sent after its fence.
 //
 // Every sum has one order: k in slices of a float4, slices in turn; shares by the number of their block.
 // U is a multiple of 4; units past H are computed with weights of zero and left where they are.
@@ -45,25 +48,6 @@ __device__ inline int stride_of(int width) {
     return 4 * (quads % 2 == 1 ? quads : quads + 1);
 }
 
-// This block has done its part up to `turn`: after all of its threads' writes.
-__device__ inline void raise(int* flags, int block, int turn) {
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        __threadfence();
-        *reinterpret_cast<volatile int*>(flags + block) = turn;
-    }
-}
-
-// Waits for the blocks `first .. first + count`.
-__device__ inline void wait_for(const int* flags, int first, int count, int turn) {
-    for (int k = threadIdx.x; k < count; k += blockDim.x) {
-        const volatile int* flag = flags + first + k;
-        while (*flag < turn) __nanosleep(20);
-    }
-    __threadfence();
-    __syncthreads();
-}
-
 // This block's rows of w_h, [4U, stride], with zeros past H.
 __device__ inline void load_weights(
     const float* w_h, int hidden, int units, int first_unit, int stride, float* w) {
@@ -83,6 +67,38 @@ __device__ inline void add_product(float& sum, const float4& x, const float4& y)
     sum += x.w * y.w;
 }
 
+// Numbers that a thread asks for before it looks at the first.
+constexpr int AT_ONCE = 4;
+
+// Copies rows of h to shared memory, each number as soon as it is set.
+template <class Vector>
+__device__ inline void await_rows(
+    const float* h, int first_row, int row_step, int rows, int hidden, int stride, float* to) {
+    const int in_row = hidden / static_cast<int>(sizeof(Vector) / sizeof(float));
+    const int total = rows * in_row, threads = blockDim.x;
+    for (int first = threadIdx.x; first < total; first += AT_ONCE * threads) {
+        const Vector* from[AT_ONCE];
+        Vector got[AT_ONCE];
+        for (int i = 0; i < AT_ONCE; ++i) {
+            // Past the end the last one again: it does no harm, and every load is as the others.
+            const int k = min(first + i * threads, total - 1);
+            const size_t row = static_cast<size_t>(first_row + row_step * (k / in_row));
+            from[i] = reinterpret_cast<const Vector*>(h + row * hidden) + k % in_row;
+            got[i] = load_fresh(from[i]);
+        }
+        for (int i = 0; i < AT_ONCE; ++i) {
+            while (is_unset(got[i])) {
+                __nanosleep(0);
+                got[i] = load_fresh(from[i]);
+            }
+        }
+        for (int i = 0; i < AT_ONCE; ++i) {
+            const int k = first + i * threads;
+            if (k < total) reinterpret_cast<Vector*>(to + k / in_row * stride)[k % in_row] = got[i];
+        }
+    }
+}
+
 }  // namespace
 
 // Shared memory, in floats: (4U + chunk) · stride(H) + 16 · threads.
@@ -95,11 +111,9 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_forward_v3(
     int chunk,  // rows at a time, a multiple of 4; chunk · U is at most the number of threads
     float* a,   // [N, 4H]: x·w_xᵀ on entry, the activated gates on return
     float* c,   // [B + N, H]: slot 0 read, the others written
-    float* h,   // [B + N, H]: likewise
-    int* flags)  // [G, P]: zero on entry
+    float* h)   // [B + N, H]: slot 0 read, the others unset on entry
 {
-    const int blocks = gridDim.x, groups = gridDim.y, group = blockIdx.y;
-    const int me = group * blocks + blockIdx.x;
+    const int groups = gridDim.y, group = blockIdx.y;
     const int first_unit = blockIdx.x * units;
     const int stride = stride_of(hidden), quads = (hidden + 3) / 4;
     const int tid = threadIdx.x;
@@ -120,6 +134,9 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_forward_v3(
     load_weights(w_h, hidden, units, first_unit, stride, w);
     float bias[GATES] = {};
     for (int gate = 0; gate < GATES && j < hidden; ++gate) bias[gate] = b[gate_at(gate, hidden, j)];
+    // Columns past H are never written again, and stay zero.
+    for (int k = tid; k < chunk * stride; k += blockDim.x) h_prev[k] = 0.0f;
+    __syncthreads();
 
     for (int t = 0; t < steps; ++t) {
         const int position = offsets[t];
@@ -136,27 +153,14 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_forward_v3(
             float z[GATES] = {};
             float c_prev = 0.0f;
             if (mine) {
-                for (int gate = 0; gate < GATES; ++gate) {
-                    z[gate] = a_row[gate_at(gate, hidden, j)] + bias[gate];
-                }
+                for (int gate = 0; gate < GATES; ++gate) z[gate] = a_row[gate_at(gate, hidden, j)];
                 c_prev = c[static_cast<size_t>(from + b_row) * hidden + j];
             }
-            if (first == 0) wait_for(flags, group * blocks, blocks, t);
-
-            // L1 may hold what lay here before another block wrote: `__ldcg` reads L2.
+            const int first_row = from + group + groups * first;
             if (hidden % 4 == 0) {
-                for (int k = tid; k < count * quads; k += blockDim.x) {
-                    const int r = k / quads, quad = k % quads;
-                    const size_t at = static_cast<size_t>(from + group + groups * (first + r)) * hidden;
-                    reinterpret_cast<float4*>(h_prev + r * stride)[quad] =
-                        __ldcg(reinterpret_cast<const float4*>(h + at) + quad);
-                }
+                await_rows<float4>(h, first_row, groups, count, hidden, stride, h_prev);
             } else {
-                for (int k = tid; k < count * 4 * quads; k += blockDim.x) {
-                    const int r = k / (4 * quads), column = k % (4 * quads);
-                    const size_t at = static_cast<size_t>(from + group + groups * (first + r)) * hidden;
-                    h_prev[r * stride + column] = column < hidden ? __ldcg(h + at + column) : 0.0f;
-                }
+                await_rows<float>(h, first_row, groups, count, hidden, stride, h_prev);
             }
             __syncthreads();
 
@@ -194,21 +198,23 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_forward_v3(
                     for (int s = 0; s < slices; ++s) {
                         recurrent += sums[((s * chunk + row) * GATES + gate) * units + u];
                     }
-                    z[gate] += recurrent;
+                    z[gate] = z[gate] + bias[gate] + recurrent;
                 }
                 const size_t after = static_cast<size_t>(to + b_row) * hidden + j;
-                lstm_cell(z, c_prev, c[after], h[after]);
+                float c_now, h_now;
+                lstm_cell(z, c_prev, c_now, h_now);
+                store_fresh(h + after, h_now);
+                c[after] = c_now;
                 for (int gate = 0; gate < GATES; ++gate) a_row[gate_at(gate, hidden, j)] = z[gate];
             }
         }
-        raise(flags, me, t + 1);
     }
 }
 
 // Where the share of block `source` for block `owner` begins, in a group's row.
 __device__ inline size_t share_at(
     int turn, int group, int owner, int row, int source, int groups, int blocks, int rows, int units) {
-    const size_t buffer = static_cast<size_t>(turn & 1) * groups + group;
+    const size_t buffer = static_cast<size_t>(turn % 3) * groups + group;
     return (((buffer * blocks + owner) * rows + row) * blocks + source) * units;
 }
 
@@ -223,11 +229,9 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_backward_v3(
     float* dz,      // [N, 4H]
     float* dh_0,    // [B, H]
     float* dc_0,    // [B, H]: on the way dc_carry of every row
-    float* shares,  // [2, G, P, R, P, U], R rows a group at most: scratch
-    int* flags)     // [G, P]: zero on entry
+    float* shares)  // [3, G, P, R, P, U], R rows a group at most: unset on entry
 {
     const int blocks = gridDim.x, groups = gridDim.y, group = blockIdx.y;
-    const int me = group * blocks + blockIdx.x;
     const int first_unit = blockIdx.x * units;
     const int stride = stride_of(blocks * units);
     const int wide = GATES * units + 4;
@@ -264,7 +268,6 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_backward_v3(
             t + 1 == last ? 0 : rows_of_group(offsets[t + 2] - offsets[t + 1], group, groups);
         const int from = t <= 0 ? 0 : batch + offsets[t - 1];
         const int to = batch + position;
-        const int turn = last - 1 - t;
         for (int first = 0; first < rows; first += chunk) {
             const int count = min(chunk, rows - first);
             const bool mine = row < count && j < hidden;
@@ -281,18 +284,29 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_backward_v3(
                 dh = dh_above[static_cast<size_t>(position + b_row) * hidden + j];
                 dc = goes_on ? dc_0[at] : 0.0f;
             }
-            if (first == 0) wait_for(flags, group * blocks, blocks, turn);
-
             if (slice < slices && row_sum < count && first + row_sum < rows_after) {
+                float4* const own = reinterpret_cast<float4*>(
+                    shares + share_at(t + 1, group, blockIdx.x, first + row_sum, 0, groups, blocks,
+                                      most_rows, units)) + quad_sum;
                 float4 sum = {0.0f, 0.0f, 0.0f, 0.0f};
-                for (int source = slice; source < blocks; source += slices) {
-                    const float4 share = __ldcg(reinterpret_cast<const float4*>(
-                        shares + share_at(t + 1, group, blockIdx.x, first + row_sum, source, groups,
-                                          blocks, most_rows, units)) + quad_sum);
-                    sum.x += share.x;
-                    sum.y += share.y;
-                    sum.z += share.z;
-                    sum.w += share.w;
+                for (int source = slice; source < blocks; source += AT_ONCE * slices) {
+                    float4* from[AT_ONCE];
+                    float4 share[AT_ONCE];
+                    for (int i = 0; i < AT_ONCE; ++i) {
+                        from[i] = own + min(source + i * slices, blocks - 1) * unit_quads;
+                        share[i] = load_fresh(from[i]);
+                    }
+                    for (int i = 0; i < AT_ONCE && source + i * slices < blocks; ++i) {
+                        while (is_unset(share[i])) {
+                            __nanosleep(0);
+                            share[i] = load_fresh(from[i]);
+                        }
+                        sum.x += share[i].x;
+                        sum.y += share[i].y;
+                        sum.z += share[i].z;
+                        sum.w += share[i].w;
+                        store_fresh(from[i], {unset(), unset(), unset(), unset()});
+                    }
                 }
                 float* to_sums = sums + (slice * chunk + row_sum) * units;
                 reinterpret_cast<float4*>(to_sums)[quad_sum] = sum;
@@ -350,11 +364,12 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_backward_v3(
                 for (int r = 0; r < ROWS && row_first + r < count; ++r) {
                     float* to_share = shares + share_at(t, group, owner, first + row_first + r,
                                                         blockIdx.x, groups, blocks, most_rows, units);
-                    reinterpret_cast<float4*>(to_share + 4 * column % units)[0] = sum[r];
+                    store_fresh(reinterpret_cast<float4*>(to_share + 4 * column % units), sum[r]);
                 }
             }
+            // What this thread has unset is so before its block's next shares are sent.
+            __threadfence();
             __syncthreads();
         }
-        raise(flags, me, turn + 1);
     }
 }

@@ -7,6 +7,7 @@
 //     w id first words ..   -> ok          write
 //     r id first words      -> ok ..       read
 //     z id                  -> ok          all zero
+//     u id first            -> ok          every bit set, from there to the end
 //     l name grid[3] block[3] shared cooperative schedule count (kind value)[count] -> ok
 //
 // Around each piece of memory lie two guards, NaN too: who reads there spreads NaN, and who writes there
@@ -159,6 +160,11 @@ void serve(char request) {
     } else if (request == 'z') {
         Memory& zeroed = memory(receive<uint64_t>());
         std::fill(zeroed.begin(), zeroed.begin() + zeroed.words, 0u);
+    } else if (request == 'u') {
+        const auto id = receive<uint64_t>(), first = receive<uint64_t>();
+        Memory& found = memory(id);
+        if (first > found.words) throw std::runtime_error("a fill beyond a buffer");
+        std::fill(found.begin() + first, found.begin() + found.words, POISON);
     } else if (request == 'w' || request == 'r') {
         const auto id = receive<uint64_t>(), first = receive<uint64_t>(), count = receive<uint64_t>();
         words.resize(count);

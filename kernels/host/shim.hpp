@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #define TIDEGATE_HOST 1
 
@@ -41,7 +42,20 @@ inline void __syncthreads() { shim::barrier(); }
 inline void __threadfence() {}
 inline void __nanosleep(unsigned) { shim::pause(); }
 
-inline float __ldcg(const float* from) { return *from; }
-inline float4 __ldcg(const float4* from) { return *from; }
+inline float load_fresh(const float* from) { return *from; }
+inline float4 load_fresh(const float4* from) { return *from; }
+inline void store_fresh(float* to, float x) { *to = x; }
+inline void store_fresh(float4* to, float4 x) { *to = x; }
+
+inline float __int_as_float(int bits) {
+    float x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+}
+inline int __float_as_int(float x) {
+    int bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
 
 inline int min(int x, int y) { return x < y ? x : y; }

@@ -127,8 +127,8 @@ impl<'a> OnCard<'a> {
     }
 
     pub(super) fn forward(&mut self) -> Result<(), cuda::Error> {
-        let Self { gpu, rung, params, x, steps, tape, scratch, .. } = self;
-        sequence_forward(*gpu, *rung, params, Some(x), steps, tape, scratch)
+        let Self { gpu, rung, params, x, steps, tape, .. } = self;
+        sequence_forward(*gpu, *rung, params, Some(x), steps, tape)
     }
 
     pub(super) fn backward(&mut self) -> Result<(), cuda::Error> {

@@ -59,13 +59,6 @@ pub enum Argument<'a, C: Card + ?Sized> {
         /// Entries that may be touched.
         reach: usize,
     },
-    /// `int*`
-    IntsMut {
-        /// The buffer.
-        buffer: &'a mut C::Ints,
-        /// Entries that may be touched.
-        reach: usize,
-    },
     /// `int`
     Number(i32),
 }
@@ -77,7 +70,6 @@ impl<C: Card + ?Sized> Argument<'_, C> {
             Self::Floats { .. } => 'f',
             Self::FloatsMut { .. } => 'F',
             Self::Ints { .. } => 'k',
-            Self::IntsMut { .. } => 'K',
             Self::Number(_) => 'n',
         }
     }
@@ -127,7 +119,7 @@ pub trait Card: Debug {
     ///
     /// Where there is no such room.
     fn floats(&self, len: usize) -> Result<Self::Floats, Error>;
-    /// So many zeros.
+    /// Room for so many i32, which hold anything.
     ///
     /// # Errors
     ///
@@ -135,8 +127,6 @@ pub trait Card: Debug {
     fn ints(&self, len: usize) -> Result<Self::Ints, Error>;
     /// Entries of a buffer.
     fn len(&self, buffer: &Self::Floats) -> usize;
-    /// Entries of a buffer.
-    fn len_of_ints(&self, buffer: &Self::Ints) -> usize;
     /// Copies `values` to the front of a buffer.
     ///
     /// # Errors
@@ -161,12 +151,13 @@ pub trait Card: Debug {
     ///
     /// What the driver says.
     fn zero(&self, buffer: &mut Self::Floats) -> Result<(), Error>;
-    /// Sets all of a buffer to zero.
+    /// Sets every bit of a buffer from entry `first` to its end: what the persistent kernels wait for is
+    /// anything else.
     ///
     /// # Errors
     ///
     /// What the driver says.
-    fn zero_ints(&self, buffer: &mut Self::Ints) -> Result<(), Error>;
+    fn unset(&self, buffer: &mut Self::Floats, first: usize) -> Result<(), Error>;
     /// Starts a kernel.
     ///
     /// # Errors

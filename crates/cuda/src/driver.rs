@@ -10,7 +10,7 @@ use cudarc::cublas::{CudaBlas, result as blas, sys as blas_sys};
 use cudarc::driver::sys::{self, CUdevice_attribute as Attribute, CUfunction_attribute};
 use cudarc::driver::{
     CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DevicePtrMut, DeviceRepr,
-    DriverError, LaunchConfig, PushKernelArg, ValidAsZeroBits, result,
+    DriverError, LaunchConfig, PushKernelArg, result,
 };
 use cudarc::nvrtc::Ptx;
 
@@ -203,11 +203,6 @@ impl Gpu {
         let copied = self.stream.memcpy_htod(values, &mut to.0.slice_mut(..values.len()));
         copied.map_err(|error| refused("copying to the card", error))
     }
-
-    fn clear<T: DeviceRepr + ValidAsZeroBits>(&self, buffer: &mut Buffer<T>) -> Result<(), Error> {
-        self.own(buffer, 0, "zeroing")?;
-        self.stream.memset_zeros(&mut buffer.0).map_err(|error| refused("zeroing", error))
-    }
 }
 
 /// All kernels, compiled by the driver for this card.
@@ -244,16 +239,10 @@ impl Card for Gpu {
     }
 
     fn ints(&self, len: usize) -> Result<Buffer<i32>, Error> {
-        let mut buffer = self.buffer(len)?;
-        self.clear(&mut buffer)?;
-        Ok(buffer)
+        self.buffer(len)
     }
 
     fn len(&self, buffer: &Buffer<f32>) -> usize {
-        buffer.0.len()
-    }
-
-    fn len_of_ints(&self, buffer: &Buffer<i32>) -> usize {
         buffer.0.len()
     }
 
@@ -273,11 +262,25 @@ impl Card for Gpu {
     }
 
     fn zero(&self, buffer: &mut Buffer<f32>) -> Result<(), Error> {
-        self.clear(buffer)
+        self.own(buffer, 0, "zeroing")?;
+        self.stream.memset_zeros(&mut buffer.0).map_err(|error| refused("zeroing", error))
     }
 
-    fn zero_ints(&self, buffer: &mut Buffer<i32>) -> Result<(), Error> {
-        self.clear(buffer)
+    fn unset(&self, buffer: &mut Buffer<f32>, first: usize) -> Result<(), Error> {
+        let doing = "unsetting";
+        self.own(buffer, first, doing)?;
+        let bound = self.stream.context().bind_to_thread();
+        bound.map_err(|error| refused(doing, error))?;
+        let skipped = first * size_of::<f32>();
+        let bytes = buffer.0.num_bytes() - skipped;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let (address, _address) = buffer.0.device_ptr_mut(&self.stream);
+        let (from, stream) = (address + skipped as u64, self.stream.cu_stream());
+        // SAFETY: `from .. from + bytes` is the end of a buffer that is alive and of this stream.
+        let set = unsafe { result::memset_d8_async(from, 0xFF, bytes, stream) };
+        set.map_err(|error| refused(doing, error))
     }
 
     fn launch(
@@ -305,10 +308,6 @@ impl Card for Gpu {
                 Argument::Ints { buffer, reach } => {
                     self.own(buffer, *reach, name)?;
                     builder.arg(&buffer.0);
-                }
-                Argument::IntsMut { buffer, reach } => {
-                    self.own(buffer, *reach, name)?;
-                    builder.arg(&mut buffer.0);
                 }
                 Argument::Number(number) => {
                     builder.arg(&*number);

@@ -82,6 +82,6 @@ kernels! {
     LstmStepForwardV2 "lstm_step_forward_v2" Lstm "fnnnnnFFF"
     LstmStepBackwardV2 "lstm_step_backward_v2" Lstm "ffffnnnnnnFF"
     StatesBeforeV2 "states_before_v2" Lstm "fknnnF"
-    LstmSequenceForwardV3 "lstm_sequence_forward_v3" LstmSequence "ffknnnnnFFFK"
-    LstmSequenceBackwardV3 "lstm_sequence_backward_v3" LstmSequence "ffffknnnnnFFFFK"
+    LstmSequenceForwardV3 "lstm_sequence_forward_v3" LstmSequence "ffknnnnnFFF"
+    LstmSequenceBackwardV3 "lstm_sequence_backward_v3" LstmSequence "ffffknnnnnFFFF"
 }

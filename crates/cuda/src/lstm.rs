@@ -92,7 +92,6 @@ impl Chosen {
 /// | `x`       | `[N, I]`    | inputs; `None` where `tape.a` has `x·w_xᵀ` | untouched        |
 /// | `tape.a`  | `[N, 4H]`   | anything, or `x·w_xᵀ`                  | the activated gates  |
 /// | `tape.c`, `tape.h` | `[B + N, H]` | slot 0: the start of the rows | other slots replaced |
-/// | `scratch` | see type    | anything                               | anything             |
 ///
 /// # Errors
 ///
@@ -104,7 +103,6 @@ pub fn sequence_forward<C: Card>(
     x: Option<&DeviceMatrix<C>>,
     steps: &DeviceSteps<C>,
     tape: &mut LstmTape<C>,
-    scratch: &mut Scratch<C>,
 ) -> Result<(), Error> {
     let dims = checked(params, x.is_some())?;
     let batch = steps.steps();
@@ -127,7 +125,7 @@ pub fn sequence_forward<C: Card>(
         product(card, products, replace, sizes, &params.w_x.values, &x.values, &mut tape.a.values)?;
     }
     if let Chosen::V3(plan) = chosen {
-        return persistent_forward(card, plan, params, steps, hidden, tape, scratch);
+        return persistent_forward(card, plan, params, steps, hidden, tape);
     }
     if matches!(chosen, Chosen::V1) {
         bias_forward(card, &params.b.values, batch.positions(), 4 * hidden, &mut tape.a.values)?;
@@ -212,11 +210,10 @@ fn persistent_forward<C: Card>(
     steps: &DeviceSteps<C>,
     hidden: usize,
     tape: &mut LstmTape<C>,
-    scratch: &mut Scratch<C>,
 ) -> Result<(), Error> {
     let batch = steps.steps();
-    scratch.lower_flags(card, plan.blocks * plan.groups)?;
     let states = batch.slots() * hidden;
+    card.unset(&mut tape.h.values, batch.batch() * hidden)?;
     let mut arguments = [
         Argument::Floats { buffer: &params.w_h.values, reach: 4 * hidden * hidden },
         Argument::Floats { buffer: &params.b.values, reach: 4 * hidden },
@@ -229,7 +226,6 @@ fn persistent_forward<C: Card>(
         Argument::FloatsMut { buffer: &mut tape.a.values, reach: batch.positions() * 4 * hidden },
         Argument::FloatsMut { buffer: &mut tape.c.values, reach: states },
         Argument::FloatsMut { buffer: &mut tape.h.values, reach: states },
-        Argument::IntsMut { buffer: &mut scratch.flags, reach: plan.blocks * plan.groups },
     ];
     card.launch(Kernel::LstmSequenceForwardV3, plan.grid(), &mut arguments)
 }
@@ -401,8 +397,8 @@ fn persistent_backward<C: Card>(
 ) -> Result<(), Error> {
     let batch = steps.steps();
     let (positions, start) = (batch.positions(), batch.batch() * hidden);
-    scratch.lower_flags(card, plan.blocks * plan.groups)?;
     scratch.shares.resize(card, 1, plan.shares())?;
+    card.unset(&mut scratch.shares.values, 0)?;
     let mut arguments = [
         Argument::Floats { buffer: &params.w_h.values, reach: 4 * hidden * hidden },
         Argument::Floats { buffer: &tape.a.values, reach: positions * 4 * hidden },
@@ -418,7 +414,6 @@ fn persistent_backward<C: Card>(
         Argument::FloatsMut { buffer: &mut grads.dh_0.values, reach: start },
         Argument::FloatsMut { buffer: &mut grads.dc_0.values, reach: start },
         Argument::FloatsMut { buffer: &mut scratch.shares.values, reach: plan.shares() },
-        Argument::IntsMut { buffer: &mut scratch.flags, reach: plan.blocks * plan.groups },
     ];
     card.launch(Kernel::LstmSequenceBackwardV3, plan.grid(), &mut arguments)
 }

@@ -174,8 +174,6 @@ pub struct Scratch<C: Card> {
     pub(crate) sums: DeviceMatrix<C>,
     /// What blocks give each other.
     pub(crate) shares: DeviceMatrix<C>,
-    /// How far each block has come.
-    pub(crate) flags: C::Ints,
 }
 
 impl<C: Card> Scratch<C> {
@@ -186,21 +184,7 @@ impl<C: Card> Scratch<C> {
     /// What the driver says.
     pub fn new(card: &C) -> Result<Self, Error> {
         let none = || DeviceMatrix::new(card, 0, 0);
-        Ok(Self {
-            dh: none()?,
-            h_before: none()?,
-            sums: none()?,
-            shares: none()?,
-            flags: card.ints(1)?,
-        })
-    }
-
-    /// Flags of so many blocks, all down.
-    pub(crate) fn lower_flags(&mut self, card: &C, blocks: usize) -> Result<(), Error> {
-        if card.len_of_ints(&self.flags) < blocks {
-            self.flags = card.ints(blocks)?;
-        }
-        card.zero_ints(&mut self.flags)
+        Ok(Self { dh: none()?, h_before: none()?, sums: none()?, shares: none()? })
     }
 }
 

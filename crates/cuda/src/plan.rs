@@ -126,9 +126,9 @@ impl Plan {
         }
     }
 
-    /// Numbers in the two buffers of shares of the backward pass.
+    /// Numbers in the three buffers of shares of the backward pass.
     pub fn shares(&self) -> usize {
-        2 * self.groups * self.blocks * self.rows * self.blocks * self.units
+        3 * self.groups * self.blocks * self.rows * self.blocks * self.units
     }
 }
 

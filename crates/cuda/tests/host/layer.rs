@@ -63,10 +63,10 @@ impl Case {
         }
         tape.c.write(card, self.start(1.5).as_slice())?;
         tape.h.write(card, self.start(1.6).as_slice())?;
-        let mut scratch = Scratch::new(card)?;
-        sequence_forward(card, rung, &params, x.as_ref(), &steps, &mut tape, &mut scratch)?;
+        sequence_forward(card, rung, &params, x.as_ref(), &steps, &mut tape)?;
 
         let dh_above = DeviceMatrix::upload(card, &self.dh_above())?;
+        let mut scratch = Scratch::new(card)?;
         let mut dparams = upload_params(card, &self.params(2.0))?;
         let mut grads = LstmGrads::new(card, &self.steps, self.dims(), self.dense)?;
         sequence_backward(

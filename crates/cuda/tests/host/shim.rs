@@ -144,11 +144,6 @@ impl HostCard {
         self.ask(&request, answer)
     }
 
-    fn clear(&self, buffer: &HostBuffer) -> Result<(), Error> {
-        let mut request = vec![b'z'];
-        request.extend(buffer.id.to_le_bytes());
-        self.ask(&request, 0).map(drop)
-    }
 }
 
 impl Card for HostCard {
@@ -164,16 +159,10 @@ impl Card for HostCard {
     }
 
     fn ints(&self, len: usize) -> Result<HostBuffer, Error> {
-        let buffer = self.buffer(len)?;
-        self.clear(&buffer)?;
-        Ok(buffer)
+        self.buffer(len)
     }
 
     fn len(&self, buffer: &HostBuffer) -> usize {
-        buffer.len
-    }
-
-    fn len_of_ints(&self, buffer: &HostBuffer) -> usize {
         buffer.len
     }
 
@@ -196,11 +185,15 @@ impl Card for HostCard {
     }
 
     fn zero(&self, buffer: &mut HostBuffer) -> Result<(), Error> {
-        self.clear(buffer)
+        let mut request = vec![b'z'];
+        request.extend(buffer.id.to_le_bytes());
+        self.ask(&request, 0).map(drop)
     }
 
-    fn zero_ints(&self, buffer: &mut HostBuffer) -> Result<(), Error> {
-        self.clear(buffer)
+    fn unset(&self, buffer: &mut HostBuffer, first: usize) -> Result<(), Error> {
+        let mut request = vec![b'u'];
+        request.extend([buffer.id, first as u64].iter().flat_map(|number| number.to_le_bytes()));
+        self.ask(&request, 0).map(drop)
     }
 
     fn launch(
@@ -228,9 +221,7 @@ impl Card for HostCard {
                 Argument::Floats { buffer, reach } | Argument::Ints { buffer, reach } => {
                     (buffer.id as i64, *reach, buffer.len)
                 }
-                Argument::FloatsMut { buffer, reach } | Argument::IntsMut { buffer, reach } => {
-                    (buffer.id as i64, *reach, buffer.len)
-                }
+                Argument::FloatsMut { buffer, reach } => (buffer.id as i64, *reach, buffer.len),
                 Argument::Number(number) => (i64::from(*number), 0, 0),
             };
             assert!(reach <= len, "{} reaches {reach} into {len}", kernel.name());
