@@ -47,6 +47,7 @@ def calls(shape, dtype):
     """What is timed: for each mode, the ways to do it."""
     torch.manual_seed(1)
     layer = torch.nn.LSTM(shape.input, shape.hidden, device="cuda", dtype=dtype)
+    layer.flatten_parameters()
     x = torch.rand(shape.steps, shape.batch, shape.input, device="cuda", dtype=dtype) * 2 - 1
     dh = torch.rand(shape.steps, shape.batch, shape.hidden, device="cuda", dtype=dtype) * 2 - 1
     x.requires_grad_(True)
