@@ -99,6 +99,15 @@ __device__ inline void await_rows(
     }
 }
 
+// Waits until one number of every block is set: the first of its units in some row. To ask for all
+// numbers again and again would keep L2 from taking them in.
+__device__ inline void look_out(const float* row, int blocks, int step) {
+    for (int k = threadIdx.x; k < blocks; k += blockDim.x) {
+        while (is_unset(load_fresh(row + static_cast<size_t>(k) * step))) __nanosleep(0);
+    }
+    __syncthreads();
+}
+
 }  // namespace
 
 // Shared memory, in floats: (4U + chunk) · stride(H) + 16 · threads.
@@ -158,6 +167,8 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_forward_v3(
                 c_prev = c[static_cast<size_t>(from + b_row) * hidden + j];
             }
             const int first_row = from + group + groups * first;
+            const int last_row = first_row + groups * (count - 1);
+            look_out(h + static_cast<size_t>(last_row) * hidden, gridDim.x, units);
             if (hidden % 4 == 0) {
                 await_rows<float4>(h, first_row, groups, count, hidden, stride, h_prev);
             } else {
@@ -284,6 +295,11 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_backward_v3(
                 c_now = c[static_cast<size_t>(to + b_row) * hidden + j];
                 dh = dh_above[static_cast<size_t>(position + b_row) * hidden + j];
                 dc = goes_on ? dc_0[at] : 0.0f;
+            }
+            if (first < rows_after) {
+                const int last_row = min(first + count, rows_after) - 1;
+                look_out(shares + share_at(t + 1, group, blockIdx.x, last_row, 0, groups, blocks,
+                                           most_rows, units), blocks, units);
             }
             if (slice < slices && row_sum < count && first + row_sum < rows_after) {
                 float4* const own = reinterpret_cast<float4*>(
