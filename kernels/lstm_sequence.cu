@@ -144,9 +144,8 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_forward_v3(
     load_weights(w_h, hidden, units, first_unit, stride, w);
     float bias[GATES] = {};
     for (int gate = 0; gate < GATES && j < hidden; ++gate) bias[gate] = b[gate_at(gate, hidden, j)];
-    // Columns past H are never written again, and stay zero.
+    // Columns past H are never written again, and stay zero. The others wait for `look_out`'s barrier.
     for (int k = tid; k < chunk * stride; k += blockDim.x) h_prev[k] = 0.0f;
-    __syncthreads();
 
     for (int t = 0; t < steps; ++t) {
         const int position = offsets[t];
@@ -337,7 +336,6 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_backward_v3(
             }
             if (start) {
                 if (mine) dh_0[at] = dh;
-                __syncthreads();
                 continue;
             }
             float slopes[GATES] = {};
@@ -384,9 +382,9 @@ extern "C" __global__ void __launch_bounds__(512, 1) lstm_sequence_backward_v3(
                     store_fresh(reinterpret_cast<float4*>(to_share + 4 * column % units), sum[r]);
                 }
             }
-            // What this thread has unset is so before its block's next shares are sent.
+            // What this thread has unset is so before its block's next shares are sent, which follow the
+            // next barrier.
             __threadfence();
-            __syncthreads();
         }
     }
 }

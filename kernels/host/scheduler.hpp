@@ -4,7 +4,8 @@
 // as they must. A fiber runs until it comes to a barrier, waits for another block or ends; so whoever
 // forgets a barrier reads what has not been written yet (shared memory begins as NaN), or has been
 // overwritten already, in one order of threads or another. Hence `schedule`: 0 takes threads by rising
-// number, 1 by falling, any other number shuffles them before every pass.
+// number, 1 by falling, any other number shuffles them before every pass, leaves some of them out,
+// and lets whole blocks sleep for a while, so that others get ahead as far as the kernel allows.
 #pragma once
 
 #include <ucontext.h>
@@ -41,6 +42,8 @@ struct Block {
     dim3 index;
     std::vector<float4> shared;
     std::vector<Fiber*> fibers;
+    // Passes that it still sits out.
+    unsigned sleeps = 0;
 };
 
 inline ucontext_t scheduler_context;
@@ -96,7 +99,14 @@ private:
         for (int idle = 0; idle < PATIENCE;) {
             if (schedule_ > 1) shuffle(order);
             bool moved = false, alive = false;
-            for (Fiber* fiber : order) moved |= go_on(*fiber);
+            for (Block& block : blocks) {
+                if (block.sleeps > 0) --block.sleeps;
+                else if (schedule_ > 1 && count > 1 && random() % 8 == 0) block.sleeps = random() % 24;
+            }
+            for (Fiber* fiber : order) {
+                if (fiber->block->sleeps > 0 || (schedule_ > 1 && random() % 8 == 0)) continue;
+                moved |= go_on(*fiber);
+            }
             for (Block& block : blocks) {
                 moved |= release(block);
                 for (Fiber* fiber : block.fibers) alive |= fiber->state != Fiber::ENDED;
@@ -151,9 +161,13 @@ private:
 
     void shuffle(std::vector<Fiber*>& order) {
         for (size_t k = order.size(); k > 1; --k) {
-            random_ = random_ * 6364136223846793005u + 1442695040888963407u;
-            std::swap(order[k - 1], order[(random_ >> 33) % k]);
+            std::swap(order[k - 1], order[random() % k]);
         }
+    }
+
+    uint64_t random() {
+        random_ = random_ * 6364136223846793005u + 1442695040888963407u;
+        return random_ >> 33;
     }
 
     dim3 grid_, block_;

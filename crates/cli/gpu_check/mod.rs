@@ -62,7 +62,7 @@ pub(crate) fn run(common: &Common, args: &GpuCheck) -> Result<()> {
         comparisons.extend(parity::against_each_other(&gpu, &shape.text, &inputs)?);
         for mode in if args.no_times { &[][..] } else { &Mode::ALL[..] } {
             for (kernels, rung) in [("auto", Rung::Auto), ("v2", Rung::V2), ("v3", Rung::V3)] {
-                if rung == Rung::V3 && !parity::fits(&gpu, shape.batch, shape.hidden) {
+                if rung == Rung::V3 && !parity::fits(&gpu, &inputs) {
                     continue;
                 }
                 let samples_s = timing::sample(&gpu, rung, &inputs, *mode, args.sample_s)?;

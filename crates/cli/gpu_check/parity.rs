@@ -50,7 +50,7 @@ pub(super) fn against_reference(gpu: &Gpu, seed: u64) -> Result<Vec<Comparison>>
         let inputs = Inputs::new(Steps::from_lengths(&lengths), input, hidden, seed);
         let (truth, plain) = (inputs.in_reference::<f64>(), inputs.in_reference::<f32>());
         for (kernels, rung) in [("v1", Rung::V1), ("v2", Rung::V2), ("v3", Rung::V3)] {
-            if rung == Rung::V3 && !fits(gpu, batch, hidden) {
+            if rung == Rung::V3 && !fits(gpu, &inputs) {
                 continue;
             }
             let found = run(gpu, rung, &inputs)?;
@@ -64,11 +64,11 @@ pub(super) fn against_reference(gpu: &Gpu, seed: u64) -> Result<Vec<Comparison>>
 }
 
 /// Whether the persistent kernels can take this shape on this card.
-pub(super) fn fits(gpu: &Gpu, batch: usize, hidden: usize) -> bool {
+pub(super) fn fits(gpu: &Gpu, inputs: &Inputs) -> bool {
     let limits = cuda::Card::limits(gpu);
     [Direction::Forward, Direction::Backward]
         .iter()
-        .all(|&direction| Plan::new(limits, direction, batch, hidden).is_some())
+        .all(|&direction| Plan::new(limits, direction, &inputs.steps, inputs.dims.hidden).is_some())
 }
 
 /// The bits of two runs, and v3 beside v2.
@@ -79,7 +79,7 @@ pub(super) fn against_each_other(
 ) -> Result<Vec<Comparison>> {
     let v2 = run(gpu, Rung::V2, inputs)?;
     let mut comparisons = vec![same(gpu, "v2 twice", Rung::V2, shape, inputs, &v2)?];
-    if fits(gpu, inputs.steps.batch(), inputs.dims.hidden) {
+    if fits(gpu, inputs) {
         let v3 = run(gpu, Rung::V3, inputs)?;
         comparisons.push(same(gpu, "v3 twice", Rung::V3, shape, inputs, &v3)?);
         let shares = v3.iter().zip(&v2).map(|((name, v3), (_, v2))| (*name, apart(v3, v2) / APART));

@@ -67,10 +67,10 @@ impl Chosen {
         card: &C,
         rung: Rung,
         direction: Direction,
-        batch: usize,
+        steps: &Steps,
         hidden: usize,
     ) -> Result<Self, Error> {
-        let plan = || Plan::new(card.limits(), direction, batch, hidden);
+        let plan = || Plan::new(card.limits(), direction, steps, hidden);
         match rung {
             Rung::V1 => Ok(Self::V1),
             Rung::V2 => Ok(Self::V2),
@@ -111,7 +111,7 @@ pub fn sequence_forward<C: Card>(
         return Ok(());
     }
     let hidden = dims.hidden;
-    let chosen = Chosen::new(card, rung, Direction::Forward, batch.batch(), hidden)?;
+    let chosen = Chosen::new(card, rung, Direction::Forward, batch, hidden)?;
     let products = chosen.products();
     if let Some(x) = x {
         let sizes = ProductSizes {
@@ -273,7 +273,7 @@ pub fn sequence_backward<C: Card>(
     if positions == 0 {
         return Ok(());
     }
-    let chosen = Chosen::new(card, rung, Direction::Backward, batch.batch(), hidden)?;
+    let chosen = Chosen::new(card, rung, Direction::Backward, batch, hidden)?;
     match chosen {
         Chosen::V1 => plain_backward(card, params, batch, tape, dh_above, hidden, grads, scratch)?,
         Chosen::V2 => stepwise_backward(card, params, batch, tape, dh_above, hidden, grads)?,

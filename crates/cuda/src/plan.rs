@@ -10,6 +10,8 @@
 //! Of all that fit, the plan with the shortest estimated step is taken. The estimate knows the
 //! operations and the traffic of a block, which is enough to tell the plans of one shape apart.
 
+use layout::Steps;
+
 use crate::{Grid, Limits};
 
 /// Which way the sequence is taken.
@@ -50,15 +52,18 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for so many rows and units; `None` where `w_h` does not fit on the card.
-    pub fn new(limits: Limits, direction: Direction, batch: usize, hidden: usize) -> Option<Self> {
-        if !limits.cooperative || batch == 0 || hidden == 0 {
+    /// The plan for a batch and so many units; `None` where `w_h` does not fit on the card.
+    pub fn new(limits: Limits, direction: Direction, steps: &Steps, hidden: usize) -> Option<Self> {
+        if !limits.cooperative || steps.positions() == 0 || hidden == 0 {
             return None;
         }
+        let batch = steps.batch();
+        // Rows of a step on the average: of sessions, most steps have a few of the batch's rows.
+        let usual = steps.positions().div_ceil(steps.count());
         let units = (ROWS..=LARGEST_UNITS.min(hidden.next_multiple_of(ROWS))).step_by(ROWS);
         let plans = units.filter_map(|units| Self::with_units(limits, direction, batch, hidden, units));
         // Of equals the first, which has the fewest units.
-        plans.min_by_key(|plan| plan.cycles(direction, hidden))
+        plans.min_by_key(|plan| plan.cycles(direction, usual, hidden))
     }
 
     /// The plan with so many units a block: as many groups as there is room for, as many rows at a
@@ -85,8 +90,8 @@ impl Plan {
         Some(Self { units, blocks, groups, rows, chunk, threads, shared_bytes })
     }
 
-    /// About how many cycles a step takes.
-    fn cycles(&self, direction: Direction, hidden: usize) -> usize {
+    /// About how many cycles a step of so many rows takes.
+    fn cycles(&self, direction: Direction, rows: usize, hidden: usize) -> usize {
         /// Multiply-adds that a multiprocessor really does in a cycle.
         const FMA: usize = 90;
         /// Bytes that it gets from L2 in a cycle.
@@ -95,14 +100,15 @@ impl Plan {
         const CHUNK: usize = 1500;
         /// What waiting for one more block costs.
         const BLOCK: usize = 4;
-        let rows = self.rows.next_multiple_of(ROWS);
+        let chunks = rows.div_ceil(self.groups).div_ceil(self.chunk);
+        let rows = rows.div_ceil(self.groups).next_multiple_of(ROWS);
         let width = self.blocks * self.units;
         let products = rows * 4 * self.units * width / FMA;
         let traffic = match direction {
             Direction::Forward => rows * hidden,
             Direction::Backward => 2 * rows * width,
         };
-        products + F32 * traffic / L2 + CHUNK * self.rows.div_ceil(self.chunk) + BLOCK * self.blocks
+        products + F32 * traffic / L2 + CHUNK * chunks + BLOCK * self.blocks
     }
 
     /// Whether this is faster than v2. Where rows are many, a step is so large a product that fetching
@@ -167,7 +173,8 @@ mod tests {
         for direction in [Direction::Forward, Direction::Backward] {
             for batch in [1, 3, 16, 64, 500] {
                 for hidden in [1, 5, 31, 128, 129, 256, 500, 512, 768, 1024] {
-                    let plan = Plan::new(H100, direction, batch, hidden).unwrap();
+                    let steps = Steps::uniform(3, batch);
+                    let plan = Plan::new(H100, direction, &steps, hidden).unwrap();
                     let Plan { units, blocks, groups, rows, chunk, threads, shared_bytes } = plan;
                     assert!(units % 4 == 0 && chunk % 4 == 0, "{plan:?}");
                     assert!(blocks * units >= hidden && (blocks - 1) * units < hidden, "{plan:?}");
@@ -182,17 +189,24 @@ mod tests {
     #[test]
     fn what_does_not_fit_has_no_plan() {
         // 4 · 2048² numbers are 64 MiB, and the card has 29 MiB of shared memory.
-        assert_eq!(Plan::new(H100, Direction::Forward, 16, 2048), None);
+        let (steps, nothing) = (Steps::uniform(3, 16), Steps::from_lengths(&[]));
+        assert_eq!(Plan::new(H100, Direction::Forward, &steps, 2048), None);
         let alone = Limits { cooperative: false, ..H100 };
-        assert_eq!(Plan::new(alone, Direction::Forward, 16, 64), None);
-        assert_eq!(Plan::new(H100, Direction::Backward, 0, 64), None);
+        assert_eq!(Plan::new(alone, Direction::Forward, &steps, 64), None);
+        assert_eq!(Plan::new(H100, Direction::Backward, &nothing, 64), None);
     }
 
     #[test]
     fn many_rows_are_shared_out_among_groups() {
-        let plan = Plan::new(H100, Direction::Forward, 64, 512).unwrap();
+        let plan_of =
+            |steps, hidden| Plan::new(H100, Direction::Forward, &steps, hidden).unwrap();
+        let plan = plan_of(Steps::uniform(3, 64), 512);
         assert!(plan.groups >= 2 && plan.rows <= 32, "{plan:?}");
-        let plan = Plan::new(H100, Direction::Forward, 32, 256).unwrap();
+        let plan = plan_of(Steps::uniform(3, 32), 256);
         assert!(plan.blocks * plan.groups >= 64, "{plan:?}");
+        // A few long rows among many short ones: the groups are for the steps that most of them miss.
+        let mut lengths = vec![2; 512];
+        lengths[..8].fill(200);
+        assert!(plan_of(Steps::from_lengths(&lengths), 128).groups <= 16);
     }
 }

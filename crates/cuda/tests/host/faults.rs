@@ -16,12 +16,12 @@ use crate::parity::{SMALL, assert_same};
 use crate::shim::{Shim, kernels};
 
 /// Orders of threads in which a faulty kernel is run.
-const SCHEDULES: [u64; 4] = [0, 1, 20, 21];
+const SCHEDULES: [u64; 4] = [1, 0, 20, 21];
 
 /// A layer small enough to run often, and large enough for several blocks, groups and chunks.
 fn case() -> Case {
-    let steps = Steps::from_lengths(&[4, 4, 4, 3, 3, 3, 3, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1]);
-    Case { steps, input: 5, hidden: 22, dense: true }
+    let steps = Steps::from_lengths(&[9, 9, 8, 7, 3, 3, 3, 3, 2, 2, 2, 1, 1, 1]);
+    Case { steps, input: 5, hidden: 14, dense: true }
 }
 
 /// The kernels with the `number`th occurrence of `from` in `file` replaced; `None` without a compiler.
@@ -104,14 +104,14 @@ fn slips_of_the_pen_are_seen() {
         ("lstm.cu", "if (j >= hidden) return;", 0, "if (j > hidden) return;", Rung::V1),
         ("linear.cu", "k < DEPTH; ++k", 0, "k < DEPTH - 1; ++k", Rung::V2),
         ("linear.cu", "row >= rows || column", 0, "row > rows || column", Rung::V2),
-        ("lstm_sequence.cu", "k < total) reinterpret", 0, "k <= total) reinterpret", Rung::V3),
+        ("lstm_sequence.cu", "k < total) reinterpret", 0, "k < total - 1) reinterpret", Rung::V3),
         // One gate, one factor, one arrival.
         ("common.cuh", "a[2] = tanhf(a[2]);", 0, "a[2] = sigmoid(a[2]);", Rung::V1),
         ("common.cuh", "* (1.0f - u * u)", 0, "", Rung::V2),
         ("lstm.cu", "goes_on ? above + dh_carry[at] : above", 0, "above", Rung::V2),
         ("lstm_sequence.cu", "dh += carry;", 0, "", Rung::V3),
-        // Two buffers of shares where three are needed; a share that is not unset after it was read.
-        ("lstm_sequence.cu", "first < rows_after) {", 0, "false) {", Rung::V3),
+        // One buffer of shares where three are needed; a share that is not unset after it was read.
+        ("lstm_sequence.cu", "turn % 3", 0, "turn % 1", Rung::V3),
         ("lstm_sequence.cu", "store_fresh(from[i]", 0, "if (false) store_fresh(from[i]", Rung::V3),
         // A block that does not wait.
         ("lstm_sequence.cu", "while (is_unset(got[i]))", 0, "while (false)", Rung::V3),

@@ -76,7 +76,7 @@ fn fused_kernels_a_step() {
 fn all_steps_in_one_launch() {
     let Some(shim) = Shim::shipped() else { return };
     for (batch, longest, input, hidden) in SHAPES {
-        let limits = if hidden > 16 { LARGER } else { SMALL };
+        let limits = if hidden > 40 { LARGER } else { SMALL };
         check(&shim, &case(batch, longest, input, hidden, true), Rung::V3, limits);
     }
     for (steps, hidden) in [(Steps::uniform(5, 6), 12), (Steps::from_lengths(&[9, 1, 1]), 7)] {
@@ -88,10 +88,10 @@ fn all_steps_in_one_launch() {
 #[test]
 fn persistent_kernels_are_tested_with_several_blocks_groups_and_chunks() {
     for direction in [Direction::Forward, Direction::Backward] {
-        let plan = |limits, batch, hidden| Plan::new(limits, direction, batch, hidden).unwrap();
-        let several_blocks = plan(LARGER, 31, 31);
+        let plan = |limits, steps, hidden| Plan::new(limits, direction, &steps, hidden).unwrap();
+        let several_blocks = plan(SMALL, falling_lengths(31, 7), 31);
         assert!(several_blocks.blocks > 1, "{several_blocks:?}");
-        let several_groups = plan(SMALL, 65, 16);
+        let several_groups = plan(SMALL, falling_lengths(65, 4), 16);
         assert!(several_groups.groups > 1, "{several_groups:?}");
         assert!(several_groups.rows > several_groups.chunk, "{several_groups:?}");
     }
