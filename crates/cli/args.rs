@@ -98,6 +98,7 @@ Examples:
   tidegate bench train --config examples/yoochoose.toml --shape T20,B64,I192,H192,V17000
   tidegate bench stream --shape B1,I128,H128,V17376    one step for one user
   tidegate bench score --shape B10000,H100,V17376      the 20 best items of each session
+  tidegate bench sequence --device cuda --shape T100,B64,I512,H512      an LSTM layer on a card
 
 A shape has T steps, B rows, input width I, H units, and where they matter L layers [1] and V items
 [10000]; lengths=skew makes rows as long as sessions are, few of them T steps. GFLOP/s count
@@ -337,6 +338,10 @@ pub(crate) struct Bench {
     /// The numbers it computes in: f32 [default: f32]
     #[arg(long, value_name = "NAME")]
     pub(crate) dtype: Option<String>,
+    /// On a card, how steps are taken: auto, v1 (plain), v2 (a product and a kernel a step), v3 (all
+    /// steps in one launch) [default: auto]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kernels: Option<String>,
     /// Seconds for each result; five samples are taken in any case [default: 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) seconds: Option<f64>,

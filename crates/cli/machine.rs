@@ -114,7 +114,8 @@ pub(crate) fn card_number(settings: &Settings) -> Result<usize> {
     }
 }
 
-const NO_CUDA: &str = "--device cuda: this version computes on the CPU only; use --device cpu";
+const NO_CUDA: &str = "--device cuda: on a card this version runs bench sequence and gpu-check; models are \
+                       trained and asked on the CPU: use --device cpu";
 
 #[cfg(test)]
 mod tests {

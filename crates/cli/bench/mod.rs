@@ -8,10 +8,13 @@
 //! | `train` | [`train`] | training steps of a whole model |
 //! | `stream` | [`stream`] | one step for one user |
 //!
+//! On a card there is `sequence` alone: [`mod@cuda`].
+//!
 //! [`shape`] is what sizes are spelled like, [`work`] how much there is to do, [`timing`] how it is
 //! timed, [`report`] what is made of it. A new bench is a variant of [`What`], a module with
 //! `work`, `memory` and `run`, and a line in each `match` below.
 
+mod cuda;
 mod report;
 mod score;
 mod sequence;
@@ -123,6 +126,9 @@ pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
     }
     settings.announce()?;
     let plan = Plan::new(args.what, &settings)?;
+    if cuda::asked(&settings) {
+        return cuda::run(&plan, args, &settings);
+    }
     let device = device(&settings)?;
     plan.check_memory(memory().unwrap_or(MEMORY))?;
     if cfg!(debug_assertions) {

@@ -12,20 +12,20 @@ use model::{Device, Reference};
 use crate::bench::values::{Purpose, layer, values};
 
 /// Tensors by name.
-pub(super) type Tensors<S> = Vec<(&'static str, Matrix<S>)>;
+pub(crate) type Tensors<S> = Vec<(&'static str, Matrix<S>)>;
 
 /// What a layer is given, on the host.
 #[derive(Debug, Clone)]
-pub(super) struct Inputs {
-    pub(super) steps: Steps,
-    pub(super) dims: RecurrentDims,
+pub(crate) struct Inputs {
+    pub(crate) steps: Steps,
+    pub(crate) dims: RecurrentDims,
     params: RecurrentParams<Matrix<f32>>,
     x: Matrix<f32>,
     dh_above: Matrix<f32>,
 }
 
 impl Inputs {
-    pub(super) fn new(steps: Steps, input: usize, hidden: usize, seed: u64) -> Self {
+    pub(crate) fn new(steps: Steps, input: usize, hidden: usize, seed: u64) -> Self {
         let dims = RecurrentDims::lstm(input, hidden);
         let x = values(seed, Purpose::Input, steps.positions(), input, 1.0);
         let dh_above = values(seed, Purpose::Gradient, steps.positions(), hidden, 1.0);
@@ -33,7 +33,7 @@ impl Inputs {
     }
 
     /// Forward and backward in the reference, from a start of zero, gradients of weights from zero.
-    pub(super) fn in_reference<S>(&self) -> Tensors<S>
+    pub(crate) fn in_reference<S>(&self) -> Tensors<S>
     where
         Reference<S>: Device<Matrix = Matrix<S>>,
         S: Copy + Default,
@@ -80,7 +80,7 @@ impl Inputs {
 
 /// The layer on a card.
 #[derive(Debug)]
-pub(super) struct OnCard<'a> {
+pub(crate) struct OnCard<'a> {
     gpu: &'a Gpu,
     rung: Rung,
     params: RecurrentParams<DeviceMatrix<Gpu>>,
@@ -95,7 +95,7 @@ pub(super) struct OnCard<'a> {
 
 impl<'a> OnCard<'a> {
     /// Takes memory on the card and fills it: all results with NaN.
-    pub(super) fn new(gpu: &'a Gpu, rung: Rung, inputs: &Inputs) -> Result<Self, cuda::Error> {
+    pub(crate) fn new(gpu: &'a Gpu, rung: Rung, inputs: &Inputs) -> Result<Self, cuda::Error> {
         let Inputs { steps, dims, params, x, dh_above } = inputs;
         let nan = |matrix: &mut DeviceMatrix<Gpu>| {
             let [rows, columns] = matrix.shape();
@@ -126,12 +126,12 @@ impl<'a> OnCard<'a> {
         })
     }
 
-    pub(super) fn forward(&mut self) -> Result<(), cuda::Error> {
+    pub(crate) fn forward(&mut self) -> Result<(), cuda::Error> {
         let Self { gpu, rung, params, x, steps, tape, .. } = self;
         sequence_forward(*gpu, *rung, params, Some(x), steps, tape)
     }
 
-    pub(super) fn backward(&mut self) -> Result<(), cuda::Error> {
+    pub(crate) fn backward(&mut self) -> Result<(), cuda::Error> {
         let Self { gpu, rung, params, x, steps, tape, dh_above, dparams, grads, scratch } = self;
         sequence_backward(
             *gpu,
@@ -148,7 +148,7 @@ impl<'a> OnCard<'a> {
     }
 
     /// Everything that forward and backward have left.
-    pub(super) fn results(&self) -> Result<Tensors<f32>, cuda::Error> {
+    pub(crate) fn results(&self) -> Result<Tensors<f32>, cuda::Error> {
         let Self { gpu, tape, grads, dparams, .. } = self;
         let mut results = Vec::new();
         let dx = grads.dx.as_ref().into_iter().map(|dx| ("dx", dx));

@@ -8,11 +8,11 @@
 //! | PyTorch's, where it is installed | [`peer`] |
 //! | table and JSON | [`report`] |
 
-mod layer;
+pub(crate) mod layer;
 mod parity;
 mod peer;
 mod report;
-mod timing;
+pub(crate) mod timing;
 
 use anyhow::{Result, bail};
 use cuda::{Gpu, Rung};

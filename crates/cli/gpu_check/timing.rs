@@ -12,7 +12,7 @@ const SAMPLES: usize = 11;
 
 /// What is timed of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// Forward, with everything kept that backward reads.
     Forward,
     /// Forward and backward, with all gradients.
@@ -20,9 +20,9 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    pub(super) const ALL: [Self; 2] = [Self::Forward, Self::Training];
+    pub(crate) const ALL: [Self; 2] = [Self::Forward, Self::Training];
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
             Self::Training => "training",
@@ -32,7 +32,7 @@ impl Mode {
 
 /// Seconds of a call, sample by sample: each the mean of as many calls, one after the other, as fill
 /// `sample_s`; the card is waited for at the end of each sample, not of each call.
-pub(super) fn sample(
+pub(crate) fn sample(
     gpu: &Gpu,
     rung: Rung,
     inputs: &Inputs,
