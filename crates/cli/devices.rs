@@ -41,8 +41,7 @@ pub(crate) fn run(common: &Common) -> Result<()> {
         1 => "1 thread".to_owned(),
         n => format!("{n} threads"),
     };
-    let mut text =
-        format!("  cpu     {kernel}, {threads}, FMA peak {peak:.0} GFLOP/s{others}\n");
+    let mut text = format!("  cpu     {kernel}, {threads}, FMA peak {peak:.0} GFLOP/s{others}\n");
     match cards {
         Ok(cards) => cards.iter().for_each(|card| text += &line(card)),
         Err(error) => text += &format!("  cuda    none: {error}\n"),

@@ -125,8 +125,11 @@ pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
         settings.threads = Some(1);
     }
     settings.announce()?;
-    let plan = Plan::new(args.what, &settings)?;
+    let mut plan = Plan::new(args.what, &settings)?;
     if cuda::asked(&settings) {
+        if settings.bench.shape.is_empty() {
+            plan.shapes.retain(|shape| shape.layers == 1);
+        }
         return cuda::run(&plan, args, &settings);
     }
     let device = device(&settings)?;

@@ -4,9 +4,7 @@ use cuda::{
     DeviceMatrix, DeviceSteps, Gpu, LstmGrads, LstmTape, Rung, Scratch, sequence_backward,
     sequence_forward, upload_params,
 };
-use layout::{
-    Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape, Steps,
-};
+use layout::{Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentStart, RecurrentTape, Steps};
 use model::{Device, Reference};
 
 use crate::bench::values::{Purpose, layer, values};
@@ -109,7 +107,9 @@ impl<'a> OnCard<'a> {
         tape.c.write(gpu, &start)?;
         tape.h.write(gpu, &start)?;
         let mut grads = LstmGrads::new(gpu, steps, *dims, true)?;
-        for matrix in [&mut grads.dz, &mut grads.dh_0, &mut grads.dc_0].into_iter().chain(&mut grads.dx) {
+        for matrix in
+            [&mut grads.dz, &mut grads.dh_0, &mut grads.dc_0].into_iter().chain(&mut grads.dx)
+        {
             nan(matrix)?;
         }
         Ok(Self {

@@ -92,7 +92,9 @@ pub(crate) fn run(common: &Common, args: &GpuCheck) -> Result<()> {
     }
     match report.failures() {
         0 => Ok(()),
-        n => bail!("gpu-check: {n} comparisons failed; do not compute on this card with this version"),
+        n => bail!(
+            "gpu-check: {n} comparisons failed; do not compute on this card with this version"
+        ),
     }
 }
 

@@ -133,7 +133,10 @@ fn share(found: &Matrix<f32>, plain: &Matrix<f32>, truth: &Matrix<f64>) -> f64 {
         let errors = found.as_slice().iter().zip(truth.as_slice());
         let errors = errors.map(|(&found, &truth)| (f64::from(found) - truth).abs());
         // `max` would lose a NaN.
-        errors.fold(0.0, |worst: f64, error| if error > worst || error.is_nan() { error } else { worst })
+        errors.fold(
+            0.0,
+            |worst: f64, error| if error > worst || error.is_nan() { error } else { worst },
+        )
     };
     let largest = truth.as_slice().iter().fold(0.0, |largest: f64, truth| largest.max(truth.abs()));
     let allowance = 2.0 * error(plain) + ULPS * f64::from(f32::EPSILON) * largest;

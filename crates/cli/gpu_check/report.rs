@@ -147,7 +147,9 @@ impl Report {
             if let Some(peer) = &self.peer {
                 let of = |dtype: &str| {
                     let same = |result: &&super::peer::PeerResult| {
-                        result.shape == auto.shape && result.mode == auto.mode && result.dtype == dtype
+                        result.shape == auto.shape
+                            && result.mode == auto.mode
+                            && result.dtype == dtype
                     };
                     peer.results.iter().find(same).map(|result| result.median_s)
                 };
@@ -157,7 +159,8 @@ impl Report {
             }
             table.row(row);
         }
-        let peer = self.peer.as_ref().map_or(String::new(), |peer| format!("; torch: {}", peer.name));
+        let peer =
+            self.peer.as_ref().map_or(String::new(), |peer| format!("; torch: {}", peer.name));
         let note = format!(
             "\n  milliseconds, medians of samples of many calls; ours in f32 without TF32{peer}\n"
         );

@@ -215,7 +215,8 @@ fn load(context: &Arc<CudaContext>, shared: i32) -> Result<Vec<CudaFunction>, Er
     }
     let function = |&kernel: &Kernel| {
         let doing = |error| refused(&format!("loading {}", kernel.name()), error);
-        let function = modules[kernel.module() as usize].load_function(kernel.name()).map_err(doing)?;
+        let function =
+            modules[kernel.module() as usize].load_function(kernel.name()).map_err(doing)?;
         if kernel.module() == Module::LstmSequence {
             // More than 48 KiB have to be asked for.
             let most = CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
@@ -327,7 +328,11 @@ impl Card for Gpu {
         // long as the launch says that it reaches; that launches say so truly is what the shim's guard
         // bands around every buffer test. A cooperative grid that does not fit is refused by the driver.
         let launched = unsafe {
-            if grid.cooperative { builder.launch_cooperative(config) } else { builder.launch(config) }
+            if grid.cooperative {
+                builder.launch_cooperative(config)
+            } else {
+                builder.launch(config)
+            }
         };
         let doing = || format!("{name}, {across} x {down} blocks of {wide} x {high} threads");
         launched.map(drop).map_err(|error| refused(&doing(), error))

@@ -18,7 +18,9 @@ pub enum Error {
         found: i32,
     },
     /// Fewer cards than asked for.
-    #[error("card {ordinal} is asked for and the driver knows {count}; `tidegate devices` lists them")]
+    #[error(
+        "card {ordinal} is asked for and the driver knows {count}; `tidegate devices` lists them"
+    )]
     NoDevice {
         /// The card asked for, from 0.
         ordinal: usize,

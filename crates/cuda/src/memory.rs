@@ -94,7 +94,8 @@ impl<C: Card> DeviceSteps<C> {
     /// What the driver says, and where kernels cannot count so many positions.
     pub fn upload(card: &C, steps: &Steps) -> Result<Self, Error> {
         let first = |t| if t < steps.count() { steps.range(t).start } else { steps.positions() };
-        let offsets: Vec<i32> = (0..=steps.count()).map(|t| int(first(t))).collect::<Result<_, _>>()?;
+        let offsets: Vec<i32> =
+            (0..=steps.count()).map(|t| int(first(t))).collect::<Result<_, _>>()?;
         let mut copy = card.ints(offsets.len())?;
         card.write_ints(&mut copy, &offsets)?;
         Ok(Self { steps: steps.clone(), offsets: copy })

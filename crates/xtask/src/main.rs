@@ -17,7 +17,7 @@ The checks of the repository, cheapest first; the first failure ends the run.
 
 Usage: cargo xtask check [--skip-tests] [--skip-missing]
        cargo xtask rules
-       cargo xtask kernels [--check]
+       cargo xtask kernels [--check [--skip-missing]]
 
 Commands:
   check    rules, fmt, clippy, tests, docs, benches compile
@@ -28,7 +28,7 @@ Commands:
 
 Options:
   --skip-tests      leave out `cargo test`
-  --skip-missing    where rustfmt or clippy is not installed, say so and go on
+  --skip-missing    where rustfmt, clippy or nvcc cannot be had, say so and go on
 ";
 
 fn main() -> ExitCode {
@@ -41,7 +41,10 @@ fn main() -> ExitCode {
         },
         ["rules"] => rules::run(),
         ["kernels"] => kernels::run(kernels::Task::Write),
-        ["kernels", "--check"] => kernels::run(kernels::Task::Check),
+        ["kernels", "--check"] => kernels::run(kernels::Task::Check { skip_missing: false }),
+        ["kernels", "--check", "--skip-missing"] => {
+            kernels::run(kernels::Task::Check { skip_missing: true })
+        }
         [] | ["-h" | "--help" | "help"] => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

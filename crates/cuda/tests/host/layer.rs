@@ -117,7 +117,12 @@ impl Case {
         }
         let x = self.dense.then(|| x.view());
         let views = params.as_ref().map(Matrix::view);
-        reference::sequence_forward(&views, x, &self.steps, &mut tape.as_mut().map(Matrix::view_mut));
+        reference::sequence_forward(
+            &views,
+            x,
+            &self.steps,
+            &mut tape.as_mut().map(Matrix::view_mut),
+        );
 
         let (positions, batch) = (self.steps.positions(), self.steps.batch());
         let mut dparams = self.params(2.0).map(|matrix| real(&matrix));

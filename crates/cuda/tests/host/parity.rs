@@ -47,8 +47,15 @@ fn check(shim: &Shim, case: &Case, rung: Rung, limits: Limits) {
     }
 }
 
-const SHAPES: [(usize, usize, usize, usize); 7] =
-    [(1, 1, 1, 1), (2, 3, 31, 2), (3, 5, 2, 33), (31, 7, 33, 31), (65, 4, 3, 16), (7, 9, 129, 8), (13, 2, 16, 129)];
+const SHAPES: [(usize, usize, usize, usize); 7] = [
+    (1, 1, 1, 1),
+    (2, 3, 31, 2),
+    (3, 5, 2, 33),
+    (31, 7, 33, 31),
+    (65, 4, 3, 16),
+    (7, 9, 129, 8),
+    (13, 2, 16, 129),
+];
 
 #[test]
 fn one_kernel_an_equation() {

@@ -136,14 +136,19 @@ impl HostCard {
     }
 
     /// `w` or `r` of the front of a buffer.
-    fn copy(&self, kind: u8, of: &HostBuffer, words: &[u32], answer: usize) -> Result<Vec<u8>, Error> {
+    fn copy(
+        &self,
+        kind: u8,
+        of: &HostBuffer,
+        words: &[u32],
+        answer: usize,
+    ) -> Result<Vec<u8>, Error> {
         let mut request = vec![kind];
         let count = words.len().max(answer / 4) as u64;
         request.extend([of.id, 0, count].iter().flat_map(|number| number.to_le_bytes()));
         request.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         self.ask(&request, answer)
     }
-
 }
 
 impl Card for HostCard {
