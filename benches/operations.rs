@@ -10,7 +10,8 @@
 use cpu::{Cpu, RecurrentState};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use layout::{
-    Accumulate, Matrix, RecurrentDims, RecurrentParams, RecurrentTape, SoftmaxTask, Steps,
+    Accumulate, CandidateLoss, Matrix, RecurrentDims, RecurrentParams, RecurrentTape, SoftmaxTask,
+    Steps,
 };
 use std::hint::black_box;
 
@@ -214,6 +215,7 @@ fn softmax(criterion: &mut Criterion) {
         let target: Vec<u32> = (0..positions).map(|p| (p * 7919 % items) as u32).collect();
         let weight = vec![1.0; positions];
         let task = SoftmaxTask {
+            loss: CandidateLoss::CrossEntropy,
             target: &target,
             weight: &weight,
             shift: &[],

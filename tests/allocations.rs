@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use layout::Keep;
 use layout::random::Stream;
 use model::{
-    Batch, Cpu, Device, Dropout, Input, Loss, Model, ModelConfig, OptimizerConfig, Output, Readout,
-    Trainer,
+    Batch, Cpu, Device, Dropout, Input, Loss, LossKind, Model, ModelConfig, OptimizerConfig,
+    Output, Readout, Trainer,
 };
 
 struct Counting;
@@ -100,7 +100,7 @@ fn a_training_step_takes_no_memory() {
         output_bias: true,
         repeat_lags: 3,
         dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1 },
-        loss: Loss { frequent: 60, drawn: 80, smoothing: 0.05 },
+        loss: Loss { frequent: 60, drawn: 80, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
     };
     let one_hot = ModelConfig {
@@ -112,6 +112,8 @@ fn a_training_step_takes_no_memory() {
         loss: Loss::default(),
         ..rich.clone()
     };
+    let bpr_max = Loss { kind: LossKind::BprMax, smoothing: 0.0, ..rich.loss };
+    let ranking = ModelConfig { loss: bpr_max, ..rich.clone() };
     let plain = OptimizerConfig::default();
     let dense = OptimizerConfig { sparse: false, clip_norm: 1.0, ..plain };
     let cells = ["gru", "rnn", "lstm+peephole+projection", "lstm+coupled", "lstm+layernorm"];
@@ -121,7 +123,8 @@ fn a_training_step_takes_no_memory() {
     });
     for threads in [1, 2, 3] {
         let others = cells.iter().map(|(name, config)| (*name, config));
-        for (name, config) in [("rich", &rich), ("one-hot", &one_hot)].into_iter().chain(others) {
+        let plain_cells = [("rich", &rich), ("one-hot", &one_hot), ("ranking", &ranking)];
+        for (name, config) in plain_cells.into_iter().chain(others) {
             for (how, optimizer, keep) in
                 [("sparse", plain, Keep::Gates), ("dense", dense, Keep::States)]
             {

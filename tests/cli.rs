@@ -146,6 +146,11 @@ fn a_wrong_config_is_code_2_and_names_file_line_and_key() {
             "[optimizer]\nkind = \"sgd\"\nnesterov = true\n",
             ["optimizer.nesterov", "set momentum to 0.9"],
         ),
+        ("[model.loss]\nkind = \"hinge\"\n", ["line 2", "top1-max"]),
+        (
+            "[model.loss]\nkind = \"bpr-max\"\nsmoothing = 0.1\n",
+            ["model.loss.smoothing", "set it to 0"],
+        ),
         ("task = [\"churn\"]\n", ["--task", "churn"]),
         ("threads = 20000\n", ["threads = 20000", "1 to 1024"]),
     ] {

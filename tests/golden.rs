@@ -5,8 +5,8 @@
 //! tolerance, and a function that knows the machine; another machine needs another function only.
 
 use layout::{
-    Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams, RecurrentTape,
-    SoftmaxTask, Steps,
+    CandidateLoss, Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
+    RecurrentTape, SoftmaxTask, Steps,
 };
 use model::{OptimizerConfig, OptimizerKind};
 use ndarray::{Array2, ArrayView2};
@@ -57,6 +57,7 @@ fn reference_softmax<S: Precision>(golden: &CrossEntropyGolden<S>) -> SoftmaxOut
 /// Every column a candidate, nothing that bends the scores.
 fn plain_task(target: &[u32], columns: usize) -> SoftmaxTask<'_> {
     SoftmaxTask {
+        loss: CandidateLoss::CrossEntropy,
         target,
         weight: &[],
         shift: &[],
@@ -309,7 +310,7 @@ fn report<S: Precision>(case: &str, worst: f64) {
 
 #[test]
 fn every_file_says_where_it_comes_from() {
-    for name in ["cross_entropy", "adam", "training", "optimizers"] {
+    for name in ["cross_entropy", "adam", "training", "optimizers", "losses"] {
         let made_by = Golden::open(name).made_by();
         assert!(
             made_by.starts_with("tests/golden/make_golden.py, PyTorch 2.")

@@ -5,7 +5,7 @@
 //! NaN; gradients of parameters start at [`BEFORE`], since they are added to.
 
 use layout::random::Stream;
-use layout::{Accumulate, SoftmaxTask, Steps};
+use layout::{Accumulate, CandidateLoss, SoftmaxTask, Steps};
 use ndarray::Array2;
 use reference::SoftmaxParams;
 use testkit::{assert_gradients, nan, wave};
@@ -160,6 +160,7 @@ const TARGET: [u32; 5] = [2, 5, 0, 5, 4];
 #[test]
 fn softmax_over_every_column() {
     softmax(&SoftmaxTask {
+        loss: CandidateLoss::CrossEntropy,
         target: &TARGET,
         weight: &[1.0; 5],
         shift: &[],
@@ -175,6 +176,7 @@ fn softmax_over_every_column() {
 #[test]
 fn softmax_with_private_columns_and_everything_that_bends_it() {
     softmax(&SoftmaxTask {
+        loss: CandidateLoss::CrossEntropy,
         target: &TARGET,
         weight: &[1.0, 0.5, 2.0, 0.0, 0.25],
         shift: &[0.0, 1.5, -0.5, 0.25, 2.0],
@@ -190,6 +192,7 @@ fn softmax_with_private_columns_and_everything_that_bends_it() {
 #[test]
 fn softmax_with_an_evenly_spread_smoothing() {
     softmax(&SoftmaxTask {
+        loss: CandidateLoss::CrossEntropy,
         target: &TARGET,
         weight: &[1.0, 0.5, 2.0, 0.75, 0.25],
         shift: &[],
@@ -200,6 +203,30 @@ fn softmax_with_an_evenly_spread_smoothing() {
         repeat_columns: &[3, 5, 0, 2],
         repeat_lags: &[2, 1, 0, 1],
     });
+}
+
+#[test]
+fn ranking_losses_over_every_column_and_over_private_ones() {
+    for loss in [
+        CandidateLoss::BprMax { regularization: 0.0 },
+        CandidateLoss::BprMax { regularization: 0.75 },
+        CandidateLoss::Top1Max,
+    ] {
+        for shared in [7, 4] {
+            softmax(&SoftmaxTask {
+                loss,
+                target: &TARGET,
+                weight: &[1.0, 0.5, 2.0, 0.75, 0.25],
+                shift: &[0.0, 1.5, -0.5, 0.25, 2.0],
+                shared,
+                smoothing: 0.0,
+                column_share: &[],
+                repeat_offsets: &[0, 2, 4, 4, 5, 6],
+                repeat_columns: &[0, 2, 5, 1, 3, 4],
+                repeat_lags: &[0, 1, 2, 1, 0, 2],
+            });
+        }
+    }
 }
 
 fn softmax(task: &SoftmaxTask<'_>) {

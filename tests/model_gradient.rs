@@ -7,10 +7,10 @@
 use layout::Matrix;
 use layout::random::Stream;
 use model::{
-    Batch, CellKind, Cpu, Device, Dropout, Gradients, Input, Loss, Model, ModelConfig, Output,
-    Readout, RecurrentStart, Reference, Scorer, StepContext, Touched, Update, Wanted, Workspace,
+    Batch, CellKind, Cpu, Device, Dropout, Gradients, Input, Loss, LossKind, Model, ModelConfig,
+    Output, Readout, RecurrentStart, Reference, Scorer, StepContext, Touched, Update, Wanted,
+    Workspace,
 };
-use ndarray::Array2;
 use testkit::assert_gradient;
 
 type Exact = Reference<f64>;
@@ -174,7 +174,13 @@ fn label_smoothing() {
     check(&ModelConfig { loss, repeat_lags: 2, ..plain() }, 0);
 }
 
-const SAMPLED: Loss = Loss { frequent: 3, drawn: 4, smoothing: 0.1 };
+const SAMPLED: Loss = Loss {
+    kind: LossKind::CrossEntropy,
+    frequent: 3,
+    drawn: 4,
+    smoothing: 0.1,
+    regularization: 0.0,
+};
 
 /// Among the rare targets some are drawn and some are not: both ways into the softmax are tried.
 fn assert_both_kinds(gradients: &Gradients<Matrix<f64>>) {
@@ -202,6 +208,21 @@ fn sampled_softmax_over_a_free_table() {
     assert_both_kinds(&check(&config, 1));
     let config = ModelConfig { output: Output::Free, loss: SAMPLED, temperature: 2.0, ..plain() };
     assert_both_kinds(&check(&config, 2));
+}
+
+#[test]
+fn ranking_losses_over_all_items_and_over_a_sample() {
+    let losses = [(LossKind::BprMax, 0.0), (LossKind::BprMax, 0.5), (LossKind::Top1Max, 0.0)];
+    for (kind, regularization) in losses {
+        let all = Loss { kind, regularization, ..Loss::default() };
+        let sampled = Loss { smoothing: 0.0, kind, regularization, ..SAMPLED };
+        check(&ModelConfig { loss: all, repeat_lags: 2, ..plain() }, 0);
+        check(&ModelConfig { loss: all, output_bias: true, ..one_hot() }, 0);
+        // TOP1-max hardly feels the keys of the attention at most other steps.
+        assert_both_kinds(&check(&ModelConfig { loss: sampled, ..everything() }, 0));
+        let free = ModelConfig { output: Output::Free, output_bias: true, ..plain() };
+        assert_both_kinds(&check(&ModelConfig { loss: sampled, ..free }, 2));
+    }
 }
 
 /// What one step leaves behind does not reach the next: same memory or fresh, same gradients.
@@ -326,32 +347,47 @@ fn no_answer_depends_on_another_on_the_cpu() {
     no_answer_depends_on_another(cpu());
 }
 
-/// The scores that answers are made of are those that training sees: the loss of the full softmax
-/// is their cross-entropy.
+/// The scores that answers are made of are those that training sees: the loss over all items is what
+/// each kind of loss makes of them.
 #[test]
 fn scores_are_what_training_minimises() {
     let quiet = ModelConfig { dropout: Dropout::default(), output_bias: true, ..everything() };
-    for config in [quiet, ModelConfig { repeat_lags: 2, ..one_hot() }] {
-        let model = lively_model(&config);
-        let (loss, _) = loss_and_gradients(&model, &training_batch(&config), 0);
-        let (mut sum, mut weights) = (0.0, 0.0);
-        for (session, &weight) in SESSIONS.iter().zip(&WEIGHTS) {
-            let mut batch = Batch::new(&config);
-            batch.fill_prefixes(&[&session[..session.len() - 1]], Wanted::Every);
-            let mut scorer = Scorer::new(&model);
-            let visited = scorer.score(&batch, |first, scores| {
-                for row in 0..scores.rows() {
-                    let scores = scores.row(row).iter().map(|&score| f64::from(score));
-                    let scores = Array2::from_shape_vec((1, ITEMS), scores.collect()).unwrap();
-                    let target = session[first + row + 1] as usize;
-                    let total = scores.mapv(f64::exp).sum();
-                    sum += f64::from(weight) * (total.ln() - scores[[0, target]]);
-                    weights += f64::from(weight);
+    let configs = [quiet, ModelConfig { repeat_lags: 2, ..one_hot() }];
+    for kind in [LossKind::CrossEntropy, LossKind::BprMax, LossKind::Top1Max] {
+        for config in &configs {
+            let regularization = 0.25;
+            let loss = Loss { kind, regularization, ..Loss::default() };
+            assert_loss_of_scores(&ModelConfig { loss, ..config.clone() }, |target, scores| {
+                match kind {
+                    LossKind::CrossEntropy => {
+                        scores.iter().map(|score| score.exp()).sum::<f64>().ln() - scores[target]
+                    }
+                    LossKind::BprMax => reference::bpr_max(regularization, target, scores),
+                    LossKind::Top1Max => reference::top1_max(target, scores),
                 }
             });
-            visited.expect("known items");
         }
-        let expected = sum / weights;
-        assert!((loss - expected).abs() < 1e-6, "loss {loss}, from the scores {expected}");
     }
+}
+
+fn assert_loss_of_scores(config: &ModelConfig, of: impl Fn(usize, &mut [f64]) -> f64) {
+    let model = lively_model(config);
+    let (loss, _) = loss_and_gradients(&model, &training_batch(config), 0);
+    let (mut sum, mut weights) = (0.0, 0.0);
+    for (session, &weight) in SESSIONS.iter().zip(&WEIGHTS) {
+        let mut batch = Batch::new(config);
+        batch.fill_prefixes(&[&session[..session.len() - 1]], Wanted::Every);
+        let mut scorer = Scorer::new(&model);
+        let visited = scorer.score(&batch, |first, scores| {
+            for row in 0..scores.rows() {
+                let target = session[first + row + 1] as usize;
+                let mut scores: Vec<_> = scores.row(row).iter().copied().map(f64::from).collect();
+                sum += f64::from(weight) * of(target, &mut scores);
+                weights += f64::from(weight);
+            }
+        });
+        visited.expect("known items");
+    }
+    let expected = sum / weights;
+    assert!((loss - expected).abs() < 1e-6 * expected.max(1.0), "loss {loss}, not {expected}");
 }

@@ -1,4 +1,5 @@
-//! Every operation of every machine agrees with the reference; optimisers in `parity_learning`.
+//! Every operation of every machine agrees with the reference; losses of outputs and optimisers
+//! in `parity_learning`.
 //!
 //! One body runs on three machines: the reference in f64 (the truth), the reference in f32 (how far
 //! plain rounding goes) and the processor, on every path it has and at sizes that no tile divides.
@@ -9,7 +10,7 @@
 mod machines;
 
 use layout::random::Stream;
-use layout::{Accumulate, SoftmaxTask, TopItems, TopTask};
+use layout::{Accumulate, CandidateLoss, SoftmaxTask, TopItems, TopTask};
 use machines::{Results, input, parity, unset};
 use model::{Cpu, Device};
 use testkit::falling_lengths;
@@ -145,7 +146,12 @@ fn softmax_loss_and_scores() {
         (7, 129, 64, 20),
         (700, 3000, 9, 20),
     ] {
-        for smoothing in [0.0, 0.1] {
+        for (loss, smoothing) in [
+            (CandidateLoss::CrossEntropy, 0.0),
+            (CandidateLoss::CrossEntropy, 0.1),
+            (CandidateLoss::BprMax { regularization: 0.5 }, 0.0),
+            (CandidateLoss::Top1Max, 0.0),
+        ] {
             let shared = columns - private;
             let target: Vec<u32> = (0..positions).map(|p| (p * 11 % columns) as u32).collect();
             let weight: Vec<f32> = (0..positions).map(|p| 0.5 * ((p + 1) % 4) as f32).collect();
@@ -165,6 +171,7 @@ fn softmax_loss_and_scores() {
             }
             let repeat_lags: Vec<u8> = (0..repeat_columns.len()).map(|k| (k % 4) as u8).collect();
             let task = SoftmaxTask {
+                loss,
                 target: &target,
                 weight: &weight,
                 shift: &shift,
@@ -175,7 +182,9 @@ fn softmax_loss_and_scores() {
                 repeat_columns: &repeat_columns,
                 repeat_lags: &repeat_lags,
             };
-            let case = format!("N{positions} C{columns} E{width}, {private} private, {smoothing}");
+            let case = format!(
+                "N{positions} C{columns} E{width}, {private} private, {loss:?}, {smoothing}"
+            );
             parity!(case, |device| {
                 let (q, table) =
                     (input(&device, positions, width, 0.1), input(&device, columns, width, 0.2));
@@ -305,6 +314,7 @@ fn one_two_and_seven_threads_give_the_same_bits() {
             device.run(|| {
                 let mut results: Results<_> = Vec::new();
                 let task = SoftmaxTask {
+                    loss: CandidateLoss::CrossEntropy,
                     target: &target,
                     weight: &weight,
                     shift: &shift,

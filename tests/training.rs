@@ -123,6 +123,31 @@ fn every_optimizer_learns_the_shop() {
     }
 }
 
+/// Over a sample and over all items.
+#[test]
+fn every_loss_learns_the_shop() {
+    let shop = Shop::new();
+    let sampled = "loss = { frequent = 6, drawn = 4, smoothing = 0.05 }";
+    for (name, loss) in [
+        (
+            "bpr-max",
+            "loss = { kind = \"bpr-max\", frequent = 6, drawn = 4, regularization = 0.001 }",
+        ),
+        ("bpr-max-all", "loss = { kind = \"bpr-max\" }"),
+        ("top1-max", "loss = { kind = \"top1-max\", frequent = 6, drawn = 4 }"),
+        ("top1-max-all", "loss = { kind = \"top1-max\" }"),
+    ] {
+        fs::write(&shop.config, CONFIG.replace(sampled, loss)).unwrap();
+        let out = shop.out(name);
+        let result = succeed(shop.train(&out, &["--epochs", "12"]).output().unwrap());
+        let recall = result["validation"]["recall@1"].as_f64().unwrap();
+        assert!(recall > 0.6, "{name}: recall@1 {recall}");
+        let settings = fs::read_to_string(out.join("run.toml")).unwrap();
+        let kind = name.trim_end_matches("-all");
+        assert!(settings.contains(&format!("kind = \"{kind}\"")), "{settings}");
+    }
+}
+
 #[test]
 fn the_same_run_gives_the_same_file_for_any_number_of_threads() {
     let shop = Shop::new();

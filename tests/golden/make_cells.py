@@ -5,7 +5,8 @@
 
 GRU, RNN and projection are PyTorch's own modules. Peepholes, coupled gates and layer normalisation
 PyTorch does not have: here they are the few lines of their papers' equations in `step_of`, and
-autograd makes the gradients. Files are laid out as those of `make_golden.py`.
+autograd makes the gradients. Files are laid out as those of `make_golden.py`. Both directions are
+PyTorch's own again.
 """
 
 import torch
@@ -136,11 +137,57 @@ def make(name, run, cell, gates, biases, own, width):
     save(f"cell_{name}", tensors, "make_cells.py")
 
 
+def make_both(kind, gates, biases):
+    """Two layers of PyTorch's own in both directions: the loss gives each state of the upper one a weight
+    of its own."""
+    batch, has_c = len(LENGTHS), kind is nn.LSTM
+    learned = {}
+    for layer, inputs in enumerate((INPUTS, 2 * H)):
+        for direction in ("forward", "reverse"):
+            shapes = {"w_x": (gates * H, inputs), "w_h": (gates * H, H), "b": (1, biases * H)}
+            shapes |= {"h_0": (batch, H), "c_0": (batch, H if has_c else 0)}
+            for key, shape in shapes.items():
+                learned[f"{layer}.{direction}.{key}"] = draw(*shape, scale=0.6)
+    x, dy = draw(max(LENGTHS), batch, INPUTS), draw(sum(LENGTHS), 2 * H)
+    tensors = {"lengths": torch.tensor(LENGTHS)}
+    for precision, dtype in PRECISIONS.items():
+        p = {key: leaf(value, dtype) for key, value in learned.items()}
+        packed = pack_padded_sequence(x.to(dtype), LENGTHS)
+        first = packed.data.clone().requires_grad_(True)
+        named, starts = {}, {"h_0": [], "c_0": []}
+        for layer in (0, 1):
+            for direction, suffix in (("forward", ""), ("reverse", "_reverse")):
+                w_x, w_h, b, h_0, c_0 = (
+                    p[f"{layer}.{direction}.{key}"] for key in ("w_x", "w_h", "b", "h_0", "c_0")
+                )
+                second = torch.cat([torch.zeros(2 * gates * H - biases * H, dtype=dtype), b[0][gates * H :]])
+                of = f"l{layer}{suffix}"
+                named |= {f"weight_ih_{of}": w_x, f"weight_hh_{of}": w_h}
+                named |= {f"bias_ih_{of}": b[0][: gates * H], f"bias_hh_{of}": second}
+                starts["h_0"].append(h_0)
+                starts["c_0"].append(c_0)
+        stack = kind(INPUTS, H, num_layers=2, bidirectional=True).to(dtype)
+        h_0, c_0 = (torch.stack(states) for states in starts.values())
+        start = (h_0, c_0) if has_c else h_0
+        out, _ = torch.func.functional_call(stack, named, (PackedSequence(first, packed.batch_sizes), start))
+        (out.data * dy.to(dtype)).sum().backward()
+        case = {"x": first, "dy": dy.to(dtype), "y": out.data, "dx": first.grad}
+        for key, value in p.items():
+            layer, direction, name = key.split(".")
+            grad = value.grad if value.grad is not None else torch.zeros_like(value)
+            case |= {key: value, f"{layer}.{direction}.d{name}": grad}
+        tensors |= {f"{precision}.{key}": value for key, value in case.items()}
+    save(f"both_{kind.__name__.lower()}", tensors, "make_cells.py")
+
+
 def main():
     torch.set_num_threads(1)
     for number, (name, case) in enumerate(CASES.items()):
         torch.manual_seed(SEED + number)
         make(name, *case)
+    for number, case in enumerate([(nn.LSTM, 4, 4), (nn.GRU, 3, 4)]):
+        torch.manual_seed(SEED + 100 + number)
+        make_both(*case)
 
 
 if __name__ == "__main__":

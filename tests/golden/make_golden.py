@@ -256,6 +256,81 @@ def make_training():
     save("training", tensors)
 
 
+def bpr_max(scores, target, regularization):
+    """Hidasi, Karatzoglou 2018: the negatives are all columns but the target."""
+    own = scores.gather(1, target[:, None])
+    negatives = torch.ones_like(scores, dtype=torch.bool).scatter(1, target[:, None], False)
+    share = torch.softmax(scores.masked_fill(~negatives, -torch.inf), 1)
+    ahead = -torch.log((share * torch.sigmoid(own - scores)).sum(1))
+    return ahead + regularization * (share * scores**2).sum(1)
+
+
+def top1_max(scores, target):
+    own = scores.gather(1, target[:, None])
+    negatives = torch.ones_like(scores, dtype=torch.bool).scatter(1, target[:, None], False)
+    share = torch.softmax(scores.masked_fill(~negatives, -torch.inf), 1)
+    return (share * (torch.sigmoid(scores - own) + torch.sigmoid(scores**2))).sum(1)
+
+
+def focal(z, y, gamma, alpha):
+    """Lin et al. 2017, as the paper has it."""
+    q = torch.where(y == 1, torch.sigmoid(z), 1 - torch.sigmoid(z))
+    a = torch.where(y == 1, alpha, 1 - alpha)
+    return -a * (1 - q) ** gamma * torch.log(q)
+
+
+def make_losses():
+    """Losses and their gradients by z, weighted means over the positions; `true` is 0 or 1, `share`
+    lies between."""
+    positions, columns = 5, 4
+    z, share = draw(positions, columns, scale=2.0), torch.rand(positions, columns)
+    true = torch.randint(2, (positions, columns)).float()
+    weight = torch.tensor([1.0, 0.5, 2.0, 0.25, 1.5])
+    target = torch.tensor([3, 0, 1, 1, 2])
+    of_columns = torch.tensor([0.5, 3.0, 1.0, 0.25])
+    functional = nn.functional
+
+    def bce(z, y, positive):
+        return functional.binary_cross_entropy_with_logits(
+            z, y, pos_weight=positive, reduction="none"
+        )
+
+    # Each gives a loss an output or a position, from z in a precision and its constants in the same.
+    cases = {
+        "bce": (lambda z, k: bce(z, share.to(z), None), []),
+        "bce_positive": (lambda z, k: bce(z, share.to(z), k), of_columns.tolist()),
+        "squared": (lambda z, k: functional.mse_loss(z, share.to(z), reduction="none"), []),
+        "huber": (
+            lambda z, k: functional.huber_loss(z, share.to(z), reduction="none", delta=float(k[0])),
+            [0.75],
+        ),
+        "focal": (lambda z, k: focal(z, true.to(z), *k), [2.0, 0.25]),
+        "focal_slow": (lambda z, k: focal(z, true.to(z), *k), [0.5, 0.75]),
+        "bpr_max": (lambda z, k: bpr_max(z, target, k[0]), [0.0]),
+        "bpr_max_small": (lambda z, k: bpr_max(z, target, k[0]), [0.75]),
+        "top1_max": (lambda z, k: top1_max(z, target), []),
+    }
+    tensors = {"target": target}
+    for precision, dtype in PRECISIONS.items():
+        case = {"z": z.to(dtype), "share": share.to(dtype), "true": true.to(dtype)}
+        case["weight"] = weight.to(dtype)
+        for name, (loss_of, constants) in cases.items():
+            scores, constants = leaf(z, dtype), torch.tensor(constants, dtype=dtype)
+            losses = loss_of(scores, constants).reshape(positions, -1).mean(1)
+            loss = (losses * weight.to(dtype)).sum() / weight.to(dtype).sum()
+            loss.backward()
+            case |= {f"{name}.loss": loss.reshape(1), f"{name}.dz": scores.grad}
+            case[f"{name}.constants"] = constants.reshape(1, -1)
+        # PyTorch's own mean over classes that count differently; all positions count alike.
+        scores, constants = leaf(z, dtype), of_columns.to(dtype)
+        loss = functional.cross_entropy(scores, target, weight=constants)
+        loss.backward()
+        case |= {"classes.loss": loss.reshape(1), "classes.dz": scores.grad}
+        case["classes.constants"] = constants.reshape(1, -1)
+        tensors |= {f"{precision}.{key}": value for key, value in case.items()}
+    save("losses", tensors)
+
+
 def main():
     torch.manual_seed(SEED)
     torch.set_num_threads(1)
@@ -266,6 +341,7 @@ def main():
     make_adam()
     make_training()
     make_optimizers()
+    make_losses()
 
 
 if __name__ == "__main__":

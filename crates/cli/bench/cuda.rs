@@ -91,10 +91,10 @@ fn check(plan: &Plan) -> Result<()> {
     if plan.model.cell.cell != Cell::Lstm || plan.model.cell.projection {
         return Err(cuda::Error::OtherCell.into());
     }
-    match plan.shapes.iter().find(|shape| shape.layers > 1) {
+    match plan.shapes.iter().find(|shape| shape.layers > 1 || shape.both) {
         None => Ok(()),
         Some(shape) => Err(usage(format!(
-            "--shape {}: several layers are not timed on a card yet; leave L out",
+            "--shape {}: a card takes one layer in one direction; leave L and bi out",
             shape.text
         ))),
     }

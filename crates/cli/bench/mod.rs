@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use model::{ModelConfig, OptimizerConfig};
+use model::{CellKind, ModelConfig, OptimizerConfig};
 
 use crate::args::{Bench, Common};
 use crate::failure::usage;
@@ -128,7 +128,7 @@ pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
     let mut plan = Plan::new(args.what, &settings)?;
     if cuda::asked(&settings) {
         if settings.bench.shape.is_empty() {
-            plan.shapes.retain(|shape| shape.layers == 1);
+            plan.shapes.retain(|shape| shape.layers == 1 && !shape.both);
         }
         return cuda::run(&plan, args, &settings);
     }
@@ -208,6 +208,14 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The recurrent cell, where what is timed has one.
+    fn cell(&self) -> Option<CellKind> {
+        match self.what {
+            What::Sequence | What::Stream | What::Train => Some(self.model.cell),
+            What::Softmax | What::Score => None,
+        }
+    }
+
     /// Refuses shapes that the machine cannot hold, before the system ends the run.
     fn check_memory(&self, available: u64) -> Result<()> {
         for shape in &self.shapes {
@@ -260,7 +268,7 @@ impl Plan {
     fn sample(&self, device: &Machine, shape: &Shape, mode: Mode) -> Result<Vec<f64>> {
         let (cpu, seed, seconds) = (device.machine(), self.seed, self.seconds);
         match self.what {
-            What::Sequence => Ok(sequence::run(cpu, shape, &self.model, mode, seed, seconds)),
+            What::Sequence => Ok(sequence::run(device, shape, &self.model, mode, seed, seconds)),
             What::Softmax => Ok(softmax::run(cpu, shape, seed, seconds)),
             What::Score => Ok(score::run(cpu, shape, seed, seconds)),
             What::Stream => Ok(stream::run(cpu, shape, &self.model, seed, seconds)),

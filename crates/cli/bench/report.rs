@@ -135,6 +135,7 @@ impl Outcome {
 pub(super) fn json(plan: &Plan, kernel: &str, limits: Limits, outcomes: &[Outcome]) -> Value {
     json!({
         "what": plan.what.name(),
+        "cell": plan.cell(),
         "version": env!("CARGO_PKG_VERSION"),
         "machine": {
             "cpu": cpu_name(),
@@ -164,9 +165,10 @@ pub(super) fn render(
         1 => "1 thread".to_owned(),
         n => format!("{n} threads"),
     };
+    let cell = plan.cell().map_or(String::new(), |cell| format!(", {cell}"));
     let cache = last_level_cache().map_or(String::new(), |b| format!(", cache {}", bytes(b)));
     let mut text = format!(
-        "  {}, {threads}, {kernel}\n  FMA peak {:.0} GFLOP/s, memory {:.1} GB/s{cache}\n\n",
+        "  {}, {threads}, {kernel}{cell}\n  FMA peak {:.0} GFLOP/s, memory {:.1} GB/s{cache}\n\n",
         cpu_name().unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         limits.peak / 1e9,
         limits.bandwidth / 1e9,
@@ -291,6 +293,7 @@ mod tests {
             render(&plan, "portable", LIMITS, &[outcome], Style::plain())
         };
         let sequence = table(What::Sequence);
+        assert!(sequence.contains("portable, lstm\n"), "{sequence}");
         assert!(sequence.contains("forward") && !sequence.contains("events/s"), "{sequence}");
         let train = table(What::Train);
         assert!(!train.contains("forward") && train.contains("1,500\n"), "{train}");

@@ -5,28 +5,35 @@
 //! | forward | `recurrent_forward_packed` of every layer, for answers: states are kept, gates are not |
 //! | training | `recurrent_forward`, which keeps the gates, then `recurrent_backward` with all gradients |
 //!
-//! Between two layers the states are gathered into a matrix, as the model does. For
+//! Between two layers the states are gathered into a matrix, as the model does; with `bi`, each layer is
+//! a `model::bidirectional_forward`, and the next one reads both directions. For
 //! answers weights are packed once, before the clock runs; in training in every call, as each step
 //! changes them. Rows start from zero, and nothing of the start's gradient is made.
 
 use cpu::PackedRecurrent;
-use layout::{Keep, Matrix, RecurrentParams, RecurrentTape, Steps};
-use model::ModelConfig;
+use layout::{Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentTape, Steps};
+use model::{
+    BidirectionalTape, Device, Directions, LayerWeights, ModelConfig, bidirectional_backward,
+    bidirectional_forward,
+};
 
 use super::shape::Shape;
 use super::timing::sample;
 use super::values::{Purpose, layer, values};
 use super::work::{F32, Mode, Work};
+use crate::machine::Machine;
 
 /// What one call does.
 pub(super) fn work(shape: &Shape, model: &ModelConfig, mode: Mode, cache: Option<u64>) -> Work {
     let (positions, steps) = (shape.positions(), shape.steps);
-    shape.layers(model).map(|dims| Work::recurrent(mode, positions, steps, dims, cache)).sum()
+    let layers = shape.layers(model).flat_map(|dims| std::iter::repeat_n(dims, shape.directions()));
+    layers.map(|dims| Work::recurrent(mode, positions, steps, dims, cache)).sum()
 }
 
 /// The memory that a call takes, in bytes: a little less than it will be.
 pub(super) fn memory(shape: &Shape, model: &ModelConfig, mode: Mode) -> f64 {
     let (positions, batch, top) = (shape.positions(), shape.batch as f64, shape.hidden as f64);
+    let directions = shape.directions() as f64;
     let layers = shape.layers(model).map(|dims| {
         let (input, hidden, width) = (dims.input as f64, dims.hidden as f64, dims.width() as f64);
         let gates = dims.cell.gates() as f64 * hidden;
@@ -35,7 +42,7 @@ pub(super) fn memory(shape: &Shape, model: &ModelConfig, mode: Mode) -> f64 {
         let c = if dims.cell.has_cell_state() { hidden } else { 0.0 };
         let tape = positions * (width + c + gates) + batch * (width + c);
         let entering_and_tape = positions * input + tape;
-        weights + gradients + entering_and_tape
+        directions * (weights + gradients + entering_and_tape)
     });
     let widest =
         shape.layers(model).map(|dims| dims.input + dims.width()).max().unwrap_or(0) as f64;
@@ -44,24 +51,24 @@ pub(super) fn memory(shape: &Shape, model: &ModelConfig, mode: Mode) -> f64 {
     // dh, dz and dx; what a stretch of steps packs is bounded.
     let backward = positions * (gates * top + widest);
     let backward = if mode == Mode::Training { backward } else { 0.0 };
-    F32 * (layers.sum::<f64>() + packed + backward)
+    F32 * (layers.sum::<f64>() + directions * (packed + backward))
 }
 
 /// Seconds of a call, sample by sample.
 pub(super) fn run(
-    cpu: &cpu::Cpu,
+    device: &Machine,
     shape: &Shape,
     model: &ModelConfig,
     mode: Mode,
     seed: u64,
     seconds: f64,
 ) -> Vec<f64> {
-    let mut stack = cpu.run(|| Stack::new(cpu, shape, model, mode, seed));
-    let samples = cpu.run(|| {
+    let mut stack = device.run(|| Stack::new(device, shape, model, mode, seed));
+    let samples = device.run(|| {
         sample(seconds, || {
-            stack.forward(cpu);
+            stack.forward(device);
             if mode == Mode::Training {
-                stack.backward(cpu);
+                stack.backward(device);
             }
             Ok::<_, std::convert::Infallible>(())
         })
@@ -80,7 +87,7 @@ struct Stack {
     /// `[N, I]`.
     x: Matrix<f32>,
     layers: Vec<Layer>,
-    /// What reaches the states of the highest layer, `[N, R]`.
+    /// What reaches the states of the highest layer, `[N, R]` or `[N, 2R]`.
     dh: Matrix<f32>,
     dz: Matrix<f32>,
     /// What leaves the layer above, and the one that backward has come to.
@@ -88,36 +95,112 @@ struct Stack {
 }
 
 struct Layer {
-    params: RecurrentParams<Matrix<f32>>,
-    /// The same weights for answers; in training there are none.
-    packed: Option<PackedRecurrent>,
-    grads: RecurrentParams<Matrix<f32>>,
-    tape: RecurrentTape<Matrix<f32>>,
-    /// What enters the layer above, `[N, R]`; unused in the highest.
+    kind: Kind,
+    /// What enters the layer above, `[N, R]` or `[N, 2R]`; of the highest only made with both directions.
     passed: Matrix<f32>,
 }
 
-impl Stack {
-    fn new(cpu: &cpu::Cpu, shape: &Shape, model: &ModelConfig, mode: Mode, seed: u64) -> Self {
-        let steps = shape.layout();
-        let top = shape.layers(model).next_back().map_or(0, |dims| dims.width());
-        let layers = shape.layers(model).enumerate().map(|(l, dims)| {
-            let params = layer(seed, l as u32, dims);
-            let (grads, packed) = match mode {
-                Mode::Training => (RecurrentParams::zeros(dims), None),
-                Mode::Forward | Mode::Step => {
-                    (RecurrentParams::default(), Some(cpu.pack_recurrent(&params, true)))
+/// A layer of one direction or of both. Weights are packed for answers alone.
+enum Kind {
+    One {
+        params: RecurrentParams<Matrix<f32>>,
+        packed: Option<PackedRecurrent>,
+        grads: RecurrentParams<Matrix<f32>>,
+        tape: Box<RecurrentTape<Matrix<f32>>>,
+    },
+    Both {
+        params: Directions<RecurrentParams<Matrix<f32>>>,
+        packed: Option<Directions<PackedRecurrent>>,
+        grads: Directions<RecurrentParams<Matrix<f32>>>,
+        tape: Box<BidirectionalTape<Matrix<f32>>>,
+    },
+}
+
+impl Layer {
+    /// Layer number `l` of some; of both directions, the reverse one is numbered behind all of them.
+    fn new(
+        device: &Machine,
+        shape: &Shape,
+        steps: &Steps,
+        (l, dims): (usize, RecurrentDims),
+        mode: Mode,
+        seed: u64,
+    ) -> Self {
+        let training = mode == Mode::Training;
+        let keep = if training { Keep::Gates } else { Keep::States };
+        let zeros = || if training { RecurrentParams::zeros(dims) } else { Default::default() };
+        let pack = |params| device.pack_recurrent(params, true);
+        let params_of = |direction| layer(seed, (direction * shape.layers + l) as u32, dims);
+        let kind = if shape.both {
+            let params = Directions::from_fn(params_of);
+            let packed = (!training).then(|| params.as_ref().map(pack));
+            let mut tape = Box::<BidirectionalTape<_>>::default();
+            tape.start(device, steps, dims, keep);
+            Kind::Both { params, packed, grads: Directions::from_fn(|_| zeros()), tape }
+        } else {
+            let params = params_of(0);
+            let packed = (!training).then(|| pack(&params));
+            let mut tape = Box::<RecurrentTape<_>>::default();
+            tape.start_keeping(steps, dims, keep);
+            Kind::One { params, packed, grads: zeros(), tape }
+        };
+        Self { kind, passed: Matrix::default() }
+    }
+
+    /// With `slots`, a layer of one direction gathers its states for the next.
+    fn forward(&mut self, device: &Machine, x: &Matrix<f32>, steps: &Steps, slots: Option<&[u32]>) {
+        match &mut self.kind {
+            Kind::One { params, packed, tape, .. } => {
+                let weights = match packed {
+                    Some(packed) => LayerWeights::Packed(packed),
+                    None => LayerWeights::<Machine>::Learned(params),
+                };
+                weights.forward(device, Some(x), steps, tape);
+                if let Some(slots) = slots {
+                    device.gather(&tape.h, slots, &mut self.passed);
                 }
-            };
-            let mut tape = RecurrentTape::default();
-            let keep = match mode {
-                Mode::Training => Keep::Gates,
-                Mode::Forward | Mode::Step => Keep::States,
-            };
-            tape.start_keeping(&steps, dims, keep);
-            Layer { params, packed, grads, tape, passed: Matrix::default() }
-        });
-        let layers = layers.collect();
+            }
+            Kind::Both { params, packed, tape, .. } => {
+                let weights = match packed {
+                    Some(packed) => packed.as_ref().map(LayerWeights::Packed),
+                    None => params.as_ref().map(LayerWeights::<Machine>::Learned),
+                };
+                bidirectional_forward(device, &weights, x, steps, tape, &mut self.passed);
+            }
+        }
+    }
+
+    fn backward(
+        &mut self,
+        device: &Machine,
+        x: &Matrix<f32>,
+        steps: &Steps,
+        dh: &Matrix<f32>,
+        dz: &mut Matrix<f32>,
+        dx: &mut Matrix<f32>,
+    ) {
+        match &mut self.kind {
+            Kind::One { params, grads, tape, .. } => {
+                let dx = Some(dx);
+                device.recurrent_backward(params, Some(x), steps, tape, dh, grads, dz, dx, None);
+            }
+            Kind::Both { params, grads, tape, .. } => {
+                let params = params.as_ref();
+                bidirectional_backward(device, params, x, steps, tape, dh, grads, dx, None);
+            }
+        }
+    }
+}
+
+impl Stack {
+    fn new(device: &Machine, shape: &Shape, model: &ModelConfig, mode: Mode, seed: u64) -> Self {
+        let steps = shape.layout();
+        let width = |dims: RecurrentDims| shape.directions() * dims.width();
+        let top = shape.layers(model).next_back().map_or(0, width);
+        let layers = shape.layers(model).enumerate();
+        let layers = layers
+            .map(|numbered| Layer::new(device, shape, &steps, numbered, mode, seed))
+            .collect();
         let x = values(seed, Purpose::Input, steps.positions(), shape.input, 1.0);
         let dh = match mode {
             Mode::Training => values(seed, Purpose::Gradient, steps.positions(), top, 0.01),
@@ -127,32 +210,24 @@ impl Stack {
         Self { steps, slots, x, layers, dh, dz: Matrix::default(), dx: Default::default() }
     }
 
-    fn forward(&mut self, cpu: &cpu::Cpu) {
+    fn forward(&mut self, device: &Machine) {
         let count = self.layers.len();
         for l in 0..count {
             let (below, here) = self.layers.split_at_mut(l);
             let x = below.last().map_or(&self.x, |layer| &layer.passed);
-            let Layer { params, packed, tape, passed, .. } = &mut here[0];
-            match packed {
-                Some(packed) => cpu.recurrent_forward_packed(packed, Some(x), &self.steps, tape),
-                None => cpu.recurrent_forward(params, Some(x), &self.steps, tape),
-            }
-            if l + 1 < count {
-                cpu.embedding_forward(&tape.h, &self.slots, passed);
-            }
+            let slots = (l + 1 < count).then_some(&self.slots[..]);
+            here[0].forward(device, x, &self.steps, slots);
         }
     }
 
-    fn backward(&mut self, cpu: &cpu::Cpu) {
+    fn backward(&mut self, device: &Machine) {
         let count = self.layers.len();
         for l in (0..count).rev() {
             let (below, here) = self.layers.split_at_mut(l);
             let x = below.last().map_or(&self.x, |layer| &layer.passed);
-            let Layer { params, grads, tape, .. } = &mut here[0];
             let [above, dx] = &mut self.dx;
             let dh = if l + 1 == count { &self.dh } else { &*above };
-            let (steps, dz) = (&self.steps, &mut self.dz);
-            cpu.recurrent_backward(params, Some(x), steps, tape, dh, grads, dz, Some(dx), None);
+            here[0].backward(device, x, &self.steps, dh, &mut self.dz, dx);
             self.dx.swap(0, 1);
         }
     }
@@ -171,6 +246,8 @@ mod tests {
         assert_eq!(flop("T3,B2,I4,H5,L2"), 2160.0 + 2400.0);
         // Lengths 18 7 5 3 3 2 2 2: N = 42.
         assert_eq!(flop("T20,B8,I4,H5,lengths=skew"), 8.0 * 42.0 * 45.0);
+        // Twice a layer, and the second one reads both.
+        assert_eq!(flop("T3,B2,I4,H5,L2,bi"), 2.0 * (2160.0 + 8.0 * 6.0 * 5.0 * 15.0));
         let training = work(&shape("T3,B2,I4,H5"), &ModelConfig::default(), Mode::Training, None);
         assert_eq!(training.flop, 6480.0);
     }
@@ -186,21 +263,42 @@ mod tests {
     }
 
     fn a_call_of(model: ModelConfig) {
-        let shape = Shape::parse("T9,B5,I3,H4,L2,lengths=skew").unwrap();
-        let cpu = cpu::Cpu::new(1).unwrap();
-        let mut stack = Stack::new(&cpu, &shape, &model, Mode::Training, 1);
-        stack.forward(&cpu);
-        stack.backward(&cpu);
-        let positions = stack.steps.positions();
-        assert_eq!(positions as f64, shape.positions());
-        let some = |matrix: &Matrix<f32>| matrix.as_slice().iter().any(|&x| x != 0.0);
-        for layer in &stack.layers {
-            assert!(layer.grads.as_ref().into_vec().into_iter().all(some), "{model:?}");
-            assert!(some(&layer.tape.h));
+        for text in ["T9,B5,I3,H4,L2,lengths=skew", "T9,B5,I3,H4,L2,bi,lengths=skew"] {
+            let shape = Shape::parse(text).unwrap();
+            let device = Machine::new(1).unwrap();
+            let mut stack = Stack::new(&device, &shape, &model, Mode::Training, 1);
+            stack.forward(&device);
+            stack.backward(&device);
+            let positions = stack.steps.positions();
+            assert_eq!(positions as f64, shape.positions());
+            let some = |matrix: &Matrix<f32>| matrix.as_slice().iter().any(|&x| x != 0.0);
+            for layer in &stack.layers {
+                let grads = match &layer.kind {
+                    Kind::One { grads, .. } => vec![grads],
+                    Kind::Both { grads, .. } => vec![&grads.forward, &grads.reverse],
+                };
+                assert!(grads.into_iter().flat_map(RecurrentParams::iter).all(some), "{model:?}");
+            }
+            // The gradient of the input is the last one made.
+            assert_eq!(stack.dx[0].shape(), [positions, 3]);
+            let upper = shape.layers(&model).next_back().unwrap();
+            assert_eq!(stack.layers[0].passed.shape(), [positions, upper.input]);
+            assert!(some(&stack.dx[0]) && some(&stack.layers[0].passed));
         }
-        // The gradient of the input is the last one made.
-        assert_eq!(stack.dx[0].shape(), [positions, 3]);
-        let h = &stack.layers[0].tape.h;
-        assert_eq!(stack.layers[0].passed.as_slice(), &h.as_slice()[5 * h.columns()..]);
+    }
+
+    /// Answers and training see the same states, whichever way rows are read.
+    #[test]
+    fn packed_weights_give_the_same_states() {
+        for text in ["T4,B3,I3,H5,L2", "T4,B3,I3,H5,L2,bi"] {
+            let shape = Shape::parse(text).unwrap();
+            let device = Machine::new(1).unwrap();
+            let [learned, packed] = [Mode::Training, Mode::Forward].map(|mode| {
+                let mut stack = Stack::new(&device, &shape, &ModelConfig::default(), mode, 1);
+                stack.forward(&device);
+                stack.layers.swap_remove(0).passed
+            });
+            assert_eq!(learned, packed);
+        }
     }
 }

@@ -7,7 +7,7 @@ use model::ModelConfig;
 use crate::failure::usage;
 
 /// How a shape is spelled, for help and errors.
-const GRAMMAR: &str = "T50,B64,I128,H256[,L2][,V10000][,lengths=skew]";
+const GRAMMAR: &str = "T50,B64,I128,H256[,L2][,bi][,V10000][,lengths=skew]";
 /// The same where a step is timed.
 const STEP_GRAMMAR: &str = "B1,I128,H128[,V10000]";
 /// The same where rows have no steps.
@@ -56,6 +56,8 @@ pub(crate) struct Shape {
     pub(crate) hidden: usize,
     /// L, layers.
     pub(crate) layers: usize,
+    /// Whether each layer reads its rows in both directions.
+    pub(crate) both: bool,
     /// V, items.
     pub(crate) items: usize,
     /// Whether rows are as long as sessions are ([`skewed_length`]), or all of T steps.
@@ -107,6 +109,10 @@ impl Shape {
             let problem = "\"lengths=skew\": a step is as long as any other; leave it out";
             return Err(refusal(&shape.text, problem));
         }
+        if shape.both {
+            let problem = "\"bi\": nobody can read on from a row's end as it comes; leave it out";
+            return Err(refusal(&shape.text, problem));
+        }
         Ok(Self { steps: 1, ..shape })
     }
 
@@ -116,12 +122,14 @@ impl Shape {
         let refuse = |problem: String| refusal(text, &problem);
         let mut sizes: [(char, Option<usize>); 6] =
             ['T', 'B', 'I', 'H', 'L', 'V'].map(|l| (l, None));
-        let mut skewed = false;
+        let (mut skewed, mut both) = (false, false);
         for part in text.split(',').map(str::trim) {
             let twice = || refuse(format!("{part:?} says it again; name each letter once"));
             if part == "bi" {
-                let problem = "\"bi\": both directions are not in this version; leave it out";
-                return Err(refuse(problem.to_owned()));
+                if std::mem::replace(&mut both, true) {
+                    return Err(twice());
+                }
+                continue;
             }
             if let Some(rule) = part.strip_prefix("lengths=") {
                 match (rule, skewed) {
@@ -164,6 +172,7 @@ impl Shape {
             input: needed(input)?,
             hidden: needed(hidden)?,
             layers: layers.1.unwrap_or(1),
+            both,
             items: items.1.unwrap_or(ITEMS),
             skewed,
         })
@@ -190,13 +199,24 @@ impl Shape {
         }
     }
 
-    /// The cell and the sizes of every layer, the lowest first; `model` says which cell.
+    /// Layers of one direction that stand for a layer.
+    pub(crate) fn directions(&self) -> usize {
+        if self.both { 2 } else { 1 }
+    }
+
+    /// The cell and the sizes of every layer, the lowest first; `model` says which cell. Of a layer in
+    /// both directions, each has these.
     pub(crate) fn layers(
         &self,
         model: &ModelConfig,
     ) -> impl DoubleEndedIterator<Item = RecurrentDims> + ExactSizeIterator {
         let model = self.sized(model);
-        (0..self.layers).map(move |l| model.dims(l))
+        let directions = self.directions();
+        (0..self.layers).map(move |l| {
+            let dims = model.dims(l);
+            let input = if l > 0 { directions * dims.input } else { dims.input };
+            RecurrentDims { input, ..dims }
+        })
     }
 
     /// A model of these sizes.
@@ -232,13 +252,14 @@ mod tests {
 
     #[test]
     fn parts_come_in_any_order() {
-        let shape = Shape::parse(" H256,T50,lengths=skew,V300,I128,B64,L2 ").unwrap();
-        let text = "H256,T50,lengths=skew,V300,I128,B64,L2".to_owned();
+        let shape = Shape::parse(" H256,T50,bi,lengths=skew,V300,I128,B64,L2 ").unwrap();
+        let text = "H256,T50,bi,lengths=skew,V300,I128,B64,L2".to_owned();
         let (steps, batch, input, hidden, layers, items) = (50, 64, 128, 256, 2, 300);
-        let skewed = true;
-        assert_eq!(shape, Shape { text, steps, batch, input, hidden, layers, items, skewed });
+        let (skewed, both) = (true, true);
+        assert_eq!(shape, Shape { text, steps, batch, input, hidden, layers, both, items, skewed });
         let plain = Shape::parse("T3,B2,I4,H5").unwrap();
-        assert_eq!((plain.layers, plain.items, plain.skewed), (1, 10_000, false));
+        assert_eq!((plain.layers, plain.items), (1, 10_000));
+        assert!(!plain.skewed && !plain.both);
         assert!(DEFAULT.iter().all(|text| Shape::parse(text).is_ok()));
     }
 
@@ -257,7 +278,7 @@ mod tests {
             ("T3,B2,I4,H5.5", "\"H5.5\"", "from 1"),
             ("T3,B2,I4,H9999999", "\"H9999999\"", "to 1048576"),
             ("T3,B2,I4,H99999999999999999999999", "after H", "to 1048576"),
-            ("T3,B2,I4,H5,bi", "\"bi\"", "leave it out"),
+            ("T3,B2,I4,H5,bi,bi", "\"bi\" says it again", "once"),
             ("T3,B2,I4,H5,lengths=flat", "\"lengths=flat\"", "lengths=skew"),
             ("T3,B2,I4,H5,lengths=skew,lengths=skew", "says it again", "once"),
             ("T1,B2,I4,H5,lengths=skew", "from 2 to T", "set T to 2"),
@@ -282,6 +303,7 @@ mod tests {
             ("B2,I4,H5", "\"B2\": a streaming step is for one user", "write B1"),
             ("B1,I4,H5,L2", "\"L2\"", "write L1"),
             ("B1,I4,H5,lengths=skew", "\"lengths=skew\"", "leave it out"),
+            ("B1,I4,H5,bi", "\"bi\"", "leave it out"),
             ("I4,H5", "B is missing", "write B1,I128"),
             ("B1,I4,H5,X6", "\"X6\" is no part", "write B1,I128"),
         ] {
@@ -321,5 +343,8 @@ mod tests {
         let dims: Vec<_> =
             shape.layers(&ModelConfig::default()).map(|dims| (dims.input, dims.hidden)).collect();
         assert_eq!(dims, [(4, 5), (5, 5), (5, 5)]);
+        let both = Shape::parse("T3,B2,I4,H5,L2,bi").unwrap();
+        let inputs: Vec<_> = both.layers(&ModelConfig::default()).map(|dims| dims.input).collect();
+        assert_eq!((both.directions(), inputs), (2, vec![4, 10]));
     }
 }

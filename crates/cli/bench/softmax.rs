@@ -2,7 +2,7 @@
 //!
 //! Pictures are as wide as the states, E = H. There are biases of items and no repeat entries.
 
-use layout::{Matrix, SoftmaxTask};
+use layout::{CandidateLoss, Matrix, SoftmaxTask};
 
 use super::shape::Shape;
 use super::timing::sample;
@@ -32,6 +32,7 @@ pub(super) fn run(cpu: &cpu::Cpu, shape: &Shape, seed: u64, seconds: f64) -> Vec
     let target = popular_items(seed, 0, items, positions);
     let weight = vec![1.0; positions];
     let task = SoftmaxTask {
+        loss: CandidateLoss::CrossEntropy,
         target: &target,
         weight: &weight,
         shift: &[],

@@ -16,6 +16,7 @@ use super::shape::Shape;
 use super::timing::sample;
 use super::values::popular_items;
 use super::work::{F32, Mode, Work};
+use crate::failure::usage;
 use crate::machine::Machine;
 use crate::train_verb::numbers;
 
@@ -30,6 +31,11 @@ const LEARNING_RATE: f32 = 1e-4;
 ///
 /// Where `[model]` and the sizes do not go together.
 pub(super) fn config(shape: &Shape, settings: &ModelConfig) -> Result<ModelConfig> {
+    if shape.both {
+        let problem =
+            "the reverse direction has seen the item that is to be guessed; leave \"bi\" out";
+        return Err(usage(format!("--shape {}: {problem}", shape.text)));
+    }
     let config = shape.sized(settings);
     config.validate().map_err(train::Error::from)?;
     Ok(config)
@@ -160,7 +166,7 @@ mod tests {
         let adam = Work { flop: 0.0, bytes: 28.0 * 344.0 };
         assert_eq!(work(&full, &sparse), [layer, softmax, adam].into_iter().sum());
 
-        let loss = Loss { frequent: 5, drawn: 5, smoothing: 0.0 };
+        let loss = Loss { frequent: 5, drawn: 5, ..Loss::default() };
         let sampled = ModelConfig { loss, ..full.clone() };
         let softmax = Work::softmax(6.0, 10, 4);
         let adam = Work { flop: 0.0, bytes: 28.0 * 184.0 };

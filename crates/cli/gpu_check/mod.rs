@@ -102,9 +102,11 @@ pub(crate) fn run(common: &Common, args: &GpuCheck) -> Result<()> {
 fn shapes(asked: &[String]) -> Result<Vec<Shape>> {
     let parse = |text: &str| {
         let shape = Shape::parse(text)?;
-        match shape.layers {
-            1 => Ok(shape),
-            _ => Err(usage(format!("--shape {text}: gpu-check takes one layer; leave L out"))),
+        match (shape.layers, shape.both) {
+            (1, false) => Ok(shape),
+            _ => Err(usage(format!(
+                "--shape {text}: gpu-check takes one layer in one direction; leave L and bi out"
+            ))),
         }
     };
     match asked {

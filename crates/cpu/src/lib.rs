@@ -26,8 +26,10 @@
 #![deny(unsafe_code)]
 
 mod attention;
+mod directions;
 mod embedding;
 mod linear;
+mod losses;
 mod math;
 mod optimizer;
 mod panel;
@@ -109,5 +111,10 @@ impl Cpu {
     /// whoever calls.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
+    }
+
+    /// Does two things that do not need each other, at once where there are threads for it.
+    pub fn at_once(&self, first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
+        self.run(|| rayon::join(first, second));
     }
 }

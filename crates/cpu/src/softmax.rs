@@ -11,6 +11,7 @@
 //! them where they are. Only the shared columns are in the products: a private one is seen by few
 //! positions, and for them it is one dot product each way. No two threads add to the same sum.
 
+mod ranking;
 mod slopes;
 
 use crate::Cpu;

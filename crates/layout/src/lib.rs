@@ -27,5 +27,5 @@ pub use recurrent::{Cell, GATES, Gate, NormParams, RecurrentDims, RecurrentParam
 pub use shape::{ShapeError, check_shape};
 pub use steps::Steps;
 pub use tape::{Keep, NormTape, RecurrentStart, RecurrentTape};
-pub use task::{Accumulate, SoftmaxTask};
+pub use task::{Accumulate, CandidateLoss, ClassTask, ElementLoss, ElementTask, SoftmaxTask};
 pub use top::{TopItems, TopTask};

@@ -120,6 +120,27 @@ impl Steps {
         (0..self.count()).take_while(move |&t| b < self.active(t)).map(move |t| self.offsets[t] + b)
     }
 
+    /// Where each position stands when its row is read from its own end: r(p) is as far from the end
+    /// of its row as p is from the start. r is its own inverse; `reversed` is replaced, `[N]`.
+    ///
+    /// ```text
+    ///     lengths 4 2 1      p     0 1 2   3 4   5   6
+    ///                        r(p)  6 4 2   5 1   3   0
+    /// ```
+    pub fn reversed(&self, reversed: &mut Vec<u32>) {
+        reversed.clear();
+        reversed.resize(self.positions(), 0);
+        let mut length = self.count();
+        for b in 0..self.batch {
+            while self.active(length - 1) <= b {
+                length -= 1;
+            }
+            for t in 0..length {
+                reversed[self.offsets[t] + b] = (self.offsets[length - 1 - t] + b) as u32;
+            }
+        }
+    }
+
     /// Positions of the first `rows` rows.
     fn positions_of_first(&self, rows: usize) -> usize {
         (0..self.count()).map(|t| self.active(t).min(rows)).sum()
@@ -162,6 +183,15 @@ mod tests {
         assert_eq!(steps.row(0).collect::<Vec<_>>(), [0, 3, 5, 6]);
         assert_eq!(steps.row(1).collect::<Vec<_>>(), [1, 4]);
         assert_eq!((steps.last(0), steps.last(1), steps.last(2)), (6, 4, 2));
+    }
+
+    #[test]
+    fn a_row_read_from_its_end() {
+        let mut reversed = vec![7; 2];
+        Steps::from_lengths(&[4, 2, 1]).reversed(&mut reversed);
+        assert_eq!(reversed, [6, 4, 2, 5, 1, 3, 0]);
+        Steps::from_lengths(&[]).reversed(&mut reversed);
+        assert_eq!(reversed, []);
     }
 
     #[test]

@@ -11,13 +11,17 @@
 //! A target is always in the sum as itself, whether it was drawn or not; where it was, the
 //! correction is taken back (`shift`). The draw depends on (seed, step) alone.
 //!
+//! That correction makes the sum over the sample an estimate of the sum over all items, which is
+//! what the cross-entropy needs. A ranking loss asks how the target stands to this one and that
+//! one, as its paper does with samples: nothing is added.
+//!
 //! # Source
 //!
 //! Y. Bengio, J.-S. Senécal, "Adaptive importance sampling to accelerate training of a neural
 //! probabilistic language model", 2008; the uniform case, with the head of the distribution exact.
 
-use layout::SoftmaxTask;
 use layout::random::Stream;
+use layout::{CandidateLoss, SoftmaxTask};
 
 use crate::streams;
 use crate::{Batch, Loss};
@@ -27,6 +31,7 @@ const ABSENT: u32 = u32::MAX;
 /// The candidates of one step and what the softmax has to know about them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Candidates {
+    loss: CandidateLoss,
     /// The item of each column, `[C]`.
     pub(crate) items: Vec<u32>,
     /// Added to the score of each column, `[C]`.
@@ -62,7 +67,11 @@ impl Candidates {
         }
         self.shared = frequent + drawn;
 
-        let correction = (rest as f64 / drawn as f64).ln() as f32;
+        self.loss = loss.of_candidates();
+        let correction = match self.loss {
+            CandidateLoss::CrossEntropy => (rest as f64 / drawn as f64).ln() as f32,
+            _ => 0.0,
+        };
         self.correction.clear();
         self.correction.resize(frequent, 0.0);
         self.correction.resize(self.shared, correction);
@@ -133,6 +142,7 @@ impl Candidates {
     /// The softmax over these candidates.
     pub(crate) fn task<'a>(&'a self, weight: &'a [f32]) -> SoftmaxTask<'a> {
         SoftmaxTask {
+            loss: self.loss,
             target: &self.target,
             weight,
             shift: &self.shift,
@@ -149,6 +159,7 @@ impl Candidates {
 /// The softmax over all items: every column is the item of its index.
 pub(crate) fn full_task<'a>(loss: &Loss, items: usize, batch: &'a Batch) -> SoftmaxTask<'a> {
     SoftmaxTask {
+        loss: loss.of_candidates(),
         target: batch.targets(),
         weight: batch.weights(),
         shift: &[],
@@ -164,9 +175,15 @@ pub(crate) fn full_task<'a>(loss: &Loss, items: usize, batch: &'a Batch) -> Soft
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ModelConfig;
+    use crate::{LossKind, ModelConfig};
 
-    const LOSS: Loss = Loss { frequent: 3, drawn: 4, smoothing: 0.1 };
+    const LOSS: Loss = Loss {
+        kind: LossKind::CrossEntropy,
+        frequent: 3,
+        drawn: 4,
+        smoothing: 0.1,
+        regularization: 0.0,
+    };
 
     fn batch() -> Batch {
         let mut batch = Batch::new(&ModelConfig { repeat_lags: 5, ..ModelConfig::default() });
@@ -200,6 +217,19 @@ mod tests {
             }
             let total: f32 = task.column_share.iter().sum();
             assert!((total - 1.0).abs() < 1e-6, "{total}");
+        }
+    }
+
+    #[test]
+    fn a_ranking_loss_takes_the_sample_as_it_is() {
+        let (batch, mut candidates) = (batch(), Candidates::default());
+        candidates.draw(&LOSS, 20, 7, 3, &batch);
+        let items = candidates.items.clone();
+        for kind in [LossKind::BprMax, LossKind::Top1Max] {
+            candidates.draw(&Loss { kind, smoothing: 0.0, ..LOSS }, 20, 7, 3, &batch);
+            assert_eq!(candidates.items, items, "the same draw");
+            let task = candidates.task(batch.weights());
+            assert!(candidates.correction.iter().chain(task.shift).all(|&added| added == 0.0));
         }
     }
 

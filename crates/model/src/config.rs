@@ -1,6 +1,6 @@
 //! What a model is made of, as a file or a command line spells it.
 
-use layout::RecurrentDims;
+use layout::{CandidateLoss, RecurrentDims};
 use serde::{Deserialize, Serialize};
 
 use crate::CellKind;
@@ -126,23 +126,52 @@ pub struct Dropout {
     pub output: f32,
 }
 
-/// Cross-entropy over all items, or over the frequent ones and a sample of the rest.
+/// What a position's scores are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    /// The target is to have the whole softmax over the candidates.
+    #[default]
+    CrossEntropy,
+    /// The target is to be ahead of whatever other candidate comes near the top.
+    BprMax,
+    /// The same with a bounded loss for each other candidate.
+    Top1Max,
+}
+
+/// A loss over all items, or over the frequent ones and a sample of the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Loss {
+    /// What a position's scores are worth: `cross-entropy`, `bpr-max` or `top1-max`.
+    pub kind: LossKind,
     /// The items below this index (the most frequent ones) are candidates in every step; read only
     /// where `drawn` is not zero.
     pub frequent: usize,
-    /// How many of the other items are drawn as candidates in each step; 0: the full softmax.
+    /// How many of the other items are drawn as candidates in each step; 0: all items are
+    /// candidates. The cross-entropy lets each of the drawn stand for all that it was drawn from;
+    /// the ranking losses take it for itself.
     pub drawn: usize,
-    /// Share of the target that is spread evenly over all items, in `[0, 1)`.
+    /// Cross-entropy only: share of the target that is spread evenly over all items, in `[0, 1)`.
     pub smoothing: f32,
+    /// BPR-max only: how much the squared scores of the other candidates count, each by its share
+    /// of their softmax. 0: not at all.
+    pub regularization: f32,
 }
 
 impl Loss {
     /// Whether the candidates are a sample, for a vocabulary of this size.
     pub fn is_sampled(&self, items: usize) -> bool {
         self.drawn > 0 && self.frequent.saturating_add(self.drawn) < items
+    }
+
+    /// The loss of a position.
+    pub(crate) fn of_candidates(&self) -> CandidateLoss {
+        match self.kind {
+            LossKind::CrossEntropy => CandidateLoss::CrossEntropy,
+            LossKind::BprMax => CandidateLoss::BprMax { regularization: self.regularization },
+            LossKind::Top1Max => CandidateLoss::Top1Max,
+        }
     }
 }
 
@@ -280,6 +309,7 @@ impl ModelConfig {
             ("input_scale", self.input_scale),
             ("temperature", self.temperature),
             ("embedding_std", self.embedding_std),
+            ("loss.regularization", self.loss.regularization),
         ];
         for (key, scale) in scales {
             if !(0.0..=1e4).contains(&scale) {
@@ -330,6 +360,11 @@ impl ModelConfig {
                 return Err(error("forget_bias", &problem, "set it to a number such as 1"));
             }
         }
+        if self.loss.kind != LossKind::CrossEntropy && self.loss.smoothing > 0.0 {
+            let problem = "is for the cross-entropy only: a ranking has one target";
+            let remedy = "set it to 0, or loss.kind to \"cross-entropy\"";
+            return Err(error("loss.smoothing", problem, remedy));
+        }
         if !one_hot && self.running_mean {
             let problem = "is for one-hot input only";
             return Err(error("running_mean", problem, "set it to false, or input to \"one-hot\""));
@@ -368,7 +403,14 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_the_remedy() {
         type Change = fn(&mut ModelConfig);
-        let wrong: [(&str, Change); 12] = [
+        let wrong: [(&str, Change); 15] = [
+            ("loss.regularization", |c| c.loss.regularization = -1.0),
+            ("loss.smoothing", |c| {
+                c.loss = Loss { kind: LossKind::BprMax, smoothing: 0.1, ..Loss::default() };
+            }),
+            ("loss.smoothing", |c| {
+                c.loss = Loss { kind: LossKind::Top1Max, smoothing: 0.1, ..Loss::default() };
+            }),
             ("hidden", |c| c.hidden = 0),
             ("layers", |c| c.layers = 65),
             ("embedding", |c| c.embedding = usize::MAX),
@@ -395,8 +437,20 @@ mod tests {
     }
 
     #[test]
+    fn losses_go_by_the_names_of_their_papers() {
+        let kind = |name: &str| {
+            let text = format!("{{\"kind\": \"{name}\"}}");
+            serde_json::from_str::<Loss>(&text).map(|loss| loss.kind)
+        };
+        assert_eq!(kind("cross-entropy").unwrap(), LossKind::CrossEntropy);
+        assert_eq!(kind("bpr-max").unwrap(), LossKind::BprMax);
+        assert_eq!(kind("top1-max").unwrap(), LossKind::Top1Max);
+        assert!(kind("hinge").unwrap_err().to_string().contains("`top1-max`"));
+    }
+
+    #[test]
     fn a_sample_as_large_as_the_vocabulary_is_the_full_softmax() {
-        let loss = Loss { frequent: 4, drawn: 3, smoothing: 0.0 };
+        let loss = Loss { frequent: 4, drawn: 3, ..Loss::default() };
         assert!(loss.is_sampled(8));
         assert!(!loss.is_sampled(7));
         assert!(!Loss { drawn: 0, ..loss }.is_sampled(100));

@@ -14,8 +14,8 @@ pub use reference::Reference;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, Keep, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
-    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, ClassTask, ElementTask, Keep, OptimizerState, OptimizerStep, RecurrentDims,
+    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 
 /// A machine: memory of its own and the operations on it. A clone is another handle on the same
@@ -153,6 +153,24 @@ pub trait Device: Clone + Send + Sync {
         dx: Option<&mut Self::Matrix>,
         start: Option<&mut RecurrentStart<Self::Matrix>>,
     );
+    /// The states of two layers that read the rows from their two ends, side by side:
+    /// `y_p = [ h→_p ; h←_{r(p)} ]`. r is [`Steps::reversed`]; the states are in slots `[B + N, R]`, y is
+    /// `[N, 2R]`.
+    fn directions_forward(
+        &self,
+        reversed: &[u32],
+        forward: &Self::Matrix,
+        reverse: &Self::Matrix,
+        y: &mut Self::Matrix,
+    );
+    /// Undoes [`Device::directions_forward`]: `dh→_p = dy_p[..R]`, `dh←_p = dy_{r(p)}[R..]`; both `[N, R]`.
+    fn directions_backward(
+        &self,
+        reversed: &[u32],
+        dy: &Self::Matrix,
+        forward: &mut Self::Matrix,
+        reverse: &mut Self::Matrix,
+    );
     /// Causal attention of each position over its own row, itself included:
     ///
     /// ```text
@@ -209,6 +227,16 @@ pub trait Device: Clone + Send + Sync {
         dcolumn_bias: Option<&mut Self::Matrix>,
         drepeat_bias: &mut Self::Matrix,
     ) -> f64;
+    /// The loss L of an [`ElementTask`] and its gradient: z, y, `dz` `[N, C]`; `dz` is replaced.
+    fn element_loss(
+        &self,
+        z: &Self::Matrix,
+        y: &Self::Matrix,
+        task: &ElementTask<'_>,
+        dz: &mut Self::Matrix,
+    ) -> f64;
+    /// The loss L of a [`ClassTask`] and its gradient: z, `dz` `[N, C]`; `dz` is replaced.
+    fn class_loss(&self, z: &Self::Matrix, task: &ClassTask<'_>, dz: &mut Self::Matrix) -> f64;
     /// `scores[p, c] = q_p · table_c + column_bias[c]`, for answers; `[N, C]`. Each row is a
     /// function of its own q alone, to the last bit.
     fn scores(
@@ -257,5 +285,10 @@ pub trait Device: Clone + Send + Sync {
     /// Runs `work` where this machine's threads are at hand: a whole training step, say.
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         work()
+    }
+    /// Does two things that do not need each other, at once where the machine can.
+    fn at_once(&self, first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
+        first();
+        second();
     }
 }

@@ -18,6 +18,7 @@ mod checkpoint;
 mod config;
 mod container;
 mod device;
+mod directions;
 mod file;
 mod model;
 mod network;
@@ -32,9 +33,14 @@ mod trainer;
 
 pub use batch::{Batch, Wanted};
 pub use cell::{CellKind, UnknownCell};
-pub use config::{ConfigError, Dropout, Input, Loss, ModelConfig, Output, Readout, RecurrentStart};
+pub use config::{
+    ConfigError, Dropout, Input, Loss, LossKind, ModelConfig, Output, Readout, RecurrentStart,
+};
 pub use container::{FileError, Tensor, Tensors, Values};
 pub use device::{Cpu, Device, Reference};
+pub use directions::{
+    BidirectionalTape, Directions, LayerWeights, bidirectional_backward, bidirectional_forward,
+};
 pub use file::{ModelFile, Vocabulary};
 pub use layout::TopItems;
 pub use model::{BatchError, Model};

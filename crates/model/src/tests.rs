@@ -4,8 +4,8 @@ mod files;
 mod training;
 
 use crate::{
-    Batch, Cpu, Device, Dropout, Input, Loss, Model, ModelConfig, OptimizerConfig, OptimizerKind,
-    Output, Readout, Trainer,
+    Batch, Cpu, Device, Dropout, Input, Loss, LossKind, Model, ModelConfig, OptimizerConfig,
+    OptimizerKind, Output, Readout, Trainer,
 };
 
 const ITEMS: usize = 12;
@@ -22,9 +22,27 @@ fn rich() -> ModelConfig {
         repeat_lags: 3,
         temperature: 6.0,
         dropout: Dropout { input: 0.1, layers: 0.1, readout: 0.1, output: 0.1 },
-        loss: Loss { frequent: 3, drawn: 4, smoothing: 0.05 },
+        loss: Loss { frequent: 3, drawn: 4, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
     }
+}
+
+/// The ranking losses over the candidates of `rich`, and over all items.
+fn rankings() -> [ModelConfig; 4] {
+    let loss = |kind, regularization, drawn| Loss {
+        kind,
+        regularization,
+        drawn,
+        smoothing: 0.0,
+        ..rich().loss
+    };
+    [
+        loss(LossKind::BprMax, 0.01, 4),
+        loss(LossKind::BprMax, 0.0, 0),
+        loss(LossKind::Top1Max, 0.0, 4),
+        loss(LossKind::Top1Max, 0.0, 0),
+    ]
+    .map(|loss| ModelConfig { loss, ..rich() })
 }
 
 fn one_hot() -> ModelConfig {

@@ -33,16 +33,19 @@
 
 mod attention;
 pub mod coupled;
+mod directions;
 mod dropout;
 mod embedding;
 pub mod gru;
 pub mod layer_norm;
 mod linear;
+mod losses;
 pub mod lstm;
 mod normalize;
 mod optimizer;
 pub mod peephole;
 mod pooling;
+mod ranking;
 pub mod rnn;
 mod sequence;
 mod softmax;
@@ -50,14 +53,17 @@ mod step;
 mod top;
 
 pub use attention::{attention_backward, attention_forward, attention_weights};
+pub use directions::{directions_backward, directions_forward};
 pub use dropout::dropout;
 pub use embedding::{embedding_backward, embedding_forward};
 pub use linear::{
     bias_backward, bias_forward, linear_backward_input, linear_backward_weights, linear_forward,
 };
+pub use losses::{class_loss, element_loss};
 pub use normalize::{normalize_backward, normalize_forward};
 pub use optimizer::{add, average, clear_rows, optimizer_step, sum_of_squares};
 pub use pooling::{running_mean_backward, running_mean_forward};
+pub use ranking::{bpr_max, top1_max};
 pub use sequence::{Arrivals, SequenceGrads, SequenceScratch, sequence_backward, sequence_forward};
 pub use softmax::{SoftmaxParams, scores, softmax_loss};
 pub use step::{Before, StepBack, step_backward, step_forward};

@@ -1,13 +1,15 @@
 //! The loss: which of the candidates comes next.
 //!
-//! [`SoftmaxTask`] holds the equations of the scores and of the target distribution. One position is
+//! [`SoftmaxTask`] holds the equations of the scores, [`CandidateLoss`] those of a position's loss:
+//! the cross-entropy stands here, the ranking losses in `ranking`. One position is
 //! done at a time, from its scores to its share of every gradient, so that only one row of scores
 //! exists.
 
-use layout::SoftmaxTask;
+use layout::{CandidateLoss, SoftmaxTask};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, NdFloat};
 
 use crate::linear::{bias_forward, linear_forward};
+use crate::ranking::{bpr_max, top1_max};
 use crate::{dot, real};
 
 /// What the scores are made of, or the gradients of it: the same names, the same shapes.
@@ -21,11 +23,11 @@ pub struct SoftmaxParams<M> {
     pub repeat_bias: M,
 }
 
-/// The weighted mean of the cross-entropies of all positions, and its gradients.
+/// The weighted mean of the losses of all positions, and its gradients.
 ///
 /// ```text
 ///     L       = Σ_p weight[p] · loss_p / Σ_p weight[p]
-///     ds[p,c] = weight[p] / Σ weight · (softmax(s_p)[c] − t[p,c])      ∂L/∂s, per candidate
+///     ds[p,c] = weight[p] / Σ weight · ∂loss_p/∂s[p,c]        by cross_entropy, bpr_max, top1_max
 ///
 ///     s[p,c]  = q_p · e_c + column_bias[c] + Σ repeat_bias[lag] + …
 ///     dq_p            = Σ_c ds[p,c] e_c
@@ -78,7 +80,13 @@ pub fn softmax_loss<S: NdFloat>(
     for (p, q) in q.rows().into_iter().enumerate() {
         let share = f64::from(task.weight[p]) / total;
         position_scores(params, q, task, p, scratch);
-        let position_loss = cross_entropy(task, p, scratch);
+        let position_loss = match task.loss {
+            CandidateLoss::CrossEntropy => cross_entropy(task, p, scratch),
+            CandidateLoss::BprMax { regularization } => {
+                bpr_max(regularization, task.target[p] as usize, scratch)
+            }
+            CandidateLoss::Top1Max => top1_max(task.target[p] as usize, scratch),
+        };
         loss += share * position_loss.to_f64().expect("f32 and f64 are f64");
 
         for ds in scratch.iter_mut() {
@@ -218,6 +226,7 @@ mod tests {
     /// N = 2, C = 5, two shared columns; position 0 has its target among them, position 1 a private
     /// one, column 3.
     const TASK: SoftmaxTask<'static> = SoftmaxTask {
+        loss: CandidateLoss::CrossEntropy,
         target: &[1, 3],
         weight: &[1.0, 3.0],
         shift: &[],

@@ -3,8 +3,10 @@
 //! Each case comes as **inputs** and an **outcome**. A machine under test makes an outcome from the
 //! inputs and lets it compare itself; so one test body serves every machine, and every precision.
 
+mod learning;
 mod recurrent;
 
+pub use learning::{LossGolden, OptimizerConstants, OptimizerGolden};
 pub use recurrent::{LayerGrads, LayerInputs, RecurrentGolden, RecurrentInputs, RecurrentOutcome};
 
 use std::path::Path;
@@ -208,68 +210,6 @@ impl<S: Precision> AdamGolden<S> {
     /// The constants of step `t`, counted from 1.
     pub fn step(&self, t: usize) -> OptimizerStep {
         self.constants.step(t)
-    }
-}
-
-/// Steps of SGD, Adagrad or RMSprop with given gradients.
-#[derive(Debug)]
-pub struct OptimizerGolden<S> {
-    /// The parameter before the first step, `[2, 3]`.
-    pub start: Array2<S>,
-    /// A gradient a step, each a row of 6.
-    pub gradients: Array2<S>,
-    /// The parameter after each step, each a row of 6.
-    pub path: Array2<S>,
-    /// What PyTorch was told; a case does not read all of it.
-    pub constants: OptimizerConstants,
-}
-
-/// The constants of an optimiser that PyTorch has run, by PyTorch's names.
-#[derive(Debug, Clone, Copy)]
-pub struct OptimizerConstants {
-    /// Learning rate.
-    pub lr: f32,
-    /// Decay through the gradient.
-    pub weight_decay: f32,
-    /// Share of the velocity that a step keeps.
-    pub momentum: f32,
-    /// SGD: whether a step looks ahead.
-    pub nesterov: bool,
-    /// RMSprop: decay of the running means.
-    pub alpha: f32,
-    /// Added to a root.
-    pub eps: f32,
-    /// RMSprop: whether a variance measures the gradient.
-    pub centered: bool,
-    /// Adagrad: how the learning rate falls.
-    pub lr_decay: f32,
-    /// Adagrad: what the sums start from.
-    pub initial_accumulator_value: f32,
-}
-
-impl<S: Precision> OptimizerGolden<S> {
-    /// Reads a case of `make_optimizers`, such as `sgd_nesterov_l2`.
-    pub fn open(case: &str) -> Self {
-        let file = Golden::open("optimizers");
-        let constants = file.matrix::<S>(&format!("{case}.constants"));
-        let [lr, weight_decay, momentum, nesterov, alpha, eps, centered, lr_decay, initial] =
-            std::array::from_fn(|k| single(constants[[0, k]]));
-        Self {
-            start: file.matrix("start"),
-            gradients: file.matrix("gradients"),
-            path: file.matrix(&format!("{case}.path")),
-            constants: OptimizerConstants {
-                lr,
-                weight_decay,
-                momentum,
-                nesterov: nesterov == 1.0,
-                alpha,
-                eps,
-                centered: centered == 1.0,
-                lr_decay,
-                initial_accumulator_value: initial,
-            },
-        }
     }
 }
 

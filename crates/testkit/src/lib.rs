@@ -13,9 +13,9 @@ pub mod tolerance;
 
 pub use compare::{Tolerance, assert_close, assert_parity, assert_same_bits};
 pub use golden::{
-    AdamGolden, CrossEntropyGolden, Golden, LayerGrads, LayerInputs, OptimizerConstants,
-    OptimizerGolden, Precision, RecurrentGolden, RecurrentInputs, RecurrentOutcome, TrainingGolden,
-    TrainingParams,
+    AdamGolden, CrossEntropyGolden, Golden, LayerGrads, LayerInputs, LossGolden,
+    OptimizerConstants, OptimizerGolden, Precision, RecurrentGolden, RecurrentInputs,
+    RecurrentOutcome, TrainingGolden, TrainingParams,
 };
 pub use gradient::{assert_gradient, assert_gradients};
 pub use inputs::{falling_lengths, nan, to_f32, to_f64, to_matrix, wave, wave_matrix};

@@ -50,7 +50,7 @@ fn small_model() -> ModelConfig {
         attention_lags: 6,
         repeat_lags: 3,
         dropout: Dropout { input: 0.1, readout: 0.1, ..Dropout::default() },
-        loss: Loss { frequent: 4, drawn: 3, smoothing: 0.05 },
+        loss: Loss { frequent: 4, drawn: 3, smoothing: 0.05, ..Loss::default() },
         ..ModelConfig::default()
     }
 }

@@ -1,19 +1,20 @@
 //! From scores to the loss and its slopes, for the positions of one task.
 
+use super::ranking::{BprMax, Top1Max};
 use super::{ROWS_PER_TASK, ScoreLayout, private_target, repeats};
 use crate::math::{dot, exp};
 use crate::panel::Panels;
 use crate::scores::ScoreTiles;
 use crate::simd::{Kernel, Lanes, Left, for_tiles};
-use layout::{Matrix, SoftmaxTask};
+use layout::{CandidateLoss, Matrix, SoftmaxTask};
 
 /// The score of a column that only fills a panel: its exp is too small to be seen.
-const NOWHERE: f32 = -1e30;
+pub(super) const NOWHERE: f32 = -1e30;
 
 /// What scores and targets are made of, the same for all positions.
 #[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
-    task: &'a SoftmaxTask<'a>,
+    pub(super) task: &'a SoftmaxTask<'a>,
     /// `Σ weight`.
     pub(super) total: f64,
     table: &'a Matrix<f32>,
@@ -47,15 +48,16 @@ impl<'a> Terms<'a> {
     }
 
     /// `weight_p / Σ weight`.
-    fn share_of_loss(&self, p: usize) -> f32 {
+    pub(super) fn share_of_loss(&self, p: usize) -> f32 {
         (f64::from(self.task.weight[p]) / self.total) as f32
     }
 }
 
 /// One number a position of a task.
-type PerRow<T> = [T; ROWS_PER_TASK];
+pub(super) type PerRow<T> = [T; ROWS_PER_TASK];
 
-/// The scores of some positions, the loss, and the gradient of the loss by the scores in their place.
+/// The scores of some positions, the loss, and the gradient of the loss by the scores in their
+/// place; for the cross-entropy, and else as `ranking` has it:
 ///
 /// ```text
 ///     S[p, c] = q_p · e_c + biases
@@ -86,9 +88,17 @@ impl Kernel for Slopes<'_> {
     fn run<L: Lanes>(mut self, lanes: L) {
         let tops = self.scores(lanes);
         let (own, top) = self.bend(lanes, &tops);
-        let (sums, spreads) = self.exponentials(lanes, &top);
-        let (factors, smooth) = self.losses(lanes, &own, &top, &sums, &spreads);
-        self.slopes(lanes, &factors, &smooth);
+        match self.terms.task.loss {
+            CandidateLoss::CrossEntropy => {
+                let (sums, spreads) = self.exponentials(lanes, &top);
+                let (factors, smooth) = self.losses(lanes, &own, &top, &sums, &spreads);
+                self.slopes(lanes, &factors, &smooth);
+            }
+            CandidateLoss::BprMax { regularization } => {
+                self.rank(lanes, &own, BprMax { regularization });
+            }
+            CandidateLoss::Top1Max => self.rank(lanes, &own, Top1Max),
+        }
     }
 }
 
@@ -109,8 +119,9 @@ impl Slopes<'_> {
         tops
     }
 
-    /// Adds what is sparse. Returns the score of each target, and a number not far above the largest
-    /// score and never below it: what exp is taken of stays between −87 and 0 where it counts.
+    /// Adds what is sparse. Returns the score of each target, and a number not far above the
+    /// largest score and never below it: what exp is taken of stays between −87 and 0 where it
+    /// counts.
     #[inline(always)]
     fn bend<L: Lanes>(&mut self, lanes: L, tops: &PerRow<L::V>) -> (PerRow<f32>, PerRow<f32>) {
         let Self { terms, layout, first, ref mut scores, .. } = *self;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cpu::CpuError;
 use layout::random::Stream;
 use layout::{
-    Accumulate, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
-    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, ClassTask, ElementTask, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims,
+    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 
 use super::Device;
@@ -185,6 +185,26 @@ impl Device for Cpu {
         self.0.recurrent_backward(params, x, steps, tape, dh_above, grads, dz, dx, start);
     }
 
+    fn directions_forward(
+        &self,
+        reversed: &[u32],
+        forward: &Matrix<f32>,
+        reverse: &Matrix<f32>,
+        y: &mut Matrix<f32>,
+    ) {
+        self.0.directions_forward(reversed, forward, reverse, y);
+    }
+
+    fn directions_backward(
+        &self,
+        reversed: &[u32],
+        dy: &Matrix<f32>,
+        forward: &mut Matrix<f32>,
+        reverse: &mut Matrix<f32>,
+    ) {
+        self.0.directions_backward(reversed, dy, forward, reverse);
+    }
+
     fn attention_forward(
         &self,
         steps: &Steps,
@@ -241,6 +261,20 @@ impl Device for Cpu {
         )
     }
 
+    fn element_loss(
+        &self,
+        z: &Matrix<f32>,
+        y: &Matrix<f32>,
+        task: &ElementTask<'_>,
+        dz: &mut Matrix<f32>,
+    ) -> f64 {
+        self.0.element_loss(z, y, task, dz)
+    }
+
+    fn class_loss(&self, z: &Matrix<f32>, task: &ClassTask<'_>, dz: &mut Matrix<f32>) -> f64 {
+        self.0.class_loss(z, task, dz)
+    }
+
     fn scores(
         &self,
         q: &Matrix<f32>,
@@ -287,5 +321,9 @@ impl Device for Cpu {
 
     fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.0.run(work)
+    }
+
+    fn at_once(&self, first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
+        self.0.at_once(first, second);
     }
 }

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use layout::random::Stream;
 use layout::{
-    Accumulate, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims, RecurrentParams,
-    RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
+    Accumulate, ClassTask, ElementTask, Keep, Matrix, OptimizerState, OptimizerStep, RecurrentDims,
+    RecurrentParams, RecurrentStart, RecurrentTape, SoftmaxTask, Steps, TopItems, TopTask,
 };
 use ndarray::{ArrayView2, NdFloat};
 use reference::{Arrivals, SequenceGrads, SequenceScratch, SoftmaxParams};
@@ -206,6 +206,30 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         reference::sequence_backward(&params, x, steps, &tape, arrivals, &mut grads, &mut scratch);
     }
 
+    fn directions_forward(
+        &self,
+        reversed: &[u32],
+        forward: &Matrix<S>,
+        reverse: &Matrix<S>,
+        y: &mut Matrix<S>,
+    ) {
+        y.resize(reversed.len(), 2 * forward.columns());
+        reference::directions_forward(reversed, forward.view(), reverse.view(), y.view_mut());
+    }
+
+    fn directions_backward(
+        &self,
+        reversed: &[u32],
+        dy: &Matrix<S>,
+        forward: &mut Matrix<S>,
+        reverse: &mut Matrix<S>,
+    ) {
+        forward.resize(reversed.len(), dy.columns() / 2);
+        reverse.resize(reversed.len(), dy.columns() / 2);
+        let (forward, reverse) = (forward.view_mut(), reverse.view_mut());
+        reference::directions_backward(reversed, dy.view(), forward, reverse);
+    }
+
     fn attention_forward(
         &self,
         steps: &Steps,
@@ -288,6 +312,22 @@ impl<S: NdFloat + Default> Device for Reference<S> {
         };
         let mut scratch = vec![S::zero(); table.rows()];
         reference::softmax_loss(&params, q.view(), task, dq.view_mut(), &mut grads, &mut scratch)
+    }
+
+    fn element_loss(
+        &self,
+        z: &Matrix<S>,
+        y: &Matrix<S>,
+        task: &ElementTask<'_>,
+        dz: &mut Matrix<S>,
+    ) -> f64 {
+        dz.resize(z.rows(), z.columns());
+        reference::element_loss(z.view(), y.view(), task, dz.view_mut())
+    }
+
+    fn class_loss(&self, z: &Matrix<S>, task: &ClassTask<'_>, dz: &mut Matrix<S>) -> f64 {
+        dz.resize(z.rows(), z.columns());
+        reference::class_loss(z.view(), task, dz.view_mut())
     }
 
     fn scores(

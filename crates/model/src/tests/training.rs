@@ -15,6 +15,37 @@ fn walks_are_learned() {
     }
 }
 
+/// Judged by what a ranking is for: which item comes first.
+#[test]
+fn walks_are_learned_by_ranking() {
+    for config in rankings() {
+        let mut trainer = trainer(cpu(), &ModelConfig { dropout: Dropout::default(), ..config });
+        let before = first_places(trainer.model());
+        let losses = train(&mut trainer, 300);
+        let (after, loss) = (first_places(trainer.model()), trainer.model().config().loss);
+        assert!(losses[299] < losses[0], "{} to {} by {loss:?}", losses[0], losses[299]);
+        assert!(before < 0.3 && after > 0.95, "{before} to {after} by {loss:?}");
+    }
+}
+
+/// The share of walks whose fourth item has the best score after the first three.
+fn first_places(model: &Model<Cpu>) -> f64 {
+    let (mut first, mut all) = (0, 0);
+    for (start, step) in (0..12).flat_map(|start| [(start, 1), (start, 11)]) {
+        let walk: Vec<u32> = (0..4).map(|t| (start + t * step) % 12).collect();
+        let mut batch = Batch::new(model.config());
+        batch.fill_prefixes(&[&walk[..3]], Wanted::Last);
+        let scored = Scorer::new(model).score(&batch, |_, scores| {
+            let row = scores.row(0);
+            let best = (0..ITEMS).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("items");
+            first += usize::from(best as u32 == walk[3] % 12);
+            all += 1;
+        });
+        scored.expect("known items");
+    }
+    f64::from(first as u32) / f64::from(all)
+}
+
 #[test]
 fn walks_are_learned_by_every_optimiser() {
     let config = ModelConfig { dropout: Dropout::default(), ..rich() };
@@ -40,7 +71,8 @@ fn the_processor_trains_as_the_reference_does_by_every_optimiser() {
 
 #[test]
 fn the_processor_trains_as_the_reference_does() {
-    for config in [rich(), one_hot(), ModelConfig { running_mean: true, ..one_hot() }] {
+    let mean = ModelConfig { running_mean: true, ..one_hot() };
+    for config in [rich(), one_hot(), mean].into_iter().chain(rankings()) {
         let exact = train(&mut trainer(Reference::<f64>::new(), &config), 20);
         let fast = train(&mut trainer(cpu(), &config), 20);
         for (step, (exact, fast)) in exact.iter().zip(&fast).enumerate() {
@@ -52,7 +84,7 @@ fn the_processor_trains_as_the_reference_does() {
 
 #[test]
 fn threads_do_not_change_a_bit() {
-    for config in [rich(), one_hot()] {
+    for config in [rich(), one_hot()].into_iter().chain(rankings()) {
         let weights = [1, 2, 7].map(|threads| {
             let mut trainer = trainer(Cpu::new(threads).expect("threads"), &config);
             train(&mut trainer, 5);
@@ -94,7 +126,7 @@ fn what_the_tapes_keep_does_not_change_a_bit() {
 /// momentum where they are dense. Without a memory of that kind, dense moves no row more.
 #[test]
 fn sparse_updates_leave_other_rows_alone() {
-    let config = ModelConfig { loss: Loss { frequent: 2, drawn: 1, smoothing: 0.0 }, ..rich() };
+    let config = ModelConfig { loss: Loss { frequent: 2, drawn: 1, ..Loss::default() }, ..rich() };
     let moved = |optimizer, rate| {
         let mut trainer = trainer_by(Reference::<f32>::new(), &config, optimizer);
         train_at(rate, &mut trainer, 3);
