@@ -98,6 +98,9 @@ impl Chosen {
 /// | `tape.a`  | `[N, 4H]`   | anything, or `x·w_xᵀ`                  | the activated gates  |
 /// | `tape.c`, `tape.h` | `[B + N, H]` | slot 0: the start of the rows | other slots replaced |
 ///
+/// Slot 0 of `tape.h` holds numbers, or NaNs of any kind but one: where every bit of an entry is set, v3 takes it
+/// for one that is still to come, and waits for ever.
+///
 /// # Errors
 ///
 /// Wrong shapes, cells without kernels, a rung that does not fit, and what the driver says.
