@@ -81,6 +81,8 @@ fn help_shows_examples_for_every_verb() {
         "train",
         "evaluate",
         "recommend",
+        "export",
+        "import",
         "bench",
         "gpu-check",
         "devices",

@@ -18,6 +18,7 @@ Examples:
   tidegate train clicks.csv --out model            learn from it
   tidegate evaluate model later-clicks.csv         how good are the predictions?
   tidegate recommend model --events \"214 907 33\"   what next, after these items?
+  tidegate export model --out model.onnx           the same answers in an ONNX runtime
 
 `tidegate VERB --help` has more. Results go to stdout, progress and warnings to stderr.
 Exit codes: 0 done, 1 the run failed, 2 the command line or the configuration is wrong,
@@ -89,6 +90,27 @@ Examples:
   tidegate recommend model --log clicks.csv --user 17  after the last session of a user
   tidegate recommend model --events-file session.txt -k 5 --json")]
     Recommend(Recommend),
+    /// Write a model for ONNX runtimes or for PyTorch
+    #[command(after_help = "\
+Examples:
+  tidegate export model --out model.onnx
+  tidegate export model --out weights.safetensors --items items.txt
+
+The ONNX graph takes item numbers [batch, time] and lengths [batch], and gives the scores of all items
+(their softmax is what `recommend` shows), the picture of the user that they were made from, and the last
+hidden state. The safetensors file is the state dict of nn.Embedding, nn.LSTM (nn.GRU, nn.RNN) and
+nn.Linear modules called embedding, lstm (gru, rnn) and output. docs/interchange.md has both.")]
+    Export(Export),
+    /// Make a model of the state dict of a PyTorch module
+    #[command(after_help = "\
+Examples:
+  tidegate import weights.safetensors --out model                 what `export` has written
+  tidegate import tuned.safetensors --like model --out tuned      trained further in PyTorch
+  tidegate import mine.safetensors --items items.txt --rename rnn=lstm,fc=output --out model
+
+Cell, sizes, layers and biases follow from names and shapes. What a state dict cannot tell is taken from
+--like, or from [model] of --config: a temperature, say.")]
+    Import(Import),
     /// Time the engine beside what this machine can do at most
     #[command(after_help = "\
 Examples:
@@ -318,6 +340,44 @@ pub(crate) struct Recommend {
     pub(crate) k: Option<u32>,
     #[command(flatten)]
     pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The folder of the model
+    #[arg(value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// onnx or safetensors [default: as FILE ends]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) format: Option<String>,
+    /// Write the items' ids here, one a line in the order of their numbers, and not into FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) items: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// A state dict in safetensors
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The folder of the model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the model in a folder that is not empty
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The items' ids, one a line in the order of the embedding's rows
+    #[arg(long, value_name = "FILE", conflicts_with = "like")]
+    pub(crate) items: Option<PathBuf>,
+    /// A model that has the same items and is made of the same
+    #[arg(long, value_name = "DIR")]
+    pub(crate) like: Option<PathBuf>,
+    /// Other beginnings for the names of tensors, such as rnn=lstm,fc=output; module= drops one
+    #[arg(long, value_name = "OLD=NEW,...")]
+    pub(crate) rename: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,8 @@
 //! | `train`     | [`train_verb`]|
 //! | `evaluate`  | [`evaluate`]  |
 //! | `recommend` | [`recommend`] |
+//! | `export`    | [`export`]    |
+//! | `import`    | [`import`]    |
 //! | `bench`     | [`mod@bench`] |
 //! | `devices`   | [`devices`]   |
 //! | `gpu-check` | [`gpu_check`] |
@@ -22,9 +24,11 @@ mod bench;
 mod demo;
 mod devices;
 mod evaluate;
+mod export;
 mod failure;
 mod figures;
 mod gpu_check;
+mod import;
 mod inspect;
 mod machine;
 mod output;
@@ -72,6 +76,8 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Train(args) => train_verb::run(common, args),
         Verb::Evaluate(args) => evaluate::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),
+        Verb::Export(args) => export::run(common, args),
+        Verb::Import(args) => import::run(common, args),
         Verb::Bench(args) => bench::run(common, args),
         Verb::Devices => devices::run(common),
         Verb::GpuCheck(args) => gpu_check::run(common, args),

@@ -49,6 +49,10 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) recommend: RecommendSettings,
     #[serde(skip_serializing_if = "is_default")]
+    pub(crate) export: ExportSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) import: ImportSettings,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) bench: BenchSettings,
 }
 
@@ -117,6 +121,21 @@ pub(crate) struct RecommendSettings {
     pub(crate) log: Vec<PathBuf>,
     pub(crate) user: Option<String>,
     pub(crate) k: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ExportSettings {
+    pub(crate) format: Option<String>,
+    pub(crate) items: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ImportSettings {
+    pub(crate) items: Option<PathBuf>,
+    pub(crate) like: Option<PathBuf>,
+    pub(crate) rename: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

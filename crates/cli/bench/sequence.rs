@@ -100,20 +100,26 @@ struct Layer {
     passed: Matrix<f32>,
 }
 
-/// A layer of one direction or of both. Weights are packed for answers alone.
+/// A layer of one direction or of both.
 enum Kind {
-    One {
-        params: RecurrentParams<Matrix<f32>>,
-        packed: Option<PackedRecurrent>,
-        grads: RecurrentParams<Matrix<f32>>,
-        tape: Box<RecurrentTape<Matrix<f32>>>,
-    },
-    Both {
-        params: Directions<RecurrentParams<Matrix<f32>>>,
-        packed: Option<Directions<PackedRecurrent>>,
-        grads: Directions<RecurrentParams<Matrix<f32>>>,
-        tape: Box<BidirectionalTape<Matrix<f32>>>,
-    },
+    One(Box<OneParts>),
+    Both(Box<BothParts>),
+}
+
+type OneParts = Parts<RecurrentParams<Matrix<f32>>, PackedRecurrent, RecurrentTape<Matrix<f32>>>;
+
+type BothParts = Parts<
+    Directions<RecurrentParams<Matrix<f32>>>,
+    Directions<PackedRecurrent>,
+    BidirectionalTape<Matrix<f32>>,
+>;
+
+/// What a layer has. Weights are packed for answers alone.
+struct Parts<Params, Packed, Tape> {
+    params: Params,
+    packed: Option<Packed>,
+    grads: Params,
+    tape: Tape,
 }
 
 impl Layer {
@@ -134,15 +140,16 @@ impl Layer {
         let kind = if shape.both {
             let params = Directions::from_fn(params_of);
             let packed = (!training).then(|| params.as_ref().map(pack));
-            let mut tape = Box::<BidirectionalTape<_>>::default();
+            let mut tape = BidirectionalTape::default();
             tape.start(device, steps, dims, keep);
-            Kind::Both { params, packed, grads: Directions::from_fn(|_| zeros()), tape }
+            let grads = Directions::from_fn(|_| zeros());
+            Kind::Both(Box::new(Parts { params, packed, grads, tape }))
         } else {
             let params = params_of(0);
             let packed = (!training).then(|| pack(&params));
-            let mut tape = Box::<RecurrentTape<_>>::default();
+            let mut tape = RecurrentTape::default();
             tape.start_keeping(steps, dims, keep);
-            Kind::One { params, packed, grads: zeros(), tape }
+            Kind::One(Box::new(Parts { params, packed, grads: zeros(), tape }))
         };
         Self { kind, passed: Matrix::default() }
     }
@@ -150,7 +157,8 @@ impl Layer {
     /// With `slots`, a layer of one direction gathers its states for the next.
     fn forward(&mut self, device: &Machine, x: &Matrix<f32>, steps: &Steps, slots: Option<&[u32]>) {
         match &mut self.kind {
-            Kind::One { params, packed, tape, .. } => {
+            Kind::One(parts) => {
+                let Parts { params, packed, tape, .. } = &mut **parts;
                 let weights = match packed {
                     Some(packed) => LayerWeights::Packed(packed),
                     None => LayerWeights::<Machine>::Learned(params),
@@ -160,7 +168,8 @@ impl Layer {
                     device.gather(&tape.h, slots, &mut self.passed);
                 }
             }
-            Kind::Both { params, packed, tape, .. } => {
+            Kind::Both(parts) => {
+                let Parts { params, packed, tape, .. } = &mut **parts;
                 let weights = match packed {
                     Some(packed) => packed.as_ref().map(LayerWeights::Packed),
                     None => params.as_ref().map(LayerWeights::<Machine>::Learned),
@@ -180,11 +189,13 @@ impl Layer {
         dx: &mut Matrix<f32>,
     ) {
         match &mut self.kind {
-            Kind::One { params, grads, tape, .. } => {
+            Kind::One(parts) => {
+                let Parts { params, grads, tape, .. } = &mut **parts;
                 let dx = Some(dx);
                 device.recurrent_backward(params, Some(x), steps, tape, dh, grads, dz, dx, None);
             }
-            Kind::Both { params, grads, tape, .. } => {
+            Kind::Both(parts) => {
+                let Parts { params, grads, tape, .. } = &mut **parts;
                 let params = params.as_ref();
                 bidirectional_backward(device, params, x, steps, tape, dh, grads, dx, None);
             }
@@ -274,8 +285,8 @@ mod tests {
             let some = |matrix: &Matrix<f32>| matrix.as_slice().iter().any(|&x| x != 0.0);
             for layer in &stack.layers {
                 let grads = match &layer.kind {
-                    Kind::One { grads, .. } => vec![grads],
-                    Kind::Both { grads, .. } => vec![&grads.forward, &grads.reverse],
+                    Kind::One(parts) => vec![&parts.grads],
+                    Kind::Both(parts) => vec![&parts.grads.forward, &parts.grads.reverse],
                 };
                 assert!(grads.into_iter().flat_map(RecurrentParams::iter).all(some), "{model:?}");
             }

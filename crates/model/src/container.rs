@@ -83,13 +83,17 @@ impl FileError {
 }
 
 /// The header's one key.
-const TEXT: &str = "tidegate";
+pub(crate) const TEXT: &str = "tidegate";
+
+/// Tensors and a text as the bytes of a file.
+pub(crate) fn bytes(tensors: &Tensors, text: &str) -> Result<Vec<u8>, SafeTensorError> {
+    let text = HashMap::from([(TEXT.to_owned(), text.to_owned())]);
+    serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), Some(text))
+}
 
 /// Writes tensors and a text under a temporary name, has them reach the disk, and renames.
 pub(crate) fn write(path: &Path, tensors: &Tensors, text: &str) -> Result<(), FileError> {
-    let text = HashMap::from([(TEXT.to_owned(), text.to_owned())]);
-    let bytes = serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), Some(text))
-        .map_err(|error| FileError::new(path, error.to_string()))?;
+    let bytes = bytes(tensors, text).map_err(|error| FileError::new(path, error.to_string()))?;
     let write = || {
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,

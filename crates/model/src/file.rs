@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::container::{self, FileError, Tensor, Tensors, Values};
 use crate::model::checked_catalogue;
-use crate::{Device, Form, Model, ModelConfig, Spec};
+use crate::{Device, Form, Model, ModelConfig, Parameters, Spec};
 
 /// What the items of a model are called in the log, and how often training met them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -138,6 +138,13 @@ impl ModelFile {
         &self.extra
     }
 
+    /// The weights, each as the catalogue's shape has it, row after row.
+    pub(crate) fn parameters(&self) -> Parameters<&[f32]> {
+        let mut weights = self.weights.iter();
+        crate::catalogue(&self.config, self.vocabulary.names.len())
+            .map(|_| weights.next().expect("one a tensor").as_slice())
+    }
+
     /// The model, on a machine.
     pub fn model<D: Device>(&self, device: D) -> Model<D> {
         let items = self.vocabulary.names.len();
@@ -180,12 +187,12 @@ pub(crate) fn header<H: for<'de> Deserialize<'de>>(
 }
 
 /// The name of PyTorch's second bias beside our one.
-fn second_bias(spec: &Spec) -> String {
+pub(crate) fn second_bias(spec: &Spec) -> String {
     spec.name.replace("bias_ih", "bias_hh")
 }
 
 /// A weight as the file has it: one tensor, or two of a bias.
-fn written(spec: &Spec, mut values: Vec<f32>) -> Vec<(String, Tensor)> {
+pub(crate) fn written(spec: &Spec, mut values: Vec<f32>) -> Vec<(String, Tensor)> {
     let [rows, columns] = spec.shape;
     let tensor = match spec.form {
         Form::Matrix => Tensor::matrix(rows, columns, values),
@@ -206,7 +213,11 @@ fn written(spec: &Spec, mut values: Vec<f32>) -> Vec<(String, Tensor)> {
 }
 
 /// A weight as it lies in memory.
-fn read_weight(path: &Path, spec: &Spec, tensors: &mut Tensors) -> Result<Vec<f32>, FileError> {
+pub(crate) fn read_weight(
+    path: &Path,
+    spec: &Spec,
+    tensors: &mut Tensors,
+) -> Result<Vec<f32>, FileError> {
     let [rows, columns] = spec.shape;
     let mut take = |name: &str, shape: &[usize]| container::take_f32(path, tensors, name, shape);
     match spec.form {

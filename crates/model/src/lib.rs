@@ -19,13 +19,16 @@ mod config;
 mod container;
 mod device;
 mod directions;
+mod exchange;
 mod file;
 mod model;
 mod network;
+mod onnx;
 mod optimizer;
 mod parameters;
 mod scorer;
 mod start;
+mod state_dict;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -41,13 +44,16 @@ pub use device::{Cpu, Device, Reference};
 pub use directions::{
     BidirectionalTape, Directions, LayerWeights, bidirectional_backward, bidirectional_forward,
 };
+pub use exchange::ExportError;
 pub use file::{ModelFile, Vocabulary};
 pub use layout::TopItems;
 pub use model::{BatchError, Model};
 pub use network::{Gradients, StepContext, Workspace};
+pub use onnx::OPSET;
 pub use optimizer::{NotFinite, OptimizerConfig, OptimizerKind};
 pub use parameters::{
     AttentionParameters, Form, Parameters, ReadoutParameters, Spec, Touched, Update, catalogue,
 };
 pub use scorer::{Scorer, Scores};
+pub use state_dict::{Renames, StateDict, StateDictError};
 pub use trainer::{StepReport, Trainer, TrainingError};

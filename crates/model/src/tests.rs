@@ -1,6 +1,8 @@
 //! Training, files and checkpoints of whole models, on the reference and on the processor.
 
+mod exchange;
 mod files;
+pub(crate) mod interpreter;
 mod training;
 
 use crate::{

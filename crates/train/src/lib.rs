@@ -32,4 +32,4 @@ pub use error::Error;
 pub use observer::{EpochReport, Observer, Plan, StepProgress};
 pub use run::{Data, Outcome, Run, Validation, finished, train};
 pub use settings::Training;
-pub use trained::{Knowledge, MODEL_FILE, SessionRules, Trained};
+pub use trained::{Knowledge, MODEL_FILE, SessionRules, Trained, model_file};

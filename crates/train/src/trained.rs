@@ -57,6 +57,23 @@ impl Knowledge {
         Self { vocabulary, baselines, sessions }
     }
 
+    /// What is known of items that come from elsewhere: their ids and, of each, how often it was met.
+    /// Nothing has followed anything.
+    ///
+    /// # Errors
+    ///
+    /// Where an id comes twice, or the counts are not those of items by falling popularity.
+    pub fn of_items(items: &model::Vocabulary) -> Result<Self, Error> {
+        let names = items.names.iter().map(String::as_str);
+        let counts = items.counts.iter().map(|&count| u32::try_from(count).unwrap_or(u32::MAX));
+        let vocabulary = Vocabulary::from_parts(names, counts.collect())?;
+        let offsets = vec![0; vocabulary.len() + 1];
+        let baselines = Baselines::from_parts(vocabulary.len(), offsets, vec![], vec![])?;
+        let options = SessionOptions::default();
+        let sessions = SessionRules { rule: "auto".to_owned(), gap: options.gap };
+        Ok(Self { vocabulary, baselines, sessions })
+    }
+
     /// Writes the file of a complete model, whole or not at all.
     ///
     /// # Errors
@@ -125,6 +142,16 @@ impl<D: Device> Trained<D> {
         let model = file.model(device);
         Ok(Self { model, knowledge: Knowledge { vocabulary, baselines, sessions } })
     }
+}
+
+/// Reads the model file of a folder that `train` has written, or a model file itself, as it leaves for
+/// another program: without a machine.
+///
+/// # Errors
+///
+/// Where there is no whole model.
+pub fn model_file(path: &Path) -> Result<ModelFile, Error> {
+    Ok(ModelFile::load(&model_path(path)?)?)
 }
 
 /// The model file that a path stands for.
