@@ -454,8 +454,8 @@ fn a_card_is_listed_or_its_absence_explained() {
             &["gpu-check", "--no-times"][..],
             &["bench", "sequence", "--device", "cuda", "--shape", "T2,B2,I2,H2"],
         ] {
-            let failed = call(folder.path(), arguments).fails(1);
-            assert!(failed.contains(why), "{failed}");
+            let called = call(folder.path(), arguments);
+            assert!(called.fails(1).contains(why), "{}", called.stderr);
         }
     }
     let beyond = call(folder.path(), &["gpu-check", "--device", "cuda:999"]);
@@ -466,8 +466,8 @@ fn a_card_is_listed_or_its_absence_explained() {
         (&["bench", "softmax", "--device", "cuda"], "bench sequence"),
         (&["bench", "sequence", "--device", "cuda", "--kernels", "v9"], "--kernels"),
     ] {
-        let failed = call(folder.path(), arguments).fails(2);
-        assert!(failed.contains(part), "{failed}");
+        let called = call(folder.path(), arguments);
+        assert!(called.fails(2).contains(part), "{}", called.stderr);
     }
 }
 
