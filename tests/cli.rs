@@ -84,6 +84,7 @@ fn help_shows_examples_for_every_verb() {
         "export",
         "import",
         "bench",
+        "gpu-check",
         "devices",
     ] {
         assert!(general.stdout.contains(&format!("  {verb} ")), "{verb}");
@@ -441,6 +442,36 @@ fn devices_names_the_kernel() {
     let wrong = command(folder.path(), &["devices"]).env("TIDEGATE_SIMD", "mmx").output().unwrap();
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8(wrong.stderr).unwrap().contains("TIDEGATE_SIMD"));
+}
+
+/// Every word here is true on a machine with a card as on one without.
+#[test]
+fn a_card_is_listed_or_its_absence_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = call(folder.path(), &["devices", "--json"]).json();
+    let cards = found["devices"].as_array().unwrap().len() - 1;
+    assert_eq!(cards == 0, found["cuda_missing"].is_string(), "{found}");
+    if cards == 0 {
+        let why = found["cuda_missing"].as_str().unwrap();
+        for arguments in [
+            &["gpu-check", "--no-times"][..],
+            &["bench", "sequence", "--device", "cuda", "--shape", "T2,B2,I2,H2"],
+        ] {
+            let called = call(folder.path(), arguments);
+            assert!(called.fails(1).contains(why), "{}", called.stderr);
+        }
+    }
+    let beyond = call(folder.path(), &["gpu-check", "--device", "cuda:999"]);
+    beyond.fails(1);
+    for (arguments, part) in [
+        (&["gpu-check", "--device", "cpu"][..], "--device"),
+        (&["gpu-check", "--shape", "T2,B2,I2,H2,L2"], "one layer"),
+        (&["bench", "softmax", "--device", "cuda"], "bench sequence"),
+        (&["bench", "sequence", "--device", "cuda", "--kernels", "v9"], "--kernels"),
+    ] {
+        let called = call(folder.path(), arguments);
+        assert!(called.fails(2).contains(part), "{}", called.stderr);
+    }
 }
 
 #[test]

@@ -120,6 +120,7 @@ Examples:
   tidegate bench train --config examples/yoochoose.toml --shape T20,B64,I192,H192,V17000
   tidegate bench stream --shape B1,I128,H128,V17376    one step for one user
   tidegate bench score --shape B10000,H100,V17376      the 20 best items of each session
+  tidegate bench sequence --device cuda --shape T100,B64,I512,H512      an LSTM layer on a card
 
 A shape has T steps, B rows, input width I, H units, and where they matter L layers [1] and V items
 [10000]; lengths=skew makes rows as long as sessions are, few of them T steps. GFLOP/s count
@@ -130,6 +131,17 @@ row (B1, no T), 8*H*H, on one thread, beside the cache that holds the recurrent 
     Bench(Bench),
     /// Say which machines and kernels this program can use
     Devices,
+    /// Check the kernels on an NVIDIA card: right, the same in every run, how fast
+    #[command(after_help = "\
+Examples:
+  tidegate gpu-check
+  tidegate gpu-check --device cuda:1 --no-times
+  tidegate gpu-check --shape T100,B64,I512,H512 --peer benches/peers/gpu_sequence.py --json
+
+Compares every kernel with the reference at odd sizes, two runs bit by bit, and the persistent kernels
+with the others at the sizes that are timed. With --peer, PyTorch's nn.LSTM is timed beside them in fp32,
+TF32, bf16 and fp16. Exit code 1 where a comparison fails or there is no card.")]
+    GpuCheck(GpuCheck),
 }
 
 /// Flags that every verb takes.
@@ -391,9 +403,33 @@ pub(crate) struct Bench {
     /// The numbers it computes in: f32 [default: f32]
     #[arg(long, value_name = "NAME")]
     pub(crate) dtype: Option<String>,
+    /// On a card, how steps are taken: auto, v1 (plain), v2 (a product and a kernel a step), v3 (all
+    /// steps in one launch) [default: auto]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) kernels: Option<String>,
     /// Seconds for each result; five samples are taken in any case [default: 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(crate) seconds: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GpuCheck {
+    /// Sizes to time, such as T100,B64,I512,H512 or T200,B512,I128,H128,lengths=skew; may be given again
+    /// and again [default: twelve of them]
+    #[arg(long, value_name = "SHAPE")]
+    pub(crate) shape: Vec<String>,
+    /// Seconds of one of the eleven samples of a result
+    #[arg(long, value_name = "X", default_value_t = 0.02)]
+    pub(crate) sample_s: f64,
+    /// Compare, but time nothing
+    #[arg(long)]
+    pub(crate) no_times: bool,
+    /// The script that times PyTorch: benches/peers/gpu_sequence.py
+    #[arg(long, value_name = "FILE")]
+    pub(crate) peer: Option<PathBuf>,
+    /// The Python to run it with
+    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
+    pub(crate) python: String,
 }
 
 #[cfg(test)]

@@ -104,7 +104,18 @@ pub(crate) fn check_device(settings: &Settings) -> Result<()> {
     }
 }
 
-const NO_CUDA: &str = "--device cuda: this version computes on the CPU only; use --device cpu";
+/// The number of the card that the settings ask for: the first one where they name none.
+pub(crate) fn card_number(settings: &Settings) -> Result<usize> {
+    let name = settings.device.as_deref().unwrap_or("auto");
+    match name.strip_prefix("cuda:").map(str::parse::<u16>) {
+        Some(Ok(number)) => Ok(usize::from(number)),
+        None if matches!(name, "auto" | "cuda") => Ok(0),
+        _ => Err(usage(format!("--device {name:?}: a card is asked for; expected cuda or cuda:N"))),
+    }
+}
+
+const NO_CUDA: &str = "--device cuda: on a card this version runs bench sequence and gpu-check; models are \
+                       trained and asked on the CPU: use --device cpu";
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@
 //! | `import`    | [`import`]    |
 //! | `bench`     | [`mod@bench`] |
 //! | `devices`   | [`devices`]   |
+//! | `gpu-check` | [`gpu_check`] |
 //!
 //! [`args`] is what can be typed, [`settings`] what can be written in a file, [`output`] how results
 //! look, [`target`] the files they go to, [`failure`] which exit code an error stands for.
@@ -26,6 +27,7 @@ mod evaluate;
 mod export;
 mod failure;
 mod figures;
+mod gpu_check;
 mod import;
 mod inspect;
 mod machine;
@@ -78,5 +80,6 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Import(args) => import::run(common, args),
         Verb::Bench(args) => bench::run(common, args),
         Verb::Devices => devices::run(common),
+        Verb::GpuCheck(args) => gpu_check::run(common, args),
     }
 }

@@ -8,19 +8,22 @@
 //! | `train` | [`train`] | training steps of a whole model |
 //! | `stream` | [`stream`] | one step for one user |
 //!
+//! On a card there is `sequence` alone: [`mod@cuda`].
+//!
 //! [`shape`] is what sizes are spelled like, [`work`] how much there is to do, [`timing`] how it is
 //! timed, [`report`] what is made of it. A new bench is a variant of [`What`], a module with
 //! `work`, `memory` and `run`, and a line in each `match` below.
 
+mod cuda;
 mod report;
 mod score;
 mod sequence;
-mod shape;
+pub(crate) mod shape;
 mod softmax;
 mod stream;
-mod timing;
+pub(crate) mod timing;
 mod train;
-mod values;
+pub(crate) mod values;
 mod work;
 
 use std::time::Duration;
@@ -122,7 +125,13 @@ pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
         settings.threads = Some(1);
     }
     settings.announce()?;
-    let plan = Plan::new(args.what, &settings)?;
+    let mut plan = Plan::new(args.what, &settings)?;
+    if cuda::asked(&settings) {
+        if settings.bench.shape.is_empty() {
+            plan.shapes.retain(|shape| shape.layers == 1 && !shape.both);
+        }
+        return cuda::run(&plan, args, &settings);
+    }
     let device = device(&settings)?;
     plan.check_memory(memory().unwrap_or(MEMORY))?;
     if cfg!(debug_assertions) {

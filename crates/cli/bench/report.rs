@@ -225,12 +225,12 @@ pub(super) fn render(
 }
 
 /// A share, in whole per cent: speeds are not known better.
-fn share(fraction: f64) -> String {
+pub(super) fn share(fraction: f64) -> String {
     if fraction.is_finite() { format!("{:.0} %", 100.0 * fraction) } else { "-".to_owned() }
 }
 
 /// A time with three figures or four.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     let (value, unit) = match seconds {
         s if s < 1e-3 => (1e6 * s, "us"),
         s if s < 1.0 => (1e3 * s, "ms"),

@@ -19,7 +19,7 @@ const ITEMS: usize = 10_000;
 
 /// The shapes of a bench that is given none: small and large, short and long, many rows and few,
 /// sizes that are no multiple of a register, two layers, sessions.
-pub(super) const DEFAULT: [&str; 10] = [
+pub(crate) const DEFAULT: [&str; 10] = [
     "T20,B32,I100,H100",
     "T50,B32,I64,H128",
     "T50,B64,I128,H256",
@@ -33,35 +33,35 @@ pub(super) const DEFAULT: [&str; 10] = [
 ];
 
 /// The layers of `bench stream` where it is given none, small to large.
-pub(super) const STEP_DEFAULT: [&str; 4] =
+pub(crate) const STEP_DEFAULT: [&str; 4] =
     ["B1,I128,H64", "B1,I128,H128", "B1,I128,H256", "B1,I128,H512"];
 
 /// The rows of `bench score` where it is given none: few sessions, where what is done once for all of
 /// them shows, and many.
-pub(super) const ROWS_DEFAULT: [&str; 2] = ["B100,H100,V17376", "B10000,H100,V17376"];
+pub(crate) const ROWS_DEFAULT: [&str; 2] = ["B100,H100,V17376", "B10000,H100,V17376"];
 
 /// The sizes of a bench. What a bench has no use for (V without a softmax) it leaves alone, so that
 /// one list of shapes serves all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// As it was typed.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// T, steps of the longest row.
-    pub(super) steps: usize,
+    pub(crate) steps: usize,
     /// B, rows.
-    pub(super) batch: usize,
+    pub(crate) batch: usize,
     /// I, width of the input.
-    pub(super) input: usize,
+    pub(crate) input: usize,
     /// H, units of a layer.
-    pub(super) hidden: usize,
+    pub(crate) hidden: usize,
     /// L, layers.
-    pub(super) layers: usize,
+    pub(crate) layers: usize,
     /// Whether each layer reads its rows in both directions.
-    pub(super) both: bool,
+    pub(crate) both: bool,
     /// V, items.
-    pub(super) items: usize,
+    pub(crate) items: usize,
     /// Whether rows are as long as sessions are ([`skewed_length`]), or all of T steps.
-    pub(super) skewed: bool,
+    pub(crate) skewed: bool,
 }
 
 impl Shape {
@@ -70,7 +70,7 @@ impl Shape {
     /// # Errors
     ///
     /// One that names the part that is wrong.
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let shape = Self::read(text, GRAMMAR, "")?;
         if shape.skewed && shape.steps < 2 {
             let problem = "\"lengths=skew\" makes lengths from 2 to T; set T to 2 or more";
@@ -84,7 +84,7 @@ impl Shape {
     /// # Errors
     ///
     /// One that names the part that is wrong.
-    pub(super) fn parse_rows(text: &str) -> Result<Self> {
+    pub(crate) fn parse_rows(text: &str) -> Result<Self> {
         Ok(Self { steps: 1, input: 1, skewed: false, ..Self::read(text, ROWS_GRAMMAR, "TI")? })
     }
 
@@ -93,7 +93,7 @@ impl Shape {
     /// # Errors
     ///
     /// One that names the part that is wrong.
-    pub(super) fn parse_step(text: &str) -> Result<Self> {
+    pub(crate) fn parse_step(text: &str) -> Result<Self> {
         let shape = Self::read(text, STEP_GRAMMAR, "T")?;
         let Self { batch, layers, .. } = shape;
         if batch > 1 {
@@ -179,7 +179,7 @@ impl Shape {
     }
 
     /// The length of each row, none longer than the one before it.
-    pub(super) fn lengths(&self) -> Vec<usize> {
+    pub(crate) fn lengths(&self) -> Vec<usize> {
         match self.skewed {
             true => (0..self.batch).map(|b| skewed_length(b, self.batch, self.steps)).collect(),
             false => vec![self.steps; self.batch],
@@ -187,12 +187,12 @@ impl Shape {
     }
 
     /// The rows in memory.
-    pub(super) fn layout(&self) -> Steps {
+    pub(crate) fn layout(&self) -> Steps {
         Steps::from_lengths(&self.lengths())
     }
 
     /// N, positions: the sum of the lengths.
-    pub(super) fn positions(&self) -> f64 {
+    pub(crate) fn positions(&self) -> f64 {
         match self.skewed {
             true => self.lengths().iter().map(|&length| length as f64).sum(),
             false => self.steps as f64 * self.batch as f64,
@@ -200,13 +200,13 @@ impl Shape {
     }
 
     /// Layers of one direction that stand for a layer.
-    pub(super) fn directions(&self) -> usize {
+    pub(crate) fn directions(&self) -> usize {
         if self.both { 2 } else { 1 }
     }
 
     /// The cell and the sizes of every layer, the lowest first; `model` says which cell. Of a layer in
     /// both directions, each has these.
-    pub(super) fn layers(
+    pub(crate) fn layers(
         &self,
         model: &ModelConfig,
     ) -> impl DoubleEndedIterator<Item = RecurrentDims> + ExactSizeIterator {
@@ -220,7 +220,7 @@ impl Shape {
     }
 
     /// A model of these sizes.
-    pub(super) fn sized(&self, model: &ModelConfig) -> ModelConfig {
+    pub(crate) fn sized(&self, model: &ModelConfig) -> ModelConfig {
         let Self { input: embedding, hidden, layers, .. } = *self;
         ModelConfig { embedding, hidden, widths: Vec::new(), layers, ..model.clone() }
     }

@@ -50,7 +50,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// The median, and the width of the middle half of the samples over it.
-pub(super) fn median_and_spread(samples: &[f64]) -> (f64, f64) {
+pub(crate) fn median_and_spread(samples: &[f64]) -> (f64, f64) {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let [low, median, high] = [0.25, 0.5, 0.75].map(|share| quantile(&sorted, share));

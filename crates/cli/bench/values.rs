@@ -5,7 +5,7 @@ use layout::{Matrix, RecurrentDims, RecurrentParams};
 
 /// What numbers are for; each purpose has its own.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Input,
     Gradient,
     Items,
@@ -34,7 +34,7 @@ pub(super) fn stream(seed: u64, purpose: Purpose, step: u32) -> Stream {
 }
 
 /// A matrix of numbers that are uniform in ±`bound`.
-pub(super) fn values(
+pub(crate) fn values(
     seed: u64,
     purpose: Purpose,
     rows: usize,
@@ -52,7 +52,7 @@ pub(super) fn values(
 }
 
 /// The parameters of recurrent layer number `layer`, uniform in ±1/√H.
-pub(super) fn layer(seed: u64, layer: u32, dims: RecurrentDims) -> RecurrentParams<Matrix<f32>> {
+pub(crate) fn layer(seed: u64, layer: u32, dims: RecurrentDims) -> RecurrentParams<Matrix<f32>> {
     /// Tensors that a layer has at most.
     const TENSORS: u32 = 16;
     let bound = 1.0 / (dims.hidden as f32).sqrt();
@@ -66,7 +66,7 @@ pub(super) fn layer(seed: u64, layer: u32, dims: RecurrentDims) -> RecurrentPara
 /// `count` items of a vocabulary of `items`, the most popular one 0: `⌊V · u³⌋` for u uniform in
 /// [0, 1), so that half of them come from the most popular eighth of all items. `batch` numbers
 /// independent draws.
-pub(super) fn popular_items(seed: u64, batch: u32, items: usize, count: usize) -> Vec<u32> {
+pub(crate) fn popular_items(seed: u64, batch: u32, items: usize, count: usize) -> Vec<u32> {
     let stream = stream(seed, Purpose::Items, batch);
     let item = |k| {
         let u = f64::from(stream.uniform(k));

@@ -14,10 +14,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("reference", &["layout"], &["testkit"]),
     ("testkit", &["layout"], &[]),
     ("cpu", &["layout"], &["reference", "testkit"]),
+    ("cuda", &["layout"], &["reference", "testkit"]),
     ("model", &["layout", "reference", "cpu"], &["testkit"]),
     ("events", &[], &[]),
     ("train", &["layout", "model", "events"], &["reference", "cpu", "testkit"]),
-    ("tidegate", &["layout", "cpu", "model", "events", "train"], &["reference", "testkit"]),
+    ("tidegate", &["layout", "cpu", "cuda", "model", "events", "train"], &["reference", "testkit"]),
     ("xtask", &[], &[]),
 ];
 

@@ -1,17 +1,24 @@
 //! The fence round `unsafe`.
 //!
 //! The compiler keeps `unsafe` out of a crate whose root forbids it. This rule keeps the attribute
-//! there, and keeps the one exception, the SIMD kernels of `cpu`, where it is.
+//! there, and keeps the two exceptions, the SIMD kernels of `cpu` and the driver of `cuda`, where they
+//! are.
 
 use super::Findings;
 
 const FORBID: &str = "#![forbid(unsafe_code)]";
 const DENY: &str = "#![deny(unsafe_code)]";
 const ALLOW: &str = "allow(unsafe_code)";
+/// A crate root, the module that it opens, and where that lies.
+const DOORS: [(&str, &str, &str); 2] = [
+    ("crates/cpu/src/lib.rs", "mod simd;", "crates/cpu/src/simd"),
+    ("crates/cuda/src/lib.rs", "mod driver;", "crates/cuda/src/driver.rs"),
+];
 
 /// Complains about a crate root without its attribute, and about an exception in the wrong place.
 pub(super) fn check(name: &str, text: &str, findings: &mut Findings) {
-    let wanted = if name.starts_with("crates/cpu/") { DENY } else { FORBID };
+    let excepted = DOORS.iter().any(|(root, ..)| name == *root);
+    let wanted = if excepted { DENY } else { FORBID };
     if is_root(name) && !code_lines(text).any(|line| line == wanted) {
         findings.error(format!("{name} should say `{wanted}`"));
     }
@@ -20,11 +27,13 @@ pub(super) fn check(name: &str, text: &str, findings: &mut Findings) {
     }
     let lines: Vec<&str> = code_lines(text).collect();
     for (index, line) in lines.iter().enumerate() {
-        let opens_simd = name == "crates/cpu/src/lib.rs"
-            && lines.get(index + 1).is_some_and(|next| next.ends_with("mod simd;"));
+        let opens_a_door = DOORS.iter().any(|(root, module, _)| {
+            name == *root && lines.get(index + 1).is_some_and(|next| next.ends_with(module))
+        });
         // The quotes of this file's own tests are no attribute.
-        if line.starts_with('#') && line.contains(ALLOW) && !opens_simd {
-            findings.error(format!("{name} allows unsafe code: only crates/cpu/src/simd may"));
+        if line.starts_with('#') && line.contains(ALLOW) && !opens_a_door {
+            let doors: Vec<&str> = DOORS.iter().map(|(.., behind)| *behind).collect();
+            findings.error(format!("{name} allows unsafe code: only {} may", doors.join(" and ")));
         }
     }
 }
@@ -35,7 +44,7 @@ fn is_root(name: &str) -> bool {
 }
 
 fn may_allow(name: &str) -> bool {
-    name.starts_with("crates/cpu/src/simd/")
+    DOORS.iter().any(|(.., behind)| name.starts_with(behind))
 }
 
 fn code_lines(text: &str) -> impl Iterator<Item = &str> {
@@ -75,11 +84,21 @@ mod tests {
     }
 
     #[test]
+    fn cuda_opens_its_driver_alone() {
+        let name = "crates/cuda/src/lib.rs";
+        let lib = "#![deny(unsafe_code)]\n\n#[allow(unsafe_code)]\n";
+        assert!(errors(name, &format!("{lib}mod driver;\n")).is_empty());
+        assert_eq!(errors(name, &format!("{lib}mod memory;\n")).len(), 1);
+        assert!(errors("crates/cuda/src/driver.rs", "#[allow(unsafe_code)]\n").is_empty());
+    }
+
+    #[test]
     fn an_exception_outside_the_kernels_is_named() {
         let text = "#[allow(unsafe_code)]\nfn f() {}\n";
         assert_eq!(
             errors("crates/cpu/src/linear.rs", text),
-            ["crates/cpu/src/linear.rs allows unsafe code: only crates/cpu/src/simd may"]
+            ["crates/cpu/src/linear.rs allows unsafe code: only crates/cpu/src/simd and \
+              crates/cuda/src/driver.rs may"]
         );
         assert!(errors("crates/cpu/src/simd/avx2.rs", text).is_empty());
     }
