@@ -145,7 +145,7 @@ fn a_wrong_config_is_code_2_and_names_file_line_and_key() {
         ("seed = 1\n[model]\nhiden = 3\n", ["line 3", "hiden"]),
         ("[training]\nepochs = \"many\"\n", ["line 2", "epochs"]),
         ("[training]\nwarmup = 1.5\n", ["training.warmup", "below 1"]),
-        ("[model]\nreadout = \"mean\"\n", ["line 2", "attention"]),
+        ("[model]\nreadout = \"median\"\n", ["line 2", "attention"]),
         ("[optimizer]\nkind = \"lion\"\n", ["line 2", "rmsprop"]),
         (
             "[optimizer]\nkind = \"sgd\"\nnesterov = true\n",

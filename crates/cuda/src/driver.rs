@@ -40,11 +40,11 @@ pub struct CardInfo {
     pub driver: i32,
 }
 
-/// The cards of this machine; none where a driver knows of none.
+/// The cards of this machine.
 ///
 /// # Errors
 ///
-/// No driver, or one that is too old.
+/// No driver, one that is too old, or one that knows of no card.
 pub fn cards() -> Result<Vec<CardInfo>, Error> {
     let driver = ready()?;
     let count = CudaContext::device_count().map_err(|error| refused("counting cards", error))?;

@@ -48,8 +48,15 @@ pub(crate) fn product<C: Card>(
     result: &mut C::Floats,
 ) -> Result<(), Error> {
     let ProductSizes { rows, outputs, inputs, x_first, y_first } = sizes;
-    if rows == 0 || outputs == 0 || inputs == 0 {
+    if rows == 0 || outputs == 0 {
         return Ok(());
+    }
+    if inputs == 0 {
+        // A sum of nothing; the other products have no result then.
+        return match product {
+            Product::Forward { add: false } => card.zero(result),
+            _ => Ok(()),
+        };
     }
     if products == Products::Fast && card.has_products() {
         return card.product(product, sizes, first, second, result);

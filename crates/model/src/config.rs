@@ -245,6 +245,18 @@ impl Default for ModelConfig {
 const LARGEST: usize = 1 << 20;
 
 impl ModelConfig {
+    /// What sees more of a session than the states of the layers hand on, as a person would call it; a
+    /// model with it cannot go on from states alone.
+    pub fn looks_back(&self) -> Option<&'static str> {
+        match self.readout {
+            _ if self.running_mean => Some("input of model.running_mean"),
+            Readout::Last => None,
+            Readout::Attention => Some("readout \"attention\" of [model]"),
+            Readout::Mean => Some("readout \"mean\" of [model]"),
+            Readout::Max => Some("readout \"max\" of [model]"),
+        }
+    }
+
     /// Whether what enters layer `l` is a matrix: not where items select rows of `w_x`.
     pub(crate) fn has_input(&self, l: usize) -> bool {
         l > 0 || self.input == Input::Embedding

@@ -17,6 +17,11 @@ pub enum BatchError {
     /// No position counts: there is nothing to learn from.
     #[error("the batch holds no position of positive weight; give sessions of two items or more")]
     Empty,
+    /// It goes on from states, and the model looks at more than these.
+    #[error(
+        "the {0} looks back over the whole session, which states do not hold: give it whole sessions"
+    )]
+    LooksBack(&'static str),
     /// It goes on from states that are not there, or of another width.
     #[error(
         "the batch goes on with {rows} rows, for which there are no states of layer {layer}; run what \

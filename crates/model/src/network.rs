@@ -153,9 +153,12 @@ impl<D: Device> Model<D> {
         batch: &Batch,
         workspace: &Workspace<D::Matrix>,
     ) -> Result<(), BatchError> {
-        match batch.goes_on() {
-            true => states::check(self, batch.steps().batch(), workspace.states()),
-            false => Ok(()),
+        if !batch.goes_on() {
+            return Ok(());
+        }
+        match self.config().looks_back() {
+            Some(what) => Err(BatchError::LooksBack(what)),
+            None => states::check(self, batch.steps().batch(), workspace.states()),
         }
     }
 }

@@ -438,6 +438,13 @@ mod tests {
 
     #[test]
     fn every_walk_goes_along_the_same_tensors() {
+        let initial_state = InitialState::Learned;
+        let shapes = ModelConfig { initial_state, head: vec![5, 6], ..everything() };
+        let mut specs = catalogue(&shapes, 7);
+        let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+        assert_eq!(names.len(), 17 + 4 + 4, "h_0 and c_0 of each layer; two dense layers");
+        assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), names);
+        assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), names);
         let mut specs = catalogue(&everything(), 7);
         let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
         assert_eq!(names.len(), 17);

@@ -131,8 +131,8 @@ fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
 
 fn named(config: &ModelConfig, mut spec: Spec) -> Spec {
     let name = match (spec.name.as_str(), config.readout) {
-        ("readout.weight_h", Readout::Last) => "readout.weight",
         ("readout.weight_h", Readout::Attention) => "readout.h.weight",
+        ("readout.weight_h", _) => "readout.weight",
         ("readout.weight_x", _) => "readout.x.weight",
         ("readout.weight_c", _) => "readout.c.weight",
         ("readout.query", _) => "readout.query.weight",

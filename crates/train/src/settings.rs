@@ -1,6 +1,6 @@
 //! How a model is trained, as a file or a command line spells it.
 
-use model::{ModelConfig, Readout};
+use model::ModelConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -125,14 +125,7 @@ impl Training {
     ///
     /// [`Error::Setting`] names the key that does not fit and what to do about it.
     pub fn validate_for(&self, model: &ModelConfig) -> Result<(), Error> {
-        let what = match model.readout {
-            _ if self.window == 0 => return Ok(()),
-            _ if model.running_mean => "input of model.running_mean",
-            Readout::Last => return Ok(()),
-            Readout::Attention => "readout \"attention\" of [model]",
-            Readout::Mean => "readout \"mean\" of [model]",
-            Readout::Max => "readout \"max\" of [model]",
-        };
+        let Some(what) = model.looks_back().filter(|_| self.window > 0) else { return Ok(()) };
         Err(Error::Setting {
             key: "window",
             problem: format!("the {what} looks back over the whole session, beyond any window"),
@@ -158,6 +151,8 @@ impl Training {
 
 #[cfg(test)]
 mod tests {
+    use model::Readout;
+
     use super::*;
 
     #[test]

@@ -29,7 +29,8 @@ pub(super) fn start<D: Device>(pass: &Pass<'_, D>, l: usize, tape: &mut Recurren
         ] {
             device.resize(new, steps.positions(), width);
             device.resize(u, steps.positions(), width);
-            // What dropout leaves of 1 − rate is 1: in training the shares are 0 and 1 with this mean.
+            // What dropout leaves of 1 − rate is 1, up to a rounding: in training the shares are 0 and 1 with
+            // this mean.
             device.fill(u, 1.0 - rate);
             pass.dropout(rate, name + layer, u);
         }

@@ -10,8 +10,9 @@
 //!                 q = W_h h + W_x dropout(x) + W_c dropout(c)
 //! ```
 //!
-//! Either way dropout on q follows; where a head follows, that drops instead. Only the wanted positions are read out; in training these are
-//! all, in their order, which is what the backward pass rests on.
+//! Either way dropout on q follows, but where there is a head: its own dropout follows then. Only the wanted
+//! positions are read out; in training these are all, in their order, which is what the backward pass
+//! rests on.
 
 use layout::Accumulate::{Add, Replace};
 use layout::Reach;

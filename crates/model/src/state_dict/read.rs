@@ -11,6 +11,7 @@ use safetensors::tensor::Dtype;
 
 use super::{Header, KIND, VERSION, catalogue, infer, plain};
 use crate::container::{self, FileError, Tensor, Tensors, Values};
+use crate::exchange::check_shapes;
 use crate::file::{header, read_weight, second_bias};
 use crate::model::checked_catalogue;
 use crate::{ConfigError, Device, Form, Model, ModelConfig, Output, Parameters, Spec, Vocabulary};
@@ -131,7 +132,13 @@ impl StateDict {
     pub fn config(&self, like: Option<&ModelConfig>) -> Result<ModelConfig, FileError> {
         match (&self.header, like) {
             (Some(config), _) => Ok(config.clone()),
-            (None, Some(like)) => Ok(plain(like)),
+            (None, Some(like)) => {
+                // The same names and shapes, and other answers: PyTorch's modules have none of these.
+                check_shapes(like, "a state dict").map_err(|error| {
+                    FileError::new(&self.path, format!("is not like that model: {error}"))
+                })?;
+                Ok(plain(like))
+            }
             (None, None) => infer::config(self),
         }
     }

@@ -44,7 +44,8 @@ fn is_root(name: &str) -> bool {
 }
 
 fn may_allow(name: &str) -> bool {
-    DOORS.iter().any(|(.., behind)| name.starts_with(behind))
+    let inside = |behind: &str| name.strip_prefix(behind).is_some_and(|rest| rest.starts_with('/'));
+    DOORS.iter().any(|(.., behind)| name == *behind || inside(behind))
 }
 
 fn code_lines(text: &str) -> impl Iterator<Item = &str> {
