@@ -61,7 +61,11 @@ fn batches(config: &ModelConfig) -> Vec<Batch> {
             batch.fill_window(&sessions, &[], window);
             batch
         };
-        [fill(0..usize::MAX), fill(0..5), fill(5..10), fill(10..15)]
+        // What looks back over a session does not go on from a window.
+        let windows = if config.looks_back().is_none() { 3 } else { 0 };
+        let mut batches = vec![fill(0..usize::MAX)];
+        batches.extend((0..windows).map(|k| fill(5 * k..5 * (k + 1))));
+        batches
     };
     (0..3).flat_map(batch).collect()
 }
