@@ -16,6 +16,8 @@ fn a_wrong_bench_is_code_2_and_names_the_flag() {
         (&["bench", "train", "--shape", "T3,B2,I4,H5,bi"], "leave \"bi\" out"),
         (&["bench", "sequence", "--mode", "step"], "steps are timed by bench stream"),
         (&["bench", "sequence", "--dtype", "bf16"], "--dtype"),
+        (&["bench", "sequence", "--kernels", "v2"], "add --device cuda"),
+        (&["gpu-check", "--sample-s", "nan"], "--sample-s NaN"),
         (&["bench", "sequence", "--seconds", "-1"], "--seconds"),
         (&["bench", "softmax", "--mode", "forward"], "--mode"),
         (&["bench", "train", "--shape", "T3,B2,I4,H5,L65"], "model.layers"),

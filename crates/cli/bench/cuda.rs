@@ -19,14 +19,11 @@ use super::{Plan, What};
 use crate::args::Bench;
 use crate::failure::usage;
 use crate::gpu_check::layer::Inputs;
-use crate::gpu_check::timing::{self, sample};
+use crate::gpu_check::timing::{self, SAMPLES, sample};
 use crate::machine::card_number;
 use crate::output::{Style, Table, print, print_json};
 use crate::progress::Stages;
 use crate::settings::Settings;
-
-/// Seconds of a sample.
-const SAMPLE: f64 = 0.02;
 
 /// Whether the settings ask for a card.
 pub(super) fn asked(settings: &Settings) -> bool {
@@ -66,7 +63,7 @@ pub(super) fn run(plan: &Plan, args: &Bench, settings: &Settings) -> Result<()> 
                 Mode::Training => timing::Mode::Training,
                 Mode::Forward | Mode::Step => timing::Mode::Forward,
             };
-            let samples_s = sample(&gpu, kernels, &inputs, timed, SAMPLE)?;
+            let samples_s = sample(&gpu, kernels, &inputs, timed, plan.seconds / SAMPLES as f64)?;
             let result = Timed { shape, mode, samples_s };
             let (median, _) = median_and_spread(&result.samples_s);
             stages.end(&format!("{} {}: {}", shape.text, mode.name(), duration(median)));

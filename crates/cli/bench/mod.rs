@@ -132,6 +132,11 @@ pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
         }
         return cuda::run(&plan, args, &settings);
     }
+    if let Some(kernels) = &args.kernels {
+        return Err(usage(format!(
+            "--kernels {kernels}: chooses among the kernels of a card; add --device cuda, or leave it out"
+        )));
+    }
     let device = device(&settings)?;
     plan.check_memory(memory().unwrap_or(MEMORY))?;
     if cfg!(debug_assertions) {

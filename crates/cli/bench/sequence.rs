@@ -14,8 +14,8 @@
 use cpu::PackedRecurrent;
 use layout::{Keep, Matrix, RecurrentDims, RecurrentParams, RecurrentTape, Steps};
 use model::{
-    BidirectionalTape, Device, Directions, Dropout, LayerWeights, ModelConfig,
-    bidirectional_backward, bidirectional_forward,
+    BidirectionalTape, Device, Directions, Dropout, LayerWeights, ModelConfig, RecurrentDraws,
+    bidirectional_backward, bidirectional_forward, drop_inside,
 };
 
 use super::shape::Shape;
@@ -135,9 +135,13 @@ impl Layer {
     ) -> Self {
         let training = mode == Mode::Training;
         let number = |direction| (direction * shape.layers + l) as u32;
+        // As training has them: drawn once here, as drawing them is not what is timed.
         let drop_inside = |direction, tape: &mut RecurrentTape<Matrix<f32>>| {
             if training {
-                drop_inside(device, steps, rates, seed, number(direction), tape);
+                let of = |purpose| stream(seed, purpose, number(direction));
+                let (mask, zoneout_c) = (of(Purpose::Mask), of(Purpose::CellShare));
+                let draws = RecurrentDraws { mask, zoneout_c, zoneout_h: of(Purpose::HiddenShare) };
+                drop_inside(device, steps, dims, rates, Some(draws), tape);
             }
         };
         let keep = if training { Keep::Gates } else { Keep::States };
@@ -253,36 +257,6 @@ impl Stack {
             here[0].backward(device, x, &self.steps, dh, &mut self.dz, dx);
             self.dx.swap(0, 1);
         }
-    }
-}
-
-/// Masks and shares of layer `l`, as training has them: drawn once here, as drawing them is not what is
-/// timed.
-fn drop_inside(
-    device: &Machine,
-    steps: &Steps,
-    rates: &Dropout,
-    seed: u64,
-    l: u32,
-    tape: &mut RecurrentTape<Matrix<f32>>,
-) {
-    let dropped = |rate: f32, purpose, [rows, columns]: [usize; 2], value: f32| {
-        let mut values = Matrix::zeros(rows, columns);
-        values.fill(value);
-        device.dropout(rate, stream(seed, purpose, l), &mut values);
-        values
-    };
-    let [c, h] = [tape.c.columns(), tape.h.columns()];
-    let positions = steps.positions();
-    if rates.recurrent > 0.0 {
-        let mask = dropped(rates.recurrent, Purpose::Mask, [steps.batch(), h], 1.0);
-        tape.set_mask(steps, mask);
-    }
-    if rates.zoneout_c > 0.0 || rates.zoneout_h > 0.0 {
-        let share =
-            |rate, purpose, columns| dropped(rate, purpose, [positions, columns], 1.0 - rate);
-        let u_c = share(rates.zoneout_c, Purpose::CellShare, c);
-        tape.set_shares(steps, u_c, share(rates.zoneout_h, Purpose::HiddenShare, h));
     }
 }
 

@@ -8,7 +8,7 @@ use cuda::{Card, Gpu, Rung};
 use super::layer::{Inputs, OnCard};
 
 /// Samples of a result.
-const SAMPLES: usize = 11;
+pub(crate) const SAMPLES: usize = 11;
 
 /// What is timed of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

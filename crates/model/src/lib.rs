@@ -49,7 +49,7 @@ pub use exchange::ExportError;
 pub use file::{ModelFile, Vocabulary};
 pub use layout::TopItems;
 pub use model::{BatchError, Model};
-pub use network::{Gradients, States, StepContext, Workspace};
+pub use network::{Gradients, RecurrentDraws, States, StepContext, Workspace, drop_inside};
 pub use onnx::OPSET;
 pub use optimizer::{NotFinite, OptimizerConfig, OptimizerKind};
 pub use parameters::{

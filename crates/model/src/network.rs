@@ -20,6 +20,7 @@ mod states;
 mod thinned;
 
 pub use gradients::Gradients;
+pub use masks::{RecurrentDraws, drop_inside};
 pub(crate) use output::Table;
 pub use states::States;
 

@@ -14,9 +14,9 @@
 use layout::Accumulate::{Add, Replace};
 use layout::{Keep, RecurrentParams, RecurrentStart, RecurrentTape};
 
-use super::{Gradients, Pass, input, masks, thinned};
-use crate::Device;
+use super::{Gradients, Pass, RecurrentDraws, drop_inside, input, thinned};
 use crate::streams::DROPOUT_LAYER;
+use crate::{Device, LayerWeights};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tape<M> {
@@ -47,8 +47,10 @@ impl<M: Clone + Default> Tape<M> {
         self.passed.resize_with(pass.config.layers - 1, M::default);
         for (l, layer) in self.layers.iter_mut().enumerate() {
             let keep = if pass.config.has_input(l) { self.keep } else { Keep::Gates };
-            pass.device.start(layer, steps, pass.config.dims(l), keep);
-            masks::start(pass, l, layer);
+            let dims = pass.config.dims(l);
+            pass.device.start(layer, steps, dims, keep);
+            let draws = pass.context.map(|context| RecurrentDraws::of(context, l as u32));
+            drop_inside(pass.device, steps, dims, &pass.config.dropout, draws, layer);
         }
         self.slots.clear();
         self.slots.extend(steps.batch() as u32..steps.slots() as u32);
@@ -103,13 +105,13 @@ pub(super) fn forward<D: Device>(
     for l in 0..tape.layers.len() {
         let x = if l == 0 { x } else { Some(&tape.passed[l - 1]) };
         let layer = &mut tape.layers[l];
-        match layers {
+        let weights = match layers {
             Layers::Learned(params) => {
-                let params = thinned::forward(pass, l, &params[l], &mut tape.weights[l]);
-                device.recurrent_forward(params, x, steps, layer);
+                LayerWeights::Learned(thinned::forward(pass, l, &params[l], &mut tape.weights[l]))
             }
-            Layers::Packed(packed) => device.recurrent_forward_packed(&packed[l], x, steps, layer),
-        }
+            Layers::Packed(packed) => LayerWeights::<D>::Packed(&packed[l]),
+        };
+        weights.forward(device, x, steps, layer);
         let Tape { layers, passed, sum, joining, slots, .. } = &mut *tape;
         if pass.config.residual {
             device.gather(&layers[l].h, slots, joining);
