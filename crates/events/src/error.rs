@@ -71,6 +71,16 @@ pub enum Error {
         /// The columns that are there.
         header: String,
     },
+    /// A further column that was asked for is not there.
+    #[error("{path}: no column {column:?} among {header}; name one that is there")]
+    NoFurtherColumn {
+        /// The path as it was given.
+        path: String,
+        /// Its name as it was asked for.
+        column: String,
+        /// The columns that are there.
+        header: String,
+    },
     /// Too many rows could not be used.
     #[error(
         "{bad} of {rows} rows are bad, more than --max-bad {max} allows; the first: {first}; mend \

@@ -8,9 +8,10 @@ use serde::{Serialize, Serializer};
 use crate::Error;
 
 /// A layout of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// A table with commas, semicolons or bars, columns found by their names or by `--columns`.
+    #[default]
     Csv,
     /// The same with tabs.
     Tsv,

@@ -95,7 +95,7 @@ impl Summary {
         let reasons = report.bad.reasons.iter().map(|&(reason, count)| (reason.to_owned(), count));
         let iso = |time: Option<&i64>| time.map(|&time| format_time(time));
         Ok(Self {
-            format: log.format,
+            format: report.format,
             files: report.files.clone(),
             columns: report
                 .columns

@@ -5,10 +5,8 @@ use serde::Serialize;
 use crate::{Columns, Format, NONE, Names};
 
 /// The events of a log, in the order of its lines, and how reading it went.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Log {
-    /// Its layout.
-    pub format: Format,
     /// The events.
     pub events: Events,
     /// Items, numbered by first appearance.
@@ -21,6 +19,10 @@ pub struct Log {
     pub kinds: Names,
     /// Categories, likewise.
     pub categories: Names,
+    /// Further columns of words, in the order in which they were asked for.
+    pub labels: Vec<LabelColumn>,
+    /// Further columns of numbers, likewise.
+    pub numbers: Vec<NumberColumn>,
     /// How reading went.
     pub report: ReadReport,
 }
@@ -28,7 +30,7 @@ pub struct Log {
 impl Log {
     /// Whether each session is a case of its own, of which only the last item is asked for.
     pub fn is_pairs(&self) -> bool {
-        self.format == Format::Pairs
+        self.report.format == Format::Pairs
     }
 
     /// What kind of event number `event` is.
@@ -78,6 +80,26 @@ impl Events {
     }
 }
 
+/// A further column of words: a colour, a brand, a kind of page.
+#[derive(Debug, Clone, Default)]
+pub struct LabelColumn {
+    /// Its name in the log.
+    pub name: String,
+    /// The words, numbered by first appearance.
+    pub names: Names,
+    /// Number of the word of each event, [`NONE`] where the row has none.
+    pub values: Vec<u32>,
+}
+
+/// A further column of numbers.
+#[derive(Debug, Clone, Default)]
+pub struct NumberColumn {
+    /// Its name in the log.
+    pub name: String,
+    /// The number of each event, not a number where the row has none.
+    pub values: Vec<f32>,
+}
+
 /// What an event means, whatever the log calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -120,6 +142,8 @@ pub(crate) fn bare(word: &str) -> String {
 /// How reading a log went.
 #[derive(Debug, Clone, Default)]
 pub struct ReadReport {
+    /// The layout.
+    pub format: Format,
     /// The files, in the order in which they were read.
     pub files: Vec<String>,
     /// Rows in all, bad ones and ones outside `--from`/`--until` too; blank lines and headers are

@@ -76,6 +76,8 @@ pub enum Targets {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sessions {
     items: Vec<u32>,
+    /// Which event of its log each item was.
+    events: Vec<u32>,
     /// Session `s` is `items[offsets[s]..offsets[s + 1]]`.
     offsets: Vec<usize>,
     /// Time of the first event of each session in milliseconds; empty where the log has no times.
@@ -154,7 +156,9 @@ impl Sessions {
         let mut sessions =
             Self::with_targets(if log.is_pairs() { Targets::Last } else { Targets::All });
         sessions.items.reserve_exact(events.len());
+        sessions.events.reserve_exact(events.len());
         for Found { start, first, events: range } in found {
+            sessions.events.extend_from_slice(&sorted[range.clone()]);
             sessions.items.extend(sorted[range].iter().map(|&event| events.item[event as usize]));
             sessions.offsets.push(sessions.items.len());
             if !events.time.is_empty() {
@@ -201,6 +205,11 @@ impl Sessions {
     /// The items of all sessions, one session after the other.
     pub fn items(&self) -> &[u32] {
         &self.items
+    }
+
+    /// Which event of its log each of [`Sessions::items`] was.
+    pub fn log_events(&self) -> &[u32] {
+        &self.events
     }
 
     /// Number of events.
@@ -254,6 +263,7 @@ impl Sessions {
         for length in lengths {
             let next = sessions.items.len() as u32;
             sessions.items.extend(next..next + *length as u32);
+            sessions.events.extend(next..next + *length as u32);
             sessions.offsets.push(sessions.items.len());
         }
         sessions
@@ -268,7 +278,8 @@ impl Sessions {
 
     /// Adds a part of a session of another set.
     pub(crate) fn push(&mut self, from: &Self, session: usize, part: Range<usize>) {
-        self.items.extend_from_slice(&from.get(session)[part]);
+        self.items.extend_from_slice(&from.get(session)[part.clone()]);
+        self.events.extend_from_slice(&from.events[from.range(session)][part]);
         self.offsets.push(self.items.len());
         self.starts.extend(from.starts.get(session));
         self.users.extend(from.users.get(session));
@@ -325,9 +336,15 @@ impl Sessions {
         let mut kept = Self::with_targets(self.targets);
         for session in 0..self.len() {
             let start = kept.items.len();
-            kept.items.extend(self.get(session).iter().copied().filter(|&item| pass(item)));
+            for (&item, &event) in self.get(session).iter().zip(&self.events[self.range(session)]) {
+                if pass(item) {
+                    kept.items.push(item);
+                    kept.events.push(event);
+                }
+            }
             if kept.items.len() - start < min_length {
                 kept.items.truncate(start);
+                kept.events.truncate(start);
                 continue;
             }
             kept.offsets.push(kept.items.len());
@@ -393,20 +410,16 @@ fn by_key(log: &Log) -> (Vec<u32>, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Events, Format, Names, ReadReport};
+    use crate::Events;
 
     /// A log of items named by their numbers; no users, sessions or times yet.
     fn log(item: &[u32]) -> Log {
         let names: Vec<String> = (0..10).map(|item| format!("i{item}")).collect();
         Log {
-            format: Format::Csv,
             events: Events { item: item.to_vec(), ..Events::default() },
             items: names.iter().map(String::as_str).collect(),
             users: ["ann", "bob"].into_iter().collect(),
-            sessions: Names::default(),
-            kinds: Names::default(),
-            categories: Names::default(),
-            report: ReadReport::default(),
+            ..Log::default()
         }
     }
 
@@ -486,13 +499,11 @@ mod tests {
     /// rare; without item 2 the third session is too short; items 0 and 1 stay.
     #[test]
     fn support_and_length_are_taken_in_turns() {
-        let mut sessions = Sessions::with_targets(Targets::All);
-        for session in [&[0, 1, 0, 1][..], &[2, 3], &[1, 2]] {
-            sessions.items.extend_from_slice(session);
-            sessions.offsets.push(sessions.items.len());
-        }
+        let mut sessions = Sessions::from_raw(&[4, 2, 2], &[]);
+        sessions.set_items(&[0, 1, 0, 1, 2, 3, 1, 2]);
         let (kept, dropped) = sessions.keep(2, 2);
         assert_eq!(all(&kept), [&[0, 1, 0, 1][..]]);
+        assert_eq!(kept.log_events(), [0, 1, 2, 3]);
         assert_eq!(dropped, Dropped { items: 2, rare_events: 2, sessions: 2, short_events: 2 });
 
         let (kept, dropped) = sessions.keep(1, 1);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use events::time::format_time;
 use events::{
-    Error, Format, Log, NONE, ReadOptions, SessionOptions, Sessions, Summary, Targets, Window, read,
+    Error, Format, Further, Log, NONE, ReadOptions, SessionOptions, Sessions, Summary, Targets,
+    Window, read,
 };
 use tempfile::TempDir;
 
@@ -57,11 +58,34 @@ fn sessions(log: &Log) -> Vec<String> {
 #[test]
 fn a_table_is_read_by_the_names_of_its_columns() {
     let log = take("Timestamp,User_ID,Product ID,event type,price\n5,u,a,view,1.5\n6,u,b,buy,\n");
-    assert_eq!(log.format, Format::Csv);
+    assert_eq!(log.report.format, Format::Csv);
     assert_eq!(events(&log), ["u a 1970-01-01T00:00:05Z", "u b 1970-01-01T00:00:06Z"]);
     assert_eq!(log.kinds.iter().collect::<Vec<_>>(), ["view", "buy"]);
     assert_eq!(log.events.price[0], 1.5);
     assert!(log.events.price[1].is_nan() && log.events.quantity.is_empty());
+}
+
+#[test]
+fn further_columns_are_read_where_they_are_asked_for() {
+    let text = "user,item,colour,stars\nann,a,red,4.5\nann,b,,many\nbob,c,red,\n";
+    let (_folder, path) = file("log.csv", text);
+    let further = |labels: &[&str], numbers: &[&str]| ReadOptions {
+        further: Further {
+            labels: labels.iter().map(|&name| name.to_owned()).collect(),
+            numbers: numbers.iter().map(|&name| name.to_owned()).collect(),
+        },
+        ..ReadOptions::default()
+    };
+    let log = read(std::slice::from_ref(&path), &further(&["colour"], &["stars", "4"])).unwrap();
+    let colour = &log.labels[0];
+    assert_eq!((colour.name.as_str(), colour.names.get(0)), ("colour", "red"));
+    assert_eq!(colour.values, [0, NONE, 0]);
+    for stars in &log.numbers {
+        assert!(stars.values[0] == 4.5 && stars.values[1..].iter().all(|x| x.is_nan()));
+    }
+    assert!(log.report.unused.is_empty());
+    let error = read(&[path], &further(&["size"], &[])).unwrap_err().to_string();
+    assert!(error.contains("no column \"size\" among user, item, colour, stars"), "{error}");
 }
 
 #[test]
@@ -78,7 +102,7 @@ fn named_columns_are_all_there_are() {
     let columns = "user=who,item=what".parse().unwrap();
     let options = ReadOptions { columns, ..ReadOptions::default() };
     let log = try_read("who\twhat\ttime\tsession\nann\ta\tx\ts\n", &options).unwrap();
-    assert_eq!((log.format, events(&log)), (Format::Tsv, vec!["ann a".to_owned()]));
+    assert_eq!((log.report.format, events(&log)), (Format::Tsv, vec!["ann a".to_owned()]));
     assert!(log.events.time.is_empty() && log.events.session.is_empty());
 }
 
@@ -93,11 +117,11 @@ fn columns_by_number_mean_a_table_without_a_header() {
 #[test]
 fn taobao_yoochoose_and_retailrocket_are_known() {
     let log = take("7,a,c1,pv,1511544070\n7,b,c2,buy,1511544071\n");
-    assert_eq!((log.format, log.users.len(), log.categories.len()), (Format::Taobao, 1, 2));
+    assert_eq!((log.report.format, log.users.len(), log.categories.len()), (Format::Taobao, 1, 2));
     assert_eq!(log.kinds.iter().collect::<Vec<_>>(), ["pv", "buy"]);
 
     let log = take("1,2014-04-07T10:51:09.277Z,a,0\n1,2014-04-07T10:54:09.868Z,b,0\n");
-    assert_eq!((log.format, sessions(&log)), (Format::Yoochoose, vec!["a b".to_owned()]));
+    assert_eq!((log.report.format, sessions(&log)), (Format::Yoochoose, vec!["a b".to_owned()]));
     assert_eq!(log.kinds.iter().collect::<Vec<_>>(), ["click"]);
 
     let log = take("420374,2014-04-06T18:44:58.314Z,a,12462,2\n");
@@ -108,7 +132,7 @@ fn taobao_yoochoose_and_retailrocket_are_known() {
         "timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n\
          1433224214164,257597,transaction,248676,4000\n",
     );
-    assert_eq!(log.format, Format::Retailrocket);
+    assert_eq!(log.report.format, Format::Retailrocket);
     assert_eq!(events(&log)[0], "257597 355908 2015-06-02T05:02:12.117Z");
     // 48 minutes apart: two sessions of one user.
     assert_eq!(sessions(&log), ["355908", "248676"]);
@@ -121,7 +145,7 @@ fn eshop_orders_a_session_by_its_order_column() {
     let row = |order: u32, item: &str| format!("2008;4;1;{order};29;1;1;{item};1;5;1;28;2;1");
     let rows = [header.to_owned(), row(3, "C"), row(1, "A"), row(2, "B")].join("\n");
     let log = take(&rows);
-    assert_eq!((log.format, sessions(&log)), (Format::Eshop, vec!["A B C".to_owned()]));
+    assert_eq!((log.report.format, sessions(&log)), (Format::Eshop, vec!["A B C".to_owned()]));
 
     // Without its header the layout has to be named.
     let bare = rows.split_once('\n').unwrap().1;
@@ -134,13 +158,16 @@ fn eshop_orders_a_session_by_its_order_column() {
 fn sessions_and_pairs_are_lines_of_ids() {
     let log = take("a b  a\r\n\n c \nb\tc\n".replace('\t', " "));
     assert_eq!(
-        (log.format, sessions(&log)),
+        (log.report.format, sessions(&log)),
         (Format::Sessions, vec!["a b a".into(), "c".into(), "b c".into()])
     );
 
     let log = take("a b\tc\na\tb\n");
     let pairs = Sessions::from_log(&log, &SessionOptions::default()).unwrap();
-    assert_eq!((log.format, sessions(&log)), (Format::Pairs, vec!["a b c".into(), "a b".into()]));
+    assert_eq!(
+        (log.report.format, sessions(&log)),
+        (Format::Pairs, vec!["a b c".into(), "a b".into()])
+    );
     assert_eq!(pairs.targets(), Targets::Last);
 }
 

@@ -73,14 +73,14 @@ fn questions(cases: &Cases, sequences: &Sequences, log: &Log, v: &Vocabulary) ->
 fn yoochoose_baselines_reach_their_known_figures() {
     let Some(train) = real("yoochoose1_64/train_sessions.txt") else { return };
     let (log, train) = load(train);
-    assert_eq!(log.format, Format::Sessions);
+    assert_eq!(log.report.format, Format::Sessions);
     assert_eq!((train.len(), train.events(), log.items.len()), (116_167, 486_026, 17_376));
     let vocabulary = Vocabulary::from_sessions(&train, &log.items);
     let encoded = vocabulary.encode(&train, &log.items);
     let baselines = Baselines::from_sequences(&encoded, vocabulary.len());
 
     let (pairs_log, pairs) = load(real("yoochoose1_64/test_pairs.tsv").unwrap());
-    assert_eq!(pairs_log.format, Format::Pairs);
+    assert_eq!(pairs_log.report.format, Format::Pairs);
     let pairs = vocabulary.encode(&pairs, &pairs_log.items);
     let cases = Cases::new(&pairs);
     assert_eq!((cases.len(), cases.unknown_targets()), (55_898, 412));
@@ -123,7 +123,7 @@ fn yoochoose_validation_is_the_last_tenth() {
 fn eshop_baselines_reach_their_known_figures() {
     let Some(path) = real("eshop2008/e-shop clothing 2008.csv") else { return };
     let (log, sessions) = load(path);
-    assert_eq!(log.format, Format::Eshop);
+    assert_eq!(log.report.format, Format::Eshop);
     let found = summary(&log);
     assert_eq!((found.rows, found.bad_rows, found.events), (165_474, 0, 165_474));
     assert_eq!((found.users, found.sessions, found.items), (0, 24_026, 217));
@@ -170,7 +170,7 @@ fn eshop_windows_and_the_split_by_date_agree() {
 fn taobao_is_read_with_its_users_and_kinds() {
     let Some(path) = real("taobao_userbehavior/UserBehavior_head.csv") else { return };
     let (log, sessions) = load(path);
-    assert_eq!(log.format, Format::Taobao);
+    assert_eq!(log.report.format, Format::Taobao);
     let found = summary(&log);
     assert_eq!((found.rows, found.bad_rows, found.events), (84_287, 0, 84_287));
     assert_eq!((found.users, found.items), (814, 55_233));
@@ -188,13 +188,13 @@ fn taobao_is_read_with_its_users_and_kinds() {
 fn the_format_samples_are_known_by_their_look() {
     let Some(path) = real("format_samples/sample_yoochoose.dat") else { return };
     let (log, _) = load(path);
-    assert_eq!(log.format, Format::Yoochoose);
+    assert_eq!(log.report.format, Format::Yoochoose);
     assert_eq!((log.report.bad.count, log.users.len()), (0, 0));
     let first = parse_time("2014-04-06T20:21:58.444Z").unwrap();
     assert_eq!((log.events.time[0], log.items.get(0)), (first, "214717095"));
 
     let (log, sessions) = load(real("format_samples/sample_retailrocket.csv").unwrap());
-    assert_eq!((log.format, log.report.bad.count), (Format::Retailrocket, 0));
+    assert_eq!((log.report.format, log.report.bad.count), (Format::Retailrocket, 0));
     assert_eq!(sessions.get(0).len(), sessions.iter().next().unwrap().len());
     assert!(log.events.session.iter().all(|&session| session != NONE));
 

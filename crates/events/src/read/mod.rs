@@ -1,12 +1,14 @@
 //! Reading logs: open, look, take the rows.
 //!
 //! A file passes through four hands. `source` opens and decompresses it and cuts it into lines;
-//! `detect` looks at the first of them; `record` and `table`, or `text`, make rows of them; and
-//! `builder` numbers the names and keeps the columns. Nothing holds more of a file than a line.
+//! `detect` looks at the first of them; `record` and `table`, or `text`, make rows of them;
+//! `builder` counts them and hands them to a `sink`, which numbers the names and keeps the columns, or
+//! does what it likes. Nothing before the sink holds more of a file than a line.
 
 mod builder;
 mod detect;
 mod record;
+mod sink;
 mod source;
 mod table;
 mod text;
@@ -14,9 +16,11 @@ mod text;
 use std::path::PathBuf;
 
 use builder::Builder;
+use sink::InMemory;
+pub use sink::{EventSink, Key, Row};
 use source::Source;
 
-use crate::{Columns, Error, Format, Log, Window};
+use crate::{Columns, Error, Format, Log, ReadReport, Window};
 
 /// How a log is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +29,8 @@ pub struct ReadOptions {
     pub format: Option<Format>,
     /// Which column of a table is for what.
     pub columns: Columns,
+    /// Columns of a table that are read beside those.
+    pub further: Further,
     /// The part that is read.
     pub window: Window,
     /// The share of bad rows, 0 to 1, past which reading is an error.
@@ -34,23 +40,48 @@ pub struct ReadOptions {
 impl Default for ReadOptions {
     fn default() -> Self {
         let (format, columns, window) = (None, Columns::default(), Window::default());
-        Self { format, columns, window, max_bad: 0.01 }
+        Self { format, columns, further: Further::default(), window, max_bad: 0.01 }
     }
 }
 
-/// Reads a log: files, folders (their files in name order), or `-` for standard input.
+/// Columns of a table that no [`Role`](crate::Role) is for, by their names in its header (or their
+/// places, as [`Columns`] has them).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Further {
+    /// Those that hold words.
+    pub labels: Vec<String>,
+    /// Those that hold numbers.
+    pub numbers: Vec<String>,
+}
+
+/// Reads a log into memory: files, folders (their files in name order), or `-` for standard input.
 ///
 /// # Errors
 ///
 /// See [`Error`]; every one names the file and what to do.
 pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Log, Error> {
+    let mut events = InMemory::new(&options.further);
+    let report = read_into(paths, options, &mut events)?;
+    Ok(events.finish(report))
+}
+
+/// Reads a log of any size: its events go to `sink` one by one, in the order of its lines.
+///
+/// # Errors
+///
+/// As [`read`], and what the sink has to say.
+pub fn read_into(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    sink: &mut dyn EventSink,
+) -> Result<ReadReport, Error> {
     if let Some(format @ (Format::Sessions | Format::Pairs)) = options.format
         && !options.columns.is_empty()
     {
         let reason = format!("--format {format} has no columns to name; leave one of the two out");
         return Err(Error::Flag { flag: "--columns", value: options.columns.to_string(), reason });
     }
-    let mut log = Builder::default();
+    let mut log = Builder::new(sink);
     // The format, and the file that showed it.
     let mut format = options.format.map(|format| (format, "--format".to_owned()));
     for path in source::expand(paths)? {
@@ -76,7 +107,7 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Log, Error> {
             }
             Format::Sessions => text::read_sessions(source.lines(), &mut log)?,
             Format::Pairs => text::read_pairs(source.lines(), &mut log)?,
-            _ => table::read(source, layout, &options.columns, options.window, &mut log)?,
+            _ => table::read(source, layout, options, &mut log)?,
         }
     }
     let Some((format, _)) = format.filter(|_| log.rows > 0) else {

@@ -1,10 +1,12 @@
 //! Tables: which column is what, and from rows to events.
 
-use super::builder::{Builder, Grouping, Row};
+use super::builder::{Builder, Grouping};
 use super::detect::{delimiter, usual_column};
 use super::record::{Fields, Record, Records};
+use super::sink::{Key, Row};
 use super::source::Source;
-use crate::{Columns, Error, Format, Role, Window, time};
+use super::{Further, ReadOptions};
+use crate::{Columns, Error, Format, Role, time};
 
 /// Why a row is bad, and the part of it that is meant.
 type Bad<'a> = (&'static str, std::borrow::Cow<'a, str>);
@@ -13,10 +15,10 @@ type Bad<'a> = (&'static str, std::borrow::Cow<'a, str>);
 pub(super) fn read(
     source: Source,
     format: Format,
-    columns: &Columns,
-    window: Window,
-    log: &mut Builder,
+    options: &ReadOptions,
+    log: &mut Builder<'_>,
 ) -> Result<(), Error> {
+    let (columns, window) = (&options.columns, options.window);
     let file = source.name.clone();
     let first = String::from_utf8_lossy(source.head());
     let first = first.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
@@ -43,7 +45,8 @@ pub(super) fn read(
                 let first: Vec<String> = (0..fields.len())
                     .map(|place| String::from_utf8_lossy(fields.get(place)).trim().to_owned())
                     .collect();
-                let found = Schema::new(&file, format, columns, &first)?;
+                let mut found = Schema::new(&file, format, columns, &first)?;
+                found.find_further(&file, &options.further, &first)?;
                 log.same_grouping(&file, found.grouping())?;
                 if !window.is_open() && !found.grouping().time {
                     return Err(Error::NoTimes { what: "--from or --until".to_owned() });
@@ -57,8 +60,11 @@ pub(super) fn read(
             }
         };
         log.rows += 1;
-        if let Err((reason, detail)) = schema.take(&fields, window, log) {
-            log.bad(&file, line, reason, &detail);
+        let (mut labels, mut numbers) = (Vec::new(), Vec::new());
+        match schema.take(&fields, &mut labels, &mut numbers) {
+            Ok(row) if !row.time.is_none_or(|time| window.contains(time)) => log.outside += 1,
+            Ok(row) => log.push(&row)?,
+            Err((reason, detail)) => log.bad(&file, line, reason, &detail),
         }
     }
     Ok(())
@@ -72,6 +78,9 @@ struct Schema {
     /// Year, month and day, where the date has three columns.
     date: Option<[usize; 3]>,
     order: Option<usize>,
+    /// Columns of [`Further`].
+    labels: Vec<usize>,
+    numbers: Vec<usize>,
     /// The kind of all events, where the layout has only one.
     kind: Option<&'static str>,
     /// Whether the first row is a header.
@@ -107,8 +116,7 @@ impl Schema {
             let Some(column) = columns.get(role) else { continue };
             let named = first.iter().position(|name| name == column);
             schema.header |= named.is_some();
-            let place = named.or_else(|| column.parse::<usize>().ok()?.checked_sub(1));
-            match place.filter(|&place| place < schema.width) {
+            match place_of(column, first) {
                 Some(place) => schema.roles[role as usize] = Some(place),
                 None => {
                     return Err(Error::NoColumn {
@@ -128,12 +136,37 @@ impl Schema {
         Ok(schema)
     }
 
+    /// Finds the columns that are read beside those with a role.
+    fn find_further(
+        &mut self,
+        file: &str,
+        further: &Further,
+        first: &[String],
+    ) -> Result<(), Error> {
+        for (names, places) in
+            [(&further.labels, &mut self.labels), (&further.numbers, &mut self.numbers)]
+        {
+            for column in names {
+                let place = place_of(column, first).ok_or_else(|| Error::NoFurtherColumn {
+                    path: file.to_owned(),
+                    column: column.clone(),
+                    header: first.join(", "),
+                })?;
+                self.header |= first[place] == *column;
+                places.push(place);
+            }
+        }
+        Ok(())
+    }
+
     /// A layout without a header.
     fn fixed(width: usize, roles: &[(Role, usize)]) -> Self {
         let mut schema = Self {
             roles: [None; Role::ALL.len()],
             date: None,
             order: None,
+            labels: Vec::new(),
+            numbers: Vec::new(),
             kind: None,
             header: false,
             width,
@@ -182,6 +215,7 @@ impl Schema {
             }
         }
         let others = self.date.iter().flatten().chain(&self.order);
+        let others = others.chain(&self.labels).chain(&self.numbers);
         let used: Vec<usize> = self.roles.iter().flatten().chain(others).copied().collect();
         let unused = header.iter().enumerate().filter(|(place, _)| !used.contains(place));
         (columns, unused.map(|(_, name)| name.clone()).collect())
@@ -195,13 +229,16 @@ impl Schema {
         }
     }
 
-    /// Takes a row into the log, or says why not.
-    fn take<'a>(
+    /// The event of a row, or why it has none. `labels` and `numbers` are filled.
+    fn take<'a, 'r>(
         &self,
         fields: &Fields<'a>,
-        window: Window,
-        log: &mut Builder,
-    ) -> Result<(), Bad<'a>> {
+        labels: &'r mut Vec<Option<&'a str>>,
+        numbers: &'r mut Vec<Option<f32>>,
+    ) -> Result<Row<'r>, Bad<'a>>
+    where
+        'a: 'r,
+    {
         if fields.len() != self.width {
             let detail = format!("{} instead of {}", fields.len(), self.width);
             return Err(("wrong number of columns", detail.into()));
@@ -214,7 +251,7 @@ impl Schema {
             return Err(("no item", "".into()));
         };
         let user = needed(Role::User, "no user")?;
-        let session = needed(Role::Session, "no session")?;
+        let session = needed(Role::Session, "no session")?.map(Key::Name);
         let time = self.time(fields)?;
         let order = self.order.map(|place| parse(text(fields, place)?)).transpose()?;
         let optional = |role| Ok(self.text(fields, role)?.filter(|text| !text.is_empty()));
@@ -227,15 +264,27 @@ impl Schema {
         let price = number(Role::Price, "the price is not a number")?;
         let quantity = number(Role::Quantity, "the quantity is not a number")?;
         let amount = number(Role::Amount, "the amount is not a number")?;
-
-        if time.is_some_and(|time| !window.contains(time)) {
-            log.outside += 1;
-            return Ok(());
+        for &place in &self.labels {
+            labels.push(Some(text(fields, place)?).filter(|text| !text.is_empty()));
         }
-        let session = session.map(|key| log.session(key));
-        let row = Row { item, user, session, time, order, kind, category, price, quantity, amount };
-        log.push(row);
-        Ok(())
+        for &place in &self.numbers {
+            // What is no number is missing: the event itself is as good as any.
+            numbers.push(parse_finite(text(fields, place)?).ok());
+        }
+        Ok(Row {
+            item,
+            user,
+            session,
+            time,
+            order,
+            kind,
+            category,
+            price,
+            quantity,
+            amount,
+            labels,
+            numbers,
+        })
     }
 
     fn text<'a>(&self, fields: &Fields<'a>, role: Role) -> Result<Option<&'a str>, Bad<'a>> {
@@ -253,6 +302,13 @@ impl Schema {
         let midnight = || time::day(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
         midnight().map(Some).ok_or_else(|| (NO_TIME, format!("{year}-{month}-{day}").into()))
     }
+}
+
+/// Where the column of this name or place (counted from 1) stands.
+fn place_of(column: &str, first: &[String]) -> Option<usize> {
+    let named = first.iter().position(|name| name == column);
+    let place = named.or_else(|| column.parse::<usize>().ok()?.checked_sub(1));
+    place.filter(|&place| place < first.len())
 }
 
 fn text<'a>(fields: &Fields<'a>, place: usize) -> Result<&'a str, Bad<'a>> {

@@ -1,11 +1,12 @@
 //! The two layouts that are lines of ids: `sessions` and `pairs`.
 
-use super::builder::{Builder, Row};
+use super::builder::Builder;
+use super::sink::Row;
 use super::source::Lines;
 use crate::Error;
 
 /// One session a line, its items with blanks between.
-pub(super) fn read_sessions(mut lines: Lines, log: &mut Builder) -> Result<(), Error> {
+pub(super) fn read_sessions(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), Error> {
     read_lines(&mut lines, log, |line, items| {
         items.extend(line.split_ascii_whitespace());
         Ok(())
@@ -13,7 +14,7 @@ pub(super) fn read_sessions(mut lines: Lines, log: &mut Builder) -> Result<(), E
 }
 
 /// One case a line: the prefix, a tab, the target.
-pub(super) fn read_pairs(mut lines: Lines, log: &mut Builder) -> Result<(), Error> {
+pub(super) fn read_pairs(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), Error> {
     read_lines(&mut lines, log, |line, items| {
         let Some((prefix, target)) = line.split_once('\t') else {
             return Err("no tab between prefix and target");
@@ -33,7 +34,7 @@ pub(super) fn read_pairs(mut lines: Lines, log: &mut Builder) -> Result<(), Erro
 
 fn read_lines(
     lines: &mut Lines,
-    log: &mut Builder,
+    log: &mut Builder<'_>,
     split: impl for<'a> Fn(&'a str, &mut Vec<&'a str>) -> Result<(), &'static str>,
 ) -> Result<(), Error> {
     let mut text = Vec::new();
@@ -54,7 +55,7 @@ fn read_lines(
         }
         let session = log.next_session();
         for item in items {
-            log.push(Row { item, session: Some(session), ..Row::default() });
+            log.push(&Row { item, session: Some(session), ..Row::default() })?;
         }
     }
     Ok(())
