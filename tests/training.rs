@@ -287,14 +287,18 @@ fn a_window_of_the_longest_session_is_none() {
     let run = |name: &str, training: &str| {
         let config = windowed().replace("window = 9", training);
         fs::write(&shop.config, config).unwrap();
-        let model = shop.model(name, &[]);
+        let result = succeed(shop.train(&shop.out(name), &[]).output().unwrap());
+        let number = |key: &str| result[key].as_f64().unwrap();
+        let learned = (number("events_per_s") * number("training_s")).round() as u64;
+        let model = fs::read(shop.out(name).join(MODEL)).unwrap();
         let log = fs::read_to_string(shop.out(name).join("log.jsonl")).unwrap();
         let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
-        (model, last["steps"].as_u64().unwrap())
+        (model, last["steps"].as_u64().unwrap(), learned)
     };
     let whole = run("whole", "max_length = 69");
     assert!(run("one", "window = 69") == whole, "a window of everything is none");
     let windows = run("nine", "window = 9");
+    assert_eq!(windows.2, whole.2, "windows learn each target once");
     assert!(windows.0 != whole.0, "windows change nothing");
     let cut = run("cut", "max_length = 9");
     assert!(windows.0 != cut.0, "the state is not carried");
