@@ -52,6 +52,9 @@ use progress::say;
 fn main() -> ExitCode {
     // A panic is a mistake of ours: one message, no backtrace, the exit code of a failed run.
     std::panic::set_hook(Box::new(|panic| {
+        if events::is_decoding() {
+            return;
+        }
         say(&format!(
             "error: an internal mistake ({panic}); please report it with the command line"
         ));

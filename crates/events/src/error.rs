@@ -37,7 +37,7 @@ pub enum Error {
     /// Looking at the head of a file did not tell what it is.
     #[error(
         "{path}: format not recognised: {saw}; name it with --format \
-         csv|tsv|sessions|pairs|taobao|yoochoose|eshop|retailrocket, or map its columns with \
+         csv|tsv|sessions|pairs|taobao|yoochoose|eshop|retailrocket|parquet|arrow, or map its columns with \
          --columns user=U,item=I,time=T"
     )]
     Unrecognised {
@@ -45,6 +45,25 @@ pub enum Error {
         path: String,
         /// What the head looks like.
         saw: String,
+    },
+    /// A file of columns contradicts itself, or is not what it was said to be.
+    #[error("{path}: not a whole {name} file: {reason}; write it or fetch it again")]
+    Columnar {
+        /// The path as it was given.
+        path: String,
+        /// `Parquet` or `Arrow`.
+        name: &'static str,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// A layout whose table of contents stands at its end, and no way to begin there.
+    #[error(
+        "{path}: this layout is read from its end, so not from a pipe and not through gzip or zstd; \
+         give the path of the file itself"
+    )]
+    NotPlain {
+        /// The path as it was given.
+        path: String,
     },
     /// Two files of one log are of different kinds.
     #[error("{path}: {found}, but {first}: {expected}; read them one at a time")]

@@ -29,11 +29,15 @@ pub enum Format {
     /// RetailRocket: `timestamp,visitorid,event,itemid,transactionid`, or the prepared table
     /// `timestamp user_id item_id session_id` with tabs.
     Retailrocket,
+    /// Parquet: columns as those of [`Format::Csv`], and those that stand in the names of folders.
+    Parquet,
+    /// Arrow IPC, as a file (Feather) or a stream: likewise.
+    Arrow,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Csv,
         Self::Tsv,
         Self::Sessions,
@@ -42,6 +46,8 @@ impl Format {
         Self::Yoochoose,
         Self::Eshop,
         Self::Retailrocket,
+        Self::Parquet,
+        Self::Arrow,
     ];
 
     /// The name that `--format` takes and `inspect` gives.
@@ -55,6 +61,8 @@ impl Format {
             Self::Yoochoose => "yoochoose",
             Self::Eshop => "eshop",
             Self::Retailrocket => "retailrocket",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
         }
     }
 }

@@ -37,7 +37,9 @@ pub use format::{Columns, Format, Role};
 pub use inspect::{Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
-pub use read::{EventSink, Further, Key, ReadOptions, Row as EventRow, read, read_into};
+pub use read::{
+    EventSink, Further, Key, ReadOptions, Row as EventRow, is_decoding, read, read_into,
+};
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};
 pub use time::Window;

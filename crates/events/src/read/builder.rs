@@ -1,7 +1,8 @@
 //! A log while it is being read: rows counted, files compared, events handed on.
 
 use super::sink::{EventSink, Key, Row};
-use crate::{BadRows, Columns, Error, Format, ReadReport};
+use super::table::Schema;
+use crate::{BadRows, Columns, Error, Format, ReadReport, Window};
 
 /// The columns that decide what a session is. All files of a log have the same of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) struct Builder<'s> {
     pub outside: u64,
     pub files: Vec<String>,
     /// What the header of the first table was taken for, and its other names.
-    pub header: Option<(Columns, Vec<String>)>,
+    header: Option<(Columns, Vec<String>)>,
     bad: BadRows,
     /// Sessions without names, one a line.
     unnamed: u32,
@@ -53,7 +54,7 @@ impl<'s> Builder<'s> {
     }
 
     /// Checks that a file groups its events as the ones before it do.
-    pub(super) fn same_grouping(&mut self, file: &str, found: Grouping) -> Result<(), Error> {
+    fn same_grouping(&mut self, file: &str, found: Grouping) -> Result<(), Error> {
         let (first, expected) =
             self.grouping.get_or_insert_with(|| (file.to_owned(), found)).clone();
         if found == expected {
@@ -65,6 +66,24 @@ impl<'s> Builder<'s> {
             first,
             expected: expected.describe(),
         })
+    }
+
+    /// Checks that a table can be read with the others, and keeps what its header was taken for.
+    pub(super) fn begin_table(
+        &mut self,
+        file: &str,
+        schema: &Schema,
+        first: &[String],
+        window: Window,
+    ) -> Result<(), Error> {
+        self.same_grouping(file, schema.grouping())?;
+        if !window.is_open() && !schema.grouping().time {
+            return Err(Error::NoTimes { what: "--from or --until".to_owned() });
+        }
+        if schema.header {
+            self.header.get_or_insert_with(|| schema.describe(first));
+        }
+        Ok(())
     }
 
     /// Counts a bad row.

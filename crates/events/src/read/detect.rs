@@ -1,10 +1,17 @@
 //! What a file is, by the look of its first lines.
 
+use super::columnar::{ARROW_FILE, ARROW_STREAM, PARQUET};
 use crate::log::bare;
 use crate::{Columns, Format, Role, time};
 
 /// The format of a file with this head, or what it looks like instead.
 pub(super) fn detect(head: &[u8], columns: &Columns) -> Result<Format, String> {
+    if head.starts_with(PARQUET) {
+        return Ok(Format::Parquet);
+    }
+    if head.starts_with(ARROW_FILE) || head.starts_with(ARROW_STREAM) {
+        return Ok(Format::Arrow);
+    }
     if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
         return Err("it is UTF-16 text; convert it to UTF-8".to_owned());
     }

@@ -3,9 +3,11 @@
 //! A file passes through four hands. `source` opens and decompresses it and cuts it into lines;
 //! `detect` looks at the first of them; `record` and `table`, or `text`, make rows of them;
 //! `builder` counts them and hands them to a `sink`, which numbers the names and keeps the columns, or
-//! does what it likes. Nothing before the sink holds more of a file than a line.
+//! does what it likes. Nothing before the sink holds more of a file than a line. `columnar` does all
+//! of it for files that are no text.
 
 mod builder;
+mod columnar;
 mod detect;
 mod record;
 mod sink;
@@ -16,6 +18,7 @@ mod text;
 use std::path::PathBuf;
 
 use builder::Builder;
+pub use columnar::is_decoding;
 use sink::InMemory;
 pub use sink::{EventSink, Key, Row};
 use source::Source;
@@ -106,6 +109,9 @@ pub fn read_into(
                 return Err(Error::NoTimes { what: "--from or --until".to_owned() });
             }
             Format::Sessions => text::read_sessions(source.lines(), &mut log)?,
+            Format::Parquet | Format::Arrow => {
+                columnar::read(&path, source, layout, options, &mut log)?;
+            }
             Format::Pairs => text::read_pairs(source.lines(), &mut log)?,
             _ => table::read(source, layout, options, &mut log)?,
         }

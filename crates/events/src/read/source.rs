@@ -11,7 +11,8 @@ const HEAD: usize = 64 * 1024;
 /// A longer line is no row of a log.
 const MAX_LINE: usize = 16 * 1024 * 1024;
 
-/// The files that the given paths stand for: a folder stands for its files in name order.
+/// The files that the given paths stand for: a folder stands for its files, and those of the folders in
+/// it, in name order.
 pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for path in paths {
@@ -23,16 +24,30 @@ pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
         let mut inside = Vec::new();
         for entry in path.read_dir().map_err(open)? {
             let entry = entry.map_err(open)?;
-            let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            if !hidden && !entry.path().is_dir() {
+            // `.part.crc` and `_SUCCESS` are what Spark leaves beside the files of a table.
+            let name = entry.file_name();
+            if !name.as_encoded_bytes().starts_with(b".")
+                && !name.as_encoded_bytes().starts_with(b"_")
+            {
                 inside.push(entry.path());
             }
         }
-        if inside.is_empty() {
+        inside.sort();
+        let before = files.len();
+        for path in inside {
+            if path.is_dir() {
+                // An empty folder inside is fine.
+                files.extend(expand(&[path]).or_else(|error| match error {
+                    Error::Empty { .. } => Ok(Vec::new()),
+                    other => Err(other),
+                })?);
+            } else {
+                files.push(path);
+            }
+        }
+        if files.len() == before {
             return Err(Error::Empty { path: path.display().to_string() });
         }
-        inside.sort();
-        files.append(&mut inside);
     }
     Ok(files)
 }
@@ -91,11 +106,16 @@ impl Source {
         }
     }
 
+    /// All bytes, from the first on.
+    pub(super) fn bytes(self) -> impl Read {
+        io::Cursor::new(self.head).chain(self.rest)
+    }
+
     /// The lines, from the first on.
     pub(super) fn lines(self) -> Lines {
-        let input = io::Cursor::new(self.head).chain(self.rest);
-        let reader = BufReader::with_capacity(HEAD, Box::new(input) as Box<dyn Read>);
-        Lines { name: self.name, reader, number: 0 }
+        let name = self.name.clone();
+        let reader = BufReader::with_capacity(HEAD, Box::new(self.bytes()) as Box<dyn Read>);
+        Lines { name, reader, number: 0 }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Further, ReadOptions};
 use crate::{Columns, Error, Format, Role, time};
 
 /// Why a row is bad, and the part of it that is meant.
-type Bad<'a> = (&'static str, std::borrow::Cow<'a, str>);
+pub(super) type Bad<'a> = (&'static str, std::borrow::Cow<'a, str>);
 
 /// Reads a table of any layout.
 pub(super) fn read(
@@ -47,12 +47,8 @@ pub(super) fn read(
                     .collect();
                 let mut found = Schema::new(&file, format, columns, &first)?;
                 found.find_further(&file, &options.further, &first)?;
-                log.same_grouping(&file, found.grouping())?;
-                if !window.is_open() && !found.grouping().time {
-                    return Err(Error::NoTimes { what: "--from or --until".to_owned() });
-                }
+                log.begin_table(&file, &found, &first, window)?;
                 if found.header {
-                    log.header.get_or_insert_with(|| found.describe(&first));
                     schema = Some(found);
                     continue;
                 }
@@ -72,7 +68,7 @@ pub(super) fn read(
 
 /// Which column of a table is what.
 #[derive(Debug)]
-struct Schema {
+pub(super) struct Schema {
     /// Column of each [`Role`].
     roles: [Option<usize>; Role::ALL.len()],
     /// Year, month and day, where the date has three columns.
@@ -84,7 +80,7 @@ struct Schema {
     /// The kind of all events, where the layout has only one.
     kind: Option<&'static str>,
     /// Whether the first row is a header.
-    header: bool,
+    pub header: bool,
     /// Number of columns.
     width: usize,
 }
@@ -159,6 +155,36 @@ impl Schema {
         Ok(())
     }
 
+    /// A table that names its columns otherwise than in a first row.
+    pub(super) fn of_table(
+        file: &str,
+        columns: &Columns,
+        further: &Further,
+        names: &[String],
+    ) -> Result<Self, Error> {
+        let mut schema = Self::new(file, Format::Csv, columns, names)?;
+        schema.find_further(file, further, names)?;
+        schema.header = true;
+        Ok(schema)
+    }
+
+    /// All columns that are read.
+    pub(super) fn places(&self) -> Vec<usize> {
+        let others = self.date.iter().flatten().chain(&self.order);
+        let others = others.chain(&self.labels).chain(&self.numbers);
+        self.roles.iter().flatten().chain(others).copied().collect()
+    }
+
+    /// Columns of further words.
+    pub(super) fn labels(&self) -> &[usize] {
+        &self.labels
+    }
+
+    /// Columns of further numbers.
+    pub(super) fn numbers(&self) -> &[usize] {
+        &self.numbers
+    }
+
     /// A layout without a header.
     fn fixed(width: usize, roles: &[(Role, usize)]) -> Self {
         let mut schema = Self {
@@ -202,26 +228,24 @@ impl Schema {
         Ok(schema)
     }
 
-    fn column(&self, role: Role) -> Option<usize> {
+    pub(super) fn column(&self, role: Role) -> Option<usize> {
         self.roles[role as usize]
     }
 
     /// Which name of a header was taken for what, and which for nothing.
-    fn describe(&self, header: &[String]) -> (Columns, Vec<String>) {
+    pub(super) fn describe(&self, header: &[String]) -> (Columns, Vec<String>) {
         let mut columns = Columns::default();
         for role in Role::ALL {
             if let Some(place) = self.column(role) {
                 columns.set(role, &header[place]);
             }
         }
-        let others = self.date.iter().flatten().chain(&self.order);
-        let others = others.chain(&self.labels).chain(&self.numbers);
-        let used: Vec<usize> = self.roles.iter().flatten().chain(others).copied().collect();
+        let used = self.places();
         let unused = header.iter().enumerate().filter(|(place, _)| !used.contains(place));
         (columns, unused.map(|(_, name)| name.clone()).collect())
     }
 
-    fn grouping(&self) -> Grouping {
+    pub(super) fn grouping(&self) -> Grouping {
         Grouping {
             user: self.column(Role::User).is_some(),
             session: self.column(Role::Session).is_some(),
