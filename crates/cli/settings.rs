@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use events::{Columns, Format, Further, ReadOptions, SessionOptions, Split, Window};
+use events::{Columns, Format, Further, ReadOptions, Role, SessionOptions, Split, Window};
 use model::{ModelConfig, OptimizerConfig};
 use serde::{Deserialize, Serialize};
 use train::{SessionRules, Training};
@@ -250,6 +250,7 @@ impl DataSettings {
             columns: columns.unwrap_or_default(),
             window: Window::parse(self.from.as_deref(), self.until.as_deref())?,
             further: Further::default(),
+            roles: Role::ALL.to_vec(),
             max_bad: self.max_bad,
         })
     }

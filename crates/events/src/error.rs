@@ -65,6 +65,31 @@ pub enum Error {
         /// The path as it was given.
         path: String,
     },
+    /// A file cannot be written, or read back.
+    #[error("{path}: cannot be written: {source}; is there room and permission?")]
+    Write {
+        /// The path.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A folder of prepared data contradicts itself.
+    #[error("{path}: damaged prepared data: {reason}; prepare the log again")]
+    Prepared {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Prepared data stand alone.
+    #[error("{path}: prepared data, which are read alone; give nothing but this folder")]
+    NotAlone {
+        /// The path.
+        path: String,
+    },
+    /// More sessions than numbers of 32 bits.
+    #[error("the log has more than four thousand million sessions; prepare it in parts")]
+    TooManySessions,
     /// Two files of one log are of different kinds.
     #[error("{path}: {found}, but {first}: {expected}; read them one at a time")]
     Mixed {

@@ -33,11 +33,13 @@ pub enum Format {
     Parquet,
     /// Arrow IPC, as a file (Feather) or a stream: likewise.
     Arrow,
+    /// A folder that [`prepare`](crate::prepare()) has written.
+    Prepared,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Csv,
         Self::Tsv,
         Self::Sessions,
@@ -48,6 +50,7 @@ impl Format {
         Self::Retailrocket,
         Self::Parquet,
         Self::Arrow,
+        Self::Prepared,
     ];
 
     /// The name that `--format` takes and `inspect` gives.
@@ -63,6 +66,7 @@ impl Format {
             Self::Retailrocket => "retailrocket",
             Self::Parquet => "parquet",
             Self::Arrow => "arrow",
+            Self::Prepared => "prepared",
         }
     }
 }

@@ -23,6 +23,7 @@ mod format;
 mod inspect;
 mod log;
 mod names;
+mod prepare;
 mod read;
 mod sessions;
 pub mod simulator;
@@ -37,6 +38,7 @@ pub use format::{Columns, Format, Role};
 pub use inspect::{Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
+pub use prepare::{PrepareOptions, Prepared, prepare};
 pub use read::{
     EventSink, Further, Key, ReadOptions, Row as EventRow, is_decoding, read, read_into,
 };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Columns, Format, NONE, Names};
+use crate::{Columns, Format, NONE, Names, SessionOptions};
 
 /// The events of a log, in the order of its lines, and how reading it went.
 #[derive(Debug, Clone, Default)]
@@ -157,6 +157,8 @@ pub struct ReadReport {
     pub columns: Columns,
     /// The names in that header that were taken for nothing.
     pub unused: Vec<String>,
+    /// What made events one session where the log comes ready prepared: its session keys are these.
+    pub sessions: Option<SessionOptions>,
 }
 
 /// Rows that could not be used: all counted by reason, the first few kept.

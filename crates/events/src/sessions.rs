@@ -23,21 +23,53 @@ pub enum SessionRule {
     User,
 }
 
+impl SessionRule {
+    /// The name that `--sessions` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Key => "key",
+            Self::Gap => "gap",
+            Self::User => "user",
+        }
+    }
+
+    /// The rule that a log with or without users, session keys and times has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sessions::from_log`].
+    pub(crate) fn resolve(self, users: bool, keys: bool, times: bool) -> Result<Self, Error> {
+        let rule = match self {
+            Self::Auto if keys => Self::Key,
+            Self::Auto if users && times => Self::Gap,
+            Self::Auto if users => Self::User,
+            asked => asked,
+        };
+        match rule {
+            Self::Auto => Err(Error::NoKey { what: "a session needs a key or a user".into() }),
+            Self::Key if !keys => {
+                Err(Error::NoKey { what: "sessions by key need session keys".into() })
+            }
+            Self::Gap | Self::User if !users => {
+                Err(Error::NoKey { what: "sessions by user or gap need users".into() })
+            }
+            Self::Gap if !times => Err(Error::NoTimes { what: "a session by gap".into() }),
+            rule => Ok(rule),
+        }
+    }
+}
+
 impl FromStr for SessionRule {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "key" => Ok(Self::Key),
-            "gap" => Ok(Self::Gap),
-            "user" => Ok(Self::User),
-            _ => Err(Error::Flag {
-                flag: "--sessions",
-                value: text.to_owned(),
-                reason: "expected auto, key, gap or user".to_owned(),
-            }),
-        }
+        let all = [Self::Auto, Self::Key, Self::Gap, Self::User];
+        all.into_iter().find(|rule| rule.name() == text).ok_or_else(|| Error::Flag {
+            flag: "--sessions",
+            value: text.to_owned(),
+            reason: "expected auto, key, gap or user".to_owned(),
+        })
     }
 }
 
@@ -368,26 +400,8 @@ fn resolve(rule: SessionRule, log: &Log) -> Result<SessionRule, Error> {
     if events.is_empty() {
         return Ok(SessionRule::User);
     }
-    let (keys, users) = (!events.session.is_empty(), !events.user.is_empty());
-    let rule = match rule {
-        SessionRule::Auto if keys => SessionRule::Key,
-        SessionRule::Auto if users && !events.time.is_empty() => SessionRule::Gap,
-        SessionRule::Auto if users => SessionRule::User,
-        asked => asked,
-    };
-    match rule {
-        SessionRule::Auto => Err(Error::NoKey { what: "a session needs a key or a user".into() }),
-        SessionRule::Key if !keys => {
-            Err(Error::NoKey { what: "sessions by key need session keys".into() })
-        }
-        SessionRule::Gap | SessionRule::User if !users => {
-            Err(Error::NoKey { what: "sessions by user or gap need users".into() })
-        }
-        SessionRule::Gap if events.time.is_empty() => {
-            Err(Error::NoTimes { what: "a session by gap".into() })
-        }
-        rule => Ok(rule),
-    }
+    let [users, keys] = [&events.user, &events.session].map(|column| !column.is_empty());
+    rule.resolve(users, keys, !events.time.is_empty())
 }
 
 /// The group of each event and the number of groups, numbered by first appearance.

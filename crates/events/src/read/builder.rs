@@ -111,6 +111,6 @@ impl<'s> Builder<'s> {
             return Err(Error::TooManyBad { bad: bad.count, rows, max: max_bad, first });
         }
         let (columns, unused) = header.unwrap_or_default();
-        Ok(ReadReport { format, files, rows, outside, bad, columns, unused })
+        Ok(ReadReport { format, files, rows, outside, bad, columns, unused, sessions: None })
     }
 }

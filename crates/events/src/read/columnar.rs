@@ -87,7 +87,7 @@ pub fn is_decoding() -> bool {
 
 /// Runs a decoder. Those of Parquet and Arrow hold some promises of a damaged file against it by
 /// assertions.
-fn guarded<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+pub(crate) fn guarded<T, E: Display>(decode: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     DECODING.set(true);
     let result = catch_unwind(AssertUnwindSafe(decode));
     DECODING.set(false);

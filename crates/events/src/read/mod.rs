@@ -18,12 +18,13 @@ mod text;
 use std::path::PathBuf;
 
 use builder::Builder;
+pub(crate) use columnar::guarded;
 pub use columnar::is_decoding;
 use sink::InMemory;
 pub use sink::{EventSink, Key, Row};
 use source::Source;
 
-use crate::{Columns, Error, Format, Log, ReadReport, Window};
+use crate::{Columns, Error, Format, Log, ReadReport, Role, Window, prepare};
 
 /// How a log is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,8 @@ pub struct ReadOptions {
     pub columns: Columns,
     /// Columns of a table that are read beside those.
     pub further: Further,
+    /// The roles whose columns are kept; the others take no memory.
+    pub roles: Vec<Role>,
     /// The part that is read.
     pub window: Window,
     /// The share of bad rows, 0 to 1, past which reading is an error.
@@ -43,7 +46,14 @@ pub struct ReadOptions {
 impl Default for ReadOptions {
     fn default() -> Self {
         let (format, columns, window) = (None, Columns::default(), Window::default());
-        Self { format, columns, further: Further::default(), window, max_bad: 0.01 }
+        Self {
+            format,
+            columns,
+            further: Further::default(),
+            roles: Role::ALL.to_vec(),
+            window,
+            max_bad: 0.01,
+        }
     }
 }
 
@@ -57,13 +67,19 @@ pub struct Further {
     pub numbers: Vec<String>,
 }
 
-/// Reads a log into memory: files, folders (their files in name order), or `-` for standard input.
+/// Reads a log into memory: files, folders (their files in name order), or `-` for standard input; or a
+/// folder that [`prepare`](prepare::prepare) has written.
 ///
 /// # Errors
 ///
 /// See [`Error`]; every one names the file and what to do.
 pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Log, Error> {
-    let mut events = InMemory::new(&options.further);
+    if let [path] = paths
+        && prepare::is_prepared(path)
+    {
+        return prepare::load(path, options);
+    }
+    let mut events = InMemory::new(options);
     let report = read_into(paths, options, &mut events)?;
     Ok(events.finish(report))
 }
@@ -83,6 +99,9 @@ pub fn read_into(
     {
         let reason = format!("--format {format} has no columns to name; leave one of the two out");
         return Err(Error::Flag { flag: "--columns", value: options.columns.to_string(), reason });
+    }
+    if let Some(path) = paths.iter().find(|path| prepare::is_prepared(path)) {
+        return Err(Error::NotAlone { path: path.display().to_string() });
     }
     let mut log = Builder::new(sink);
     // The format, and the file that showed it.
@@ -105,6 +124,11 @@ pub fn read_into(
         }
         let layout = format.as_ref().map_or(Format::Csv, |(format, _)| *format);
         match layout {
+            Format::Prepared => {
+                let reason =
+                    "is a folder with prepared.json in it, and needs no --format".to_owned();
+                return Err(Error::Flag { flag: "--format", value: "prepared".to_owned(), reason });
+            }
             Format::Sessions | Format::Pairs if !options.window.is_open() => {
                 return Err(Error::NoTimes { what: "--from or --until".to_owned() });
             }

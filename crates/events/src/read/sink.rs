@@ -1,6 +1,7 @@
 //! Where events go while a log is read: into memory, or past it.
 
-use crate::{Error, Events, Further, LabelColumn, Log, NONE, Names, NumberColumn, ReadReport};
+use super::ReadOptions;
+use crate::{Error, Events, LabelColumn, Log, NONE, Names, NumberColumn, ReadReport, Role};
 
 /// One event as its row spells it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,16 +62,19 @@ pub(super) struct InMemory {
     categories: Names,
     labels: Vec<LabelColumn>,
     numbers: Vec<NumberColumn>,
+    kept: Vec<Role>,
 }
 
 impl InMemory {
     /// No events yet.
-    pub(super) fn new(further: &Further) -> Self {
+    pub(super) fn new(options: &ReadOptions) -> Self {
+        let further = &options.further;
         let label = |name: &String| LabelColumn { name: name.clone(), ..LabelColumn::default() };
         let number = |name: &String| NumberColumn { name: name.clone(), values: Vec::new() };
         Self {
             labels: further.labels.iter().map(label).collect(),
             numbers: further.numbers.iter().map(number).collect(),
+            kept: options.roles.clone(),
             ..Self::default()
         }
     }
@@ -104,11 +108,14 @@ impl EventSink for InMemory {
         put(&mut events.session, n, NONE, session);
         put(&mut events.time, n, 0, row.time);
         put(&mut events.order, n, 0, row.order);
-        put(&mut events.kind, n, NONE, row.kind.map(|name| self.kinds.intern(name)));
-        put(&mut events.category, n, NONE, row.category.map(|name| self.categories.intern(name)));
-        put(&mut events.price, n, f32::NAN, row.price);
-        put(&mut events.quantity, n, f32::NAN, row.quantity);
-        put(&mut events.amount, n, f32::NAN, row.amount);
+        let keeps = |role| self.kept.contains(&role);
+        let kind = row.kind.filter(|_| keeps(Role::Kind));
+        put(&mut events.kind, n, NONE, kind.map(|name| self.kinds.intern(name)));
+        let category = row.category.filter(|_| keeps(Role::Category));
+        put(&mut events.category, n, NONE, category.map(|name| self.categories.intern(name)));
+        put(&mut events.price, n, f32::NAN, row.price.filter(|_| keeps(Role::Price)));
+        put(&mut events.quantity, n, f32::NAN, row.quantity.filter(|_| keeps(Role::Quantity)));
+        put(&mut events.amount, n, f32::NAN, row.amount.filter(|_| keeps(Role::Amount)));
         for (k, column) in self.labels.iter_mut().enumerate() {
             let word = row.labels.get(k).copied().flatten();
             column.values.push(word.map_or(NONE, |word| column.names.intern(word)));

@@ -1,0 +1,123 @@
+//! From a part to a run: its sessions, by start.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read};
+use std::path::Path;
+
+use super::record::{Event, Put, Take};
+use super::spill::{AllNames, Part};
+use crate::{Error, Events, Log, Names, SessionOptions, SessionRule, Sessions};
+
+/// A session with its events.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Session {
+    /// Time of its first event; 0 without times.
+    pub start: i64,
+    /// The first row of the log that belongs to it.
+    pub first: u64,
+    pub user: Option<String>,
+    pub key: Option<String>,
+    pub events: Vec<Event>,
+}
+
+/// The sessions of a part, ready to be merged.
+pub(super) struct Run {
+    input: Take<Box<dyn Read>>,
+    left: usize,
+    labels: usize,
+    numbers: usize,
+}
+
+impl Run {
+    /// The next session.
+    pub(super) fn next(&mut self) -> Result<Option<Session>, Error> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let input = &mut self.input;
+        let (start, first) = (input.u64()? as i64, input.u64()?);
+        let (user, key, n) = (input.text()?, input.text()?, input.u32()?);
+        let events =
+            (0..n).map(|_| input.event(self.labels, self.numbers)).collect::<Result<_, _>>()?;
+        Ok(Some(Session { start, first, user, key, events }))
+    }
+}
+
+/// Makes a run of every part.
+pub(super) fn gather(
+    parts: Vec<Part>,
+    names: &AllNames,
+    options: &SessionOptions,
+    folder: &Path,
+    memory: usize,
+) -> Result<Vec<Run>, Error> {
+    let mut held = 0;
+    let mut runs = Vec::with_capacity(parts.len());
+    for (number, part) in parts.into_iter().enumerate() {
+        let (bytes, left) = one(part, names, options)?;
+        held += bytes.len();
+        // What does not fit goes to the disk once more.
+        let path = folder.join(format!("run-{number:03}"));
+        let name = path.display().to_string();
+        let failed = |source| Error::Write { path: name.clone(), source };
+        let input: Box<dyn Read> = if held <= memory {
+            Box::new(Cursor::new(bytes))
+        } else {
+            held -= bytes.len();
+            std::fs::write(&path, &bytes).map_err(failed)?;
+            Box::new(BufReader::with_capacity(1 << 16, File::open(&path).map_err(failed)?))
+        };
+        let (labels, numbers) = (names.labels.len(), names.numbers);
+        runs.push(Run { input: Take::new(input, name), left, labels, numbers });
+    }
+    Ok(runs)
+}
+
+/// The sessions of a part as bytes, and their number.
+fn one(part: Part, names: &AllNames, options: &SessionOptions) -> Result<(Vec<u8>, usize), Error> {
+    let mut events = Vec::new();
+    let mut log = Log::default();
+    let has = names.has;
+    let columns: &mut Events = &mut log.events;
+    let (mut users, mut keys) = (Names::default(), Names::default());
+    part.each(names, |row| {
+        columns.item.push(row.event.item);
+        if has.user {
+            columns.user.push(users.intern(row.user.as_deref().unwrap_or("")));
+        }
+        if has.session {
+            // Sessions without names have numbers: as names they are as good.
+            let unnamed = || row.unnamed.to_string();
+            columns.session.push(keys.intern(&row.key.unwrap_or_else(unnamed)));
+        }
+        if has.time {
+            columns.time.push(row.event.time);
+        }
+        columns.order.push(row.event.order);
+        events.push(row.event);
+    })?;
+    (log.users, log.sessions) = (users, keys);
+    if events.is_empty() {
+        return Ok((Vec::new(), 0));
+    }
+    let sessions = Sessions::from_log(&log, options)?;
+    let mut bytes = Vec::new();
+    for session in 0..sessions.len() {
+        let of_session = &sessions.log_events()[sessions.range(session)];
+        let first = of_session.iter().copied().min().unwrap_or(0) as usize;
+        bytes.put_u64(sessions.start(session).unwrap_or(0) as u64);
+        bytes.put_u64(events[first].row);
+        bytes.put_text(sessions.user(session).map(|user| log.users.get(user)));
+        let key = match options.rule {
+            SessionRule::Key => log.events.session.get(first).map(|&key| log.sessions.get(key)),
+            _ => None,
+        };
+        bytes.put_text(key);
+        bytes.put_u32(of_session.len() as u32);
+        for &event in of_session {
+            bytes.put_event(&events[event as usize]);
+        }
+    }
+    Ok((bytes, sessions.len()))
+}

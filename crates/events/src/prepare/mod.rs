@@ -1,0 +1,143 @@
+//! Logs larger than memory: events are grouped on the disk and written once, session after session.
+//!
+//! ```text
+//!     rows ──→ spill: 256 parts by a hash of the user, whole users together
+//!                │   (in memory up to a budget, then appended to a file a part)
+//!     one part ──→ Log ─→ Sessions, each with its events            gather
+//!                │   a run a part: its sessions by start
+//!     all runs ──→ merged by start ──→ events, sessions, names      write
+//! ```
+//!
+//! Nothing but the names of items, kinds, categories and words stays in memory all the time. The parts
+//! are the same whatever the budget, and runs are merged by (start, first row of the log): the same log
+//! gives the same bytes, with any budget. What is written is described where it is written
+//! ([`write`]), and read back as a log like any other ([`load`]).
+
+mod gather;
+mod load;
+mod record;
+mod spill;
+mod write;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use load::is_prepared;
+pub(crate) use load::load;
+
+use crate::{Error, ReadOptions, ReadReport, SessionOptions, read_into};
+use spill::Spill;
+
+/// How a log is prepared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrepareOptions {
+    /// How it is read.
+    pub read: ReadOptions,
+    /// What makes events one session.
+    pub sessions: SessionOptions,
+    /// Bytes of events that are held in memory, about; more go to the disk.
+    pub memory: usize,
+}
+
+/// What has come of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Prepared {
+    /// Events written.
+    pub events: u64,
+    /// Sessions they make.
+    pub sessions: u64,
+    /// Distinct items.
+    pub items: u64,
+    /// Bytes of events that went to the disk on their way.
+    pub spilled: u64,
+    /// How reading went.
+    #[serde(skip)]
+    pub report: ReadReport,
+}
+
+/// What a prepared folder says of itself, in `prepared.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Card {
+    /// The layout of the folder: [`LAYOUT`].
+    pub layout: u32,
+    /// The layout of the log.
+    pub format: String,
+    pub rows: u64,
+    pub bad_rows: u64,
+    pub outside: u64,
+    pub events: u64,
+    pub sessions: u64,
+    pub items: u64,
+    /// `key`, `gap` or `user`: what made events one session.
+    pub rule: String,
+    /// The longest pause inside a session, in milliseconds.
+    pub gap: i64,
+    pub has_times: bool,
+    pub has_users: bool,
+    pub labels: Vec<String>,
+    pub numbers: Vec<String>,
+}
+
+/// The version of the layout.
+pub(crate) const LAYOUT: u32 = 1;
+/// The file that makes a folder a prepared one.
+pub(crate) const CARD: &str = "prepared.json";
+pub(crate) const EVENTS: &str = "events.parquet";
+pub(crate) const SESSIONS: &str = "sessions.parquet";
+pub(crate) const NAMES: &str = "names.parquet";
+
+/// Reads a log of any size and writes its events, session after session, into the folder `out`, which
+/// must be there; what lies in it under the same names is replaced.
+///
+/// # Errors
+///
+/// As [`read_into`]; where the rule for sessions needs what the log has not; where the disk is full.
+pub fn prepare(paths: &[PathBuf], options: &PrepareOptions, out: &Path) -> Result<Prepared, Error> {
+    let temporary = out.join(".spill");
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| Error::Write { path, source }
+    };
+    let _ = fs::remove_dir_all(&temporary);
+    fs::create_dir_all(&temporary).map_err(failed(&temporary))?;
+    let result = prepare_in(paths, options, out, &temporary);
+    let _ = fs::remove_dir_all(&temporary);
+    result
+}
+
+fn prepare_in(
+    paths: &[PathBuf],
+    options: &PrepareOptions,
+    out: &Path,
+    temporary: &Path,
+) -> Result<Prepared, Error> {
+    let further = &options.read.further;
+    let mut spill = Spill::new(temporary, options.memory, further);
+    let report = read_into(paths, &options.read, &mut spill)?;
+    let spilled = spill.spilled();
+    let (parts, names) = spill.finish();
+    let rule = names.resolve(options.sessions.rule)?;
+    let sessions = SessionOptions { rule, ..options.sessions };
+    let runs = gather::gather(parts, &names, &sessions, temporary, options.memory)?;
+    let (events, session_count) = write::write(runs, &names, further, out)?;
+    let card = Card {
+        layout: LAYOUT,
+        format: report.format.name().to_owned(),
+        rows: report.rows,
+        bad_rows: report.bad.count,
+        outside: report.outside,
+        events,
+        sessions: session_count,
+        items: names.items.len() as u64,
+        rule: rule.name().to_owned(),
+        gap: sessions.gap,
+        has_times: names.has.time,
+        has_users: names.has.user,
+        labels: further.labels.clone(),
+        numbers: further.numbers.clone(),
+    };
+    write::card(&card, out)?;
+    Ok(Prepared { events, sessions: session_count, items: card.items, spilled, report })
+}
