@@ -18,7 +18,9 @@
 
 mod baselines;
 mod cases;
+mod column;
 mod error;
+mod features;
 mod format;
 mod inspect;
 mod log;
@@ -28,11 +30,17 @@ mod sessions;
 pub mod simulator;
 mod split;
 pub mod time;
+mod timeline;
 mod vocabulary;
 
 pub use baselines::{Baseline, Baselines};
 pub use cases::{Case, Cases, Row};
+pub use column::{Column, Words};
 pub use error::Error;
+pub use features::{
+    Coverage, FeatureSpec, FeatureSpecs, Features, FittedFeatures, How, Inputs, Scale, Scaling,
+    Source, Table, Tables, Vectors,
+};
 pub use format::{Columns, Format, Role};
 pub use inspect::{Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};

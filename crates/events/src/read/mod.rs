@@ -8,6 +8,7 @@
 mod builder;
 mod detect;
 mod record;
+mod side;
 mod sink;
 mod source;
 mod table;
@@ -16,6 +17,7 @@ mod text;
 use std::path::PathBuf;
 
 use builder::Builder;
+pub(crate) use side::side_rows;
 use sink::InMemory;
 pub use sink::{EventSink, Key, Row};
 use source::Source;
