@@ -21,6 +21,7 @@ mod cases;
 mod column;
 mod error;
 mod features;
+mod fill;
 mod format;
 mod inspect;
 mod log;
@@ -40,6 +41,10 @@ pub use error::Error;
 pub use features::{
     Coverage, FeatureSpec, FeatureSpecs, Features, FittedFeatures, How, Inputs, Scale, Scaling,
     Source, Table, Tables, Vectors,
+};
+pub use fill::{
+    FillReport, FillRule, FillRules, FillScore, FilledColumn, FittedFill, HoldOut, Method,
+    ScoreOptions, score_fill,
 };
 pub use format::{Columns, Format, Role};
 pub use inspect::{Lengths, Repeats, Summary};
