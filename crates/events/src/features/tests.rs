@@ -1,7 +1,7 @@
 //! Features as a whole: what is learned where, and what stands at a position.
 
 use super::*;
-use crate::{LabelColumn, NumberColumn};
+use crate::{LabelColumn, NONE, NumberColumn};
 
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
