@@ -142,6 +142,16 @@ pub enum Error {
         /// What is not there, and what to do.
         reason: String,
     },
+    /// What was asked for would not fit into memory.
+    #[error("{what}: {found} numbers, and at most {max} are allowed; ask for less")]
+    TooLarge {
+        /// What was asked for.
+        what: &'static str,
+        /// How much that would be.
+        found: u64,
+        /// How much is allowed.
+        max: u64,
+    },
     /// Counts or a vocabulary read back from a model file contradict themselves.
     #[error("{what}: {reason}; the model file is damaged: train it again or fetch it again")]
     Stored {

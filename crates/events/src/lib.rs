@@ -18,11 +18,13 @@
 
 mod baselines;
 mod cases;
+mod clean;
 mod column;
 mod error;
 mod features;
 mod fill;
 mod format;
+mod grid;
 mod inspect;
 mod log;
 mod names;
@@ -36,6 +38,7 @@ mod vocabulary;
 
 pub use baselines::{Baseline, Baselines};
 pub use cases::{Case, Cases, Row};
+pub use clean::{Check, CleanReport, CleanRule, CleanRules, Finding, clean, clean_sessions};
 pub use column::{Column, Words};
 pub use error::Error;
 pub use features::{
@@ -47,6 +50,7 @@ pub use fill::{
     ScoreOptions, score_fill,
 };
 pub use format::{Columns, Format, Role};
+pub use grid::{Grid, GridOptions};
 pub use inspect::{Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
