@@ -34,6 +34,7 @@ pub mod simulator;
 mod split;
 pub mod time;
 mod timeline;
+mod triples;
 mod vocabulary;
 
 pub use baselines::{Baseline, Baselines};
@@ -58,4 +59,5 @@ pub use read::{EventSink, Further, Key, ReadOptions, Row as EventRow, read, read
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};
 pub use time::Window;
+pub use triples::{TripleOptions, Triples};
 pub use vocabulary::{Sequences, Vocabulary};

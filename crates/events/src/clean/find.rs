@@ -124,7 +124,8 @@ fn duplicates(log: &Log) -> Found {
     for (event, &time) in log.events.time.iter().enumerate() {
         let item = entry(&log.events.item, event);
         let kind = entry(&log.events.kind, event);
-        if !seen.insert((entry(actors(log), event), item, kind, time)) {
+        let place = (time, entry(&log.events.order, event));
+        if !seen.insert((entry(actors(log), event), item, kind, place)) {
             found.event(log, event as u32);
         }
     }

@@ -8,7 +8,8 @@ use crate::Error;
 /// What makes events or sessions suspicious.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Check {
-    /// Rows that repeat an earlier one: the same user, item, kind and time.
+    /// Rows that repeat an earlier one: the same user, item, kind and time, and the same place in
+    /// the order of events of one time where the log has such a column.
     Duplicates,
     /// Times beside all others: more than so many days after the time that 99 of 100 events do not
     /// exceed, or before 1990 where the log as a whole is not.

@@ -47,6 +47,11 @@ fn the_first_of_equal_rows_stays() {
     // Another kind is another event.
     log.events.kind = vec![0, 1, 0, 0, 0, 1];
     assert_eq!(left(&log, "duplicates").1.events, 1);
+    // So is another place in a log that says in which order things happened.
+    for (place, stay) in [(2, 5), (9, 6)] {
+        let events = Events { order: vec![1, 2, 3, 4, 5, place], ..log.events.clone() };
+        assert_eq!(left(&Log { events, ..log.clone() }, "duplicates").0.len(), stay);
+    }
     let (kept, finding) = left(&log, "duplicates:count");
     assert_eq!((kept.len(), finding.events, finding.left_out), (6, 1, false));
 }

@@ -70,6 +70,16 @@ impl Features {
         &self.labels[position * self.label_width..][..self.label_width]
     }
 
+    /// The rows of some positions, in this order: of a window, or of the items that a model knows.
+    pub fn select(&self, positions: impl IntoIterator<Item = usize>) -> Self {
+        let mut rows = Self { labels: Vec::new(), numbers: Vec::new(), ..*self };
+        for position in positions {
+            rows.labels.extend_from_slice(self.labels_at(position));
+            rows.numbers.extend_from_slice(self.numbers_at(position));
+        }
+        rows
+    }
+
     /// Scaled numbers at a position, `[F]`.
     pub fn numbers_at(&self, position: usize) -> &[f32] {
         &self.numbers[position * self.number_width..][..self.number_width]

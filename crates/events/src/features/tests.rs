@@ -89,6 +89,9 @@ fn rows_hold_features_in_the_order_in_which_they_were_written() {
     assert_eq!(features.labels_at(2), [2, 2]);
     assert_eq!(features.numbers_at(2)[..3], [3.0, 8.0, 0.0]);
     assert_eq!(features.numbers_at(3)[..3], [4.0, 0.0, 1.0]);
+    let some = features.select([3, 2, 3]);
+    assert_eq!((some.labels_at(1), some.numbers_at(2)), (&[2, 2][..], features.numbers_at(3)));
+    assert_eq!((some.labels.len(), some.numbers.len()), (6, 15));
     assert_eq!(fitted.missing_row(), (vec![0, 0], vec![0.0, 0.0, 1.0, 0.0, 0.0]));
 }
 
