@@ -13,6 +13,8 @@
 //! 3. [`Vocabulary::from_sessions`] numbers the items of the training part by popularity, and
 //!    [`Vocabulary::encode`] writes any sessions in those numbers.
 //! 4. [`Cases::new`] lists what an evaluation asks; [`Baselines`] answer it without a net.
+//! 5. Beside the items: [`clean()`] leaves out what is not to be believed, [`FittedFill`] fills what
+//!    is missing, [`FittedFeatures`] makes numbers of the columns.
 
 #![forbid(unsafe_code)]
 
@@ -44,7 +46,7 @@ pub use column::{Column, Words};
 pub use error::Error;
 pub use features::{
     Coverage, FeatureSpec, FeatureSpecs, Features, FittedFeatures, How, Inputs, Scale, Scaling,
-    Source, Table, Tables, Vectors,
+    Source, Table, Tables, Vectors, log_of_ids,
 };
 pub use fill::{
     FillReport, FillRule, FillRules, FillScore, FilledColumn, FittedFill, HoldOut, Method,

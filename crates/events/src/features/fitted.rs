@@ -48,7 +48,9 @@ impl Fitted {
         let view = View { sessions: &empty, ..view };
         let source = &self.spec.source;
         match self.spec.how {
-            How::Label { .. } | How::Cyclic if is_clock(source) => !view.log.events.time.is_empty(),
+            How::Label { .. } | How::Cyclic if source.is_clock() => {
+                !view.log.events.time.is_empty()
+            }
             How::Label { .. } => view.words(source).is_some(),
             _ => view.numbers(source, (&[], 0)).is_some(),
         }
@@ -63,13 +65,18 @@ impl Fitted {
         }
     }
 
-    pub(super) fn has_flag(&self) -> bool {
+    fn has_flag(&self) -> bool {
         matches!(self.spec.how, How::Number { flag: true, .. })
+    }
+
+    /// Whether its last number is 1 where nothing is known: its own flag, or one that fill makes.
+    pub(super) fn is_or_has_flag(&self) -> bool {
+        self.has_flag() || self.spec.source.is_flag()
     }
 
     /// What the numbers of its words are below.
     pub(super) fn size(&self) -> u32 {
-        match is_clock(&self.spec.source) {
+        match self.spec.source.is_clock() {
             true => 1 + View::clock_size(&self.spec.source),
             false => 1 + self.words.len() as u32,
         }
@@ -90,7 +97,7 @@ impl Fitted {
     }
 
     pub(super) fn encode_labels<'a>(&self, view: View<'_>, out: impl Iterator<Item = &'a mut u32>) {
-        if is_clock(&self.spec.source) {
+        if self.spec.source.is_clock() {
             let clock = view.clock(&self.spec.source, self.spec.zone).unwrap_or_default();
             out.zip(clock).for_each(|(out, (step, _))| *out = step + 1);
         } else if let Some((names, values)) = view.words(&self.spec.source) {
@@ -117,10 +124,13 @@ impl Fitted {
         let width = self.scaling.len();
         let places = self.places(view);
         let values = view.numbers(&self.spec.source, (&places, width)).map(|(values, _)| values);
+        let unsaid = self.spec.source.is_flag();
         for (position, out) in out.enumerate() {
             let mut known = false;
             for (k, scaling) in self.scaling.iter().enumerate() {
                 let value = values.as_ref().map_or(f64::NAN, |values| values[position * width + k]);
+                // A flag that is not there is that of a value that is not there.
+                let value = if unsaid && value.is_nan() { 1.0 } else { value };
                 let scaled = scaling.apply(value);
                 known |= scaled.is_some();
                 out[k] = scaled.unwrap_or(0.0);
@@ -130,10 +140,6 @@ impl Fitted {
             }
         }
     }
-}
-
-fn is_clock(source: &Source) -> bool {
-    matches!(source, Source::Hour | Source::Weekday)
 }
 
 /// Words by falling number of positions, ties by first position.
@@ -156,6 +162,9 @@ fn frequent(names: &Names, values: &[u32], min: u32, top: u32) -> Vec<String> {
 /// What is not there, and what to do.
 fn absence(spec: &FeatureSpec) -> String {
     match &spec.source {
+        source if source.is_flag() => {
+            "needs --fill with a flag for the column that it is about".to_owned()
+        }
         Source::Column(column) => {
             format!(
                 "this log has no {column} of that sort; map its column with --columns, or leave \

@@ -153,20 +153,10 @@ impl FittedFeatures {
     }
 
     /// Features of a session of which nothing is known but its items, in order, and perhaps its
-    /// user: what the tables say, the place in the session, and the rest missing.
+    /// user: what the tables say, the place in the session, and the rest missing. Where values are
+    /// filled before features are made, fill the log of [`log_of_ids`] instead, and encode it.
     pub fn encode_ids(&self, items: &[&str], user: Option<&str>) -> Features {
-        let mut names = Names::default();
-        let item: Vec<u32> = items.iter().map(|item| names.intern(item)).collect();
-        let session = vec![0; item.len()];
-        let (users, user) = match user {
-            Some(user) => (std::iter::once(user).collect(), vec![0; item.len()]),
-            None => (Names::default(), Vec::new()),
-        };
-        let events = Events { item, session, user, ..Events::default() };
-        let log = Log { events, items: names, users, ..Log::default() };
-        let options = SessionOptions { rule: SessionRule::Key, ..SessionOptions::default() };
-        // Every event has a key, so that there is nothing to refuse.
-        let sessions = Sessions::from_log(&log, &options).unwrap_or_default();
+        let (log, sessions) = log_of_ids(items, user);
         self.encode(&log, &sessions)
     }
 
@@ -176,7 +166,7 @@ impl FittedFeatures {
         let (labels, mut row) = (vec![0; labels], Vec::with_capacity(numbers));
         for feature in &self.features {
             row.resize(row.len() + feature.widths().1, 0.0);
-            if let (true, Some(flag)) = (feature.has_flag(), row.last_mut()) {
+            if let (true, Some(flag)) = (feature.is_or_has_flag(), row.last_mut()) {
                 *flag = 1.0;
             }
         }
@@ -256,4 +246,22 @@ impl FittedFeatures {
         let widths = self.features.iter().map(Fitted::widths);
         widths.fold((0, 0), |sum, width| (sum.0 + width.0, sum.1 + width.1))
     }
+}
+
+/// A log of one session of which nothing is known but its items, in order, and perhaps its user;
+/// and that session.
+pub fn log_of_ids(items: &[&str], user: Option<&str>) -> (Log, Sessions) {
+    let mut names = Names::default();
+    let item: Vec<u32> = items.iter().map(|item| names.intern(item)).collect();
+    let session = vec![0; item.len()];
+    let (users, user) = match user {
+        Some(user) => (std::iter::once(user).collect(), vec![0; item.len()]),
+        None => (Names::default(), Vec::new()),
+    };
+    let events = Events { item, session, user, ..Events::default() };
+    let log = Log { events, items: names, users, ..Log::default() };
+    let options = SessionOptions { rule: SessionRule::Key, ..SessionOptions::default() };
+    // Every event has a key, so that there is nothing to refuse.
+    let sessions = Sessions::from_log(&log, &options).unwrap_or_default();
+    (log, sessions)
 }

@@ -174,7 +174,7 @@ impl Source {
         let words = Defaults { label: true, number: None };
         let number = |scaling| Defaults { label: false, number: Some(scaling) };
         Some(match self {
-            Self::Column(Column::Further(name)) if name.ends_with(MISSING) => number(&[]),
+            Self::Column(_) if self.is_flag() => number(&[]),
             Self::Item(name) | Self::User(name) | Self::Column(Column::Further(name)) => {
                 match name.as_str() {
                     "kind" | "category" => words,
@@ -188,7 +188,12 @@ impl Source {
         })
     }
 
-    fn is_clock(&self) -> bool {
+    /// Whether it is a number by which fill says where another was missing.
+    pub(super) fn is_flag(&self) -> bool {
+        matches!(self, Self::Column(Column::Further(name)) if name.ends_with(MISSING))
+    }
+
+    pub(super) fn is_clock(&self) -> bool {
         matches!(self, Self::Hour | Self::Weekday)
     }
 }

@@ -73,7 +73,7 @@ impl FeatureSpecs {
     pub fn further(&self) -> Further {
         self.columns(|source| match source {
             // Fill adds these; no file has them.
-            Source::Column(Column::Further(name)) if name.ends_with(MISSING) => None,
+            source if source.is_flag() => None,
             Source::Column(Column::Further(name)) => Some(name),
             _ => None,
         })

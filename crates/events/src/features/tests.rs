@@ -311,6 +311,47 @@ fn tables_are_joined_by_id_and_travel_with_the_features() {
     assert_eq!(again.encode_ids(&[], None).numbers.len(), 0);
 }
 
+/// Where training has filled holes and said so, a session of ids alone is filled likewise; without
+/// that the flags say that nothing is known.
+#[test]
+fn what_fill_has_flagged_is_flagged_where_nothing_is_known() {
+    let mut log = log();
+    let train: Vec<u32> = (0..5).collect();
+    let fill = crate::FittedFill::fit(&log, &train, &"price=item+flag".parse().unwrap()).unwrap();
+    fill.apply(&mut log);
+    let fitted = fit(&log, 2, "price:raw,price.missing");
+    assert_eq!(encode(&fitted, &log).numbers_at(3), [3.0, 1.0]);
+    assert_eq!(encode(&fitted, &log).numbers_at(2), [8.0, 0.0]);
+    assert_eq!(fitted.missing_row().1, [0.0, 1.0]);
+    assert_eq!(fitted.encode_ids(&["a", "new"], None).numbers, [0.0, 1.0, 0.0, 1.0]);
+    let (mut ids, session) = log_of_ids(&["a", "new"], None);
+    fill.apply(&mut ids);
+    assert_eq!(fitted.encode(&ids, &session).numbers, [4.5, 1.0, 2.5, 1.0]);
+    let error = FittedFeatures::fit(
+        &Log::default(),
+        &Sessions::default(),
+        &fitted.specs(),
+        &Tables::default(),
+    );
+    assert!(matches!(error, Err(Error::Absent { .. })));
+}
+
+#[test]
+fn numbers_come_back_from_a_file_bit_for_bit() {
+    // Bits of all sizes, the largest exponents left out.
+    let values: Vec<f32> =
+        (0..4000u32).map(|k| f32::from_bits(k.wrapping_mul(1_069_547) % 0x7f00_0000)).collect();
+    let vectors = Vectors::new(["a"], values.len(), values.clone()).unwrap();
+    let text = serde_json::to_string(&vectors).unwrap();
+    let again: Vectors = serde_json::from_str(&text).unwrap();
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(again.get("a").unwrap()), bits(&values));
+    let train = (1..5000).map(|k| f64::from(k).sqrt() * 1e-3);
+    let scaling = Scaling::fit(&[Scale::Zscore, Scale::Quantile], train);
+    let text = serde_json::to_string(&scaling).unwrap();
+    assert_eq!(serde_json::from_str::<Scaling>(&text).unwrap(), scaling);
+}
+
 #[test]
 fn vectors_come_with_or_without_a_header() {
     let expected = [("a", [1.0, 2.5]), ("b", [-3.0, 0.0])];
