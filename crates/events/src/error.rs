@@ -168,6 +168,34 @@ pub enum Error {
         /// What it should be.
         reason: String,
     },
+    /// A table beside the log cannot be used.
+    #[error("{path} line {line}: {reason}; mend the file")]
+    Side {
+        /// The path as it was given.
+        path: String,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A feature or a rule asks for something that the log does not have.
+    #[error("{what}: {reason}")]
+    Absent {
+        /// The feature or rule as it was written.
+        what: String,
+        /// What is not there, and what to do.
+        reason: String,
+    },
+    /// What was asked for would not fit into memory.
+    #[error("{what}: {found} numbers, and at most {max} are allowed; ask for less")]
+    TooLarge {
+        /// What was asked for.
+        what: &'static str,
+        /// How much that would be.
+        found: u64,
+        /// How much is allowed.
+        max: u64,
+    },
     /// Counts or a vocabulary read back from a model file contradict themselves.
     #[error("{what}: {reason}; the model file is damaged: train it again or fetch it again")]
     Stored {

@@ -13,13 +13,20 @@
 //! 3. [`Vocabulary::from_sessions`] numbers the items of the training part by popularity, and
 //!    [`Vocabulary::encode`] writes any sessions in those numbers.
 //! 4. [`Cases::new`] lists what an evaluation asks; [`Baselines`] answer it without a net.
+//! 5. Beside the items: [`clean()`] leaves out what is not to be believed, [`FittedFill`] fills what
+//!    is missing, [`FittedFeatures`] makes numbers of the columns.
 
 #![forbid(unsafe_code)]
 
 mod baselines;
 mod cases;
+mod clean;
+mod column;
 mod error;
+mod features;
+mod fill;
 mod format;
+mod grid;
 mod inspect;
 mod log;
 mod names;
@@ -29,12 +36,25 @@ mod sessions;
 pub mod simulator;
 mod split;
 pub mod time;
+mod timeline;
+mod triples;
 mod vocabulary;
 
 pub use baselines::{Baseline, Baselines};
 pub use cases::{Case, Cases, Row};
+pub use clean::{Check, CleanReport, CleanRule, CleanRules, Finding, clean, clean_sessions};
+pub use column::{Column, Words};
 pub use error::Error;
+pub use features::{
+    Coverage, FeatureSpec, FeatureSpecs, Features, FittedFeatures, How, Inputs, Scale, Scaling,
+    Source, Table, Tables, Vectors, log_of_ids,
+};
+pub use fill::{
+    FillReport, FillRule, FillRules, FillScore, FilledColumn, FittedFill, HoldOut, Method,
+    ScoreOptions, score_fill,
+};
 pub use format::{Columns, Format, Role};
+pub use grid::{Grid, GridOptions};
 pub use inspect::{Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
@@ -45,4 +65,5 @@ pub use read::{
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};
 pub use time::Window;
+pub use triples::{TripleOptions, Triples};
 pub use vocabulary::{Sequences, Vocabulary};

@@ -42,6 +42,49 @@ impl Log {
     }
 }
 
+impl Log {
+    /// When an event happened, in milliseconds since 1970; none where the log has no times.
+    pub fn time(&self, event: u32) -> Option<i64> {
+        self.events.time.get(event as usize).copied()
+    }
+
+    /// The same, all at once where the log has no times.
+    pub(crate) fn time_or_zero(&self, event: u32) -> i64 {
+        self.time(event).unwrap_or(0)
+    }
+
+    /// Leaves out events, given by number in rising order. Names stay, also those of which no
+    /// event is left.
+    pub fn remove(&mut self, events: &[u32]) {
+        if events.is_empty() {
+            return;
+        }
+        let mut keep = vec![true; self.events.len()];
+        for &event in events {
+            if let Some(keep) = keep.get_mut(event as usize) {
+                *keep = false;
+            }
+        }
+        let e = &mut self.events;
+        for column in [&mut e.item, &mut e.user, &mut e.session, &mut e.order, &mut e.kind] {
+            retain(column, &keep);
+        }
+        retain(&mut e.category, &keep);
+        retain(&mut e.time, &keep);
+        for column in [&mut e.price, &mut e.quantity, &mut e.amount] {
+            retain(column, &keep);
+        }
+        self.labels.iter_mut().for_each(|column| retain(&mut column.values, &keep));
+        self.numbers.iter_mut().for_each(|column| retain(&mut column.values, &keep));
+    }
+}
+
+/// Keeps the entries of a column whose events stay.
+fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    column.retain(|_| keep.next().copied().unwrap_or(true));
+}
+
 /// Events by column. A column that the log does not have is empty; all others have one entry an
 /// event.
 #[derive(Debug, Clone, Default)]
@@ -213,6 +256,43 @@ impl std::fmt::Display for BadRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_that_goes_goes_from_every_column() {
+        let label = LabelColumn { values: vec![4, 5, 6], ..LabelColumn::default() };
+        let number = NumberColumn { values: vec![0.5, 1.5, 2.5], ..NumberColumn::default() };
+        let events = Events {
+            item: vec![0, 1, 2],
+            user: vec![3, 4, 5],
+            session: vec![6, 7, 8],
+            time: vec![10, 20, 30],
+            order: vec![1, 2, 3],
+            kind: vec![2, 1, 0],
+            category: vec![1, 1, 0],
+            price: vec![1.0, 2.0, 3.0],
+            quantity: vec![4.0, 5.0, 6.0],
+            amount: Vec::new(),
+        };
+        let (labels, numbers) = (vec![label], vec![number]);
+        let mut log = Log { events, labels, numbers, ..Log::default() };
+        log.remove(&[]);
+        log.remove(&[1, 99]);
+        let e = &log.events;
+        assert_eq!(
+            (&e.item[..], &e.user[..], &e.session[..]),
+            (&[0, 2][..], &[3, 5][..], &[6, 8][..])
+        );
+        assert_eq!((&e.time[..], &e.order[..]), (&[10, 30][..], &[1, 3][..]));
+        assert_eq!((&e.kind[..], &e.category[..]), (&[2, 0][..], &[1, 0][..]));
+        assert_eq!(
+            (&e.price[..], &e.quantity[..], e.amount.len()),
+            (&[1.0, 3.0][..], &[4.0, 6.0][..], 0)
+        );
+        assert_eq!(
+            (&log.labels[0].values[..], &log.numbers[0].values[..]),
+            (&[4, 6][..], &[0.5, 2.5][..])
+        );
+    }
 
     #[test]
     fn kinds_of_many_logs_mean_the_same() {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use crate::timeline::Timelines;
 use crate::{Error, Log};
 
 /// What makes events one session.
@@ -149,28 +150,11 @@ impl Sessions {
             _ => (events.user.clone(), log.users.len()),
         };
 
-        // A counting sort: `sorted` holds the events of group 0 in the order of their lines, then
-        // those of group 1, and so on.
-        let mut ends = vec![0usize; groups + 1];
-        for &g in &group {
-            ends[g as usize + 1] += 1;
-        }
-        for g in 0..groups {
-            ends[g + 1] += ends[g];
-        }
-        let bounds = ends.clone();
-        let mut sorted = vec![0u32; group.len()];
-        for (event, &g) in group.iter().enumerate() {
-            sorted[ends[g as usize]] = event as u32;
-            ends[g as usize] += 1;
-        }
-
-        let time = |event: u32| events.time.get(event as usize).copied().unwrap_or(0);
-        let order = |event: u32| events.order.get(event as usize).copied().unwrap_or(0);
+        let Timelines { events: sorted, bounds } = Timelines::new(log, &group, groups);
+        let time = |event: u32| log.time_or_zero(event);
         let mut found = Vec::<Found>::new();
         for g in 0..groups {
             let range = bounds[g]..bounds[g + 1];
-            sorted[range.clone()].sort_by_key(|&event| (time(event), order(event)));
             let mut start = range.start;
             for at in range.clone() {
                 let cut = at + 1 == range.end
@@ -306,6 +290,30 @@ impl Sessions {
     pub(crate) fn set_items(&mut self, items: &[u32]) {
         assert_eq!(items.len(), self.items.len());
         self.items.copy_from_slice(items);
+    }
+
+    /// The same sessions without some events of their log, given by number in rising order;
+    /// sessions that lose all their events go.
+    pub fn without(&self, events: &[u32]) -> Self {
+        let mut kept = Self::with_targets(self.targets);
+        for session in 0..self.len() {
+            let range = self.range(session);
+            let start = kept.items.len();
+            for at in range.clone() {
+                if events.binary_search(&self.events[at]).is_err() {
+                    kept.items.push(self.items[at]);
+                    kept.events.push(self.events[at]);
+                }
+            }
+            if kept.items.len() == start && !range.is_empty() {
+                continue;
+            }
+            kept.offsets.push(kept.items.len());
+            kept.starts.extend(self.starts.get(session));
+            kept.users.extend(self.users.get(session));
+            kept.keys.extend(self.keys.get(session));
+        }
+        kept
     }
 
     /// Adds a part of a session of another set.
@@ -507,6 +515,15 @@ mod tests {
         let options = SessionOptions { rule: SessionRule::Gap, ..SessionOptions::default() };
         let error = Sessions::from_log(&log, &options).unwrap_err();
         assert!(matches!(error, Error::NoTimes { .. }), "{error}");
+    }
+
+    #[test]
+    fn events_that_go_take_emptied_sessions_along() {
+        let sessions = Sessions::from_raw(&[2, 1, 0, 3], &[7, 8, 9, 10]);
+        let kept = sessions.without(&[1, 2, 4]);
+        assert_eq!(all(&kept), [&[0][..], &[], &[3, 5]]);
+        assert_eq!((kept.log_events(), kept.start(2)), (&[0, 3, 5][..], Some(10)));
+        assert_eq!(sessions.without(&[]), sessions);
     }
 
     /// Item 3 is rare. Without it the second session is too short; without that session item 2 is

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use events::{
-    Error, Format, Further, Log, NONE, PrepareOptions, ReadOptions, Role, SessionOptions,
-    SessionRule, Sessions, prepare, read,
+    CleanRules, Error, Format, Further, Log, NONE, PrepareOptions, Prepared, ReadOptions, Role,
+    SessionOptions, SessionRule, Sessions, clean, clean_sessions, prepare, read,
 };
 use tempfile::TempDir;
 
@@ -49,14 +49,25 @@ impl Folder {
     }
 
     fn prepare(&self, log: &Path, read: ReadOptions, rule: SessionRule, memory: usize) -> PathBuf {
+        self.clean(log, read, rule, memory, &CleanRules(vec![])).0
+    }
+
+    fn clean(
+        &self,
+        log: &Path,
+        read: ReadOptions,
+        rule: SessionRule,
+        memory: usize,
+        clean: &CleanRules,
+    ) -> (PathBuf, Prepared) {
         let out = self.0.path().join(format!("{}-{memory}", rule.name()));
         fs::create_dir(&out).unwrap();
         let sessions = SessionOptions { rule, ..SessionOptions::default() };
-        let options = PrepareOptions { read, sessions, memory };
+        let options = PrepareOptions { read, sessions, memory, clean: clean.clone() };
         let prepared = prepare(&[log.to_owned()], &options, &out).unwrap();
         assert_eq!(prepared.spilled > 0, memory < 10_000);
         assert!(!out.join(".spill").exists(), "what lay on the disk on the way is gone");
-        out
+        (out, prepared)
     }
 }
 
@@ -113,6 +124,36 @@ fn the_same_log_in_the_same_order_whatever_the_memory() {
         assert_eq!(spelled(&again, &found), expected);
         assert_eq!(again.items.iter().collect::<Vec<_>>(), log.items.iter().collect::<Vec<_>>());
     }
+}
+
+/// Rules about users and sessions find in parts what they find in the whole.
+#[test]
+fn what_is_suspicious_is_left_out_as_from_a_log_in_memory() {
+    let (folder, path) = Folder::with(
+        "log.csv",
+        &(mixed_log() + "u1,i1,1500000000,view,,,,\nu1,i1,1500000000,view,,,,\n"),
+    );
+    let rules: CleanRules = "duplicates,hour=5:count,day=45,repeats,length=6".parse().unwrap();
+    let mut log = read(std::slice::from_ref(&path), &options()).unwrap();
+    let mut report = clean(&mut log, &rules);
+    let rule = SessionOptions::default();
+    let sessions = Sessions::from_log(&log, &rule).unwrap();
+    let expected = spelled(&log, &clean_sessions(&log, &sessions, &rules, &mut report));
+    assert!(report.rules.iter().all(|finding| finding.events > 0), "{report:?}");
+
+    let (out, prepared) = folder.clean(&path, options(), SessionRule::Auto, 5_000, &rules);
+    let again = read(&[out], &options()).unwrap();
+    let found = Sessions::from_log(&again, &rule).unwrap();
+    assert_eq!(spelled(&again, &found), expected);
+    for (found, expected) in prepared.clean.rules.iter().zip(&report.rules) {
+        assert_eq!((found.events, found.groups), (expected.events, expected.groups), "{found:?}");
+    }
+
+    let times: CleanRules = "times=365".parse().unwrap();
+    let read = options();
+    let options = PrepareOptions { read, sessions: rule, memory: 0, clean: times };
+    let error = prepare(&[path], &options, folder.0.path()).unwrap_err();
+    assert!(error.is_usage() && error.to_string().contains("--from"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,10 @@ use std::path::Path;
 
 use super::record::{Event, Put, Take};
 use super::spill::{AllNames, Part};
-use crate::{Error, Events, Log, Names, SessionOptions, SessionRule, Sessions};
+use crate::{
+    CleanReport, CleanRules, Error, Events, LabelColumn, Log, SessionOptions, SessionRule,
+    Sessions, clean, clean_sessions,
+};
 
 /// A session with its events.
 #[derive(Debug, Clone, Default)]
@@ -44,80 +47,112 @@ impl Run {
     }
 }
 
-/// Makes a run of every part.
-pub(super) fn gather(
-    parts: Vec<Part>,
-    names: &AllNames,
-    options: &SessionOptions,
-    folder: &Path,
-    memory: usize,
-) -> Result<Vec<Run>, Error> {
-    let mut held = 0;
-    let mut runs = Vec::with_capacity(parts.len());
-    for (number, part) in parts.into_iter().enumerate() {
-        let (bytes, left) = one(part, names, options)?;
-        held += bytes.len();
-        // What does not fit goes to the disk once more.
-        let path = folder.join(format!("run-{number:03}"));
-        let name = path.display().to_string();
-        let failed = |source| Error::Write { path: name.clone(), source };
-        let input: Box<dyn Read> = if held <= memory {
-            Box::new(Cursor::new(bytes))
-        } else {
-            held -= bytes.len();
-            std::fs::write(&path, &bytes).map_err(failed)?;
-            Box::new(BufReader::with_capacity(1 << 16, File::open(&path).map_err(failed)?))
-        };
-        let (labels, numbers) = (names.labels.len(), names.numbers);
-        runs.push(Run { input: Take::new(input, name), left, labels, numbers });
-    }
-    Ok(runs)
+/// Makes runs of parts.
+pub(super) struct Gather<'a> {
+    names: &'a mut AllNames,
+    options: &'a SessionOptions,
+    clean: &'a CleanRules,
+    /// What the rules have found in all parts.
+    pub report: CleanReport,
 }
 
-/// The sessions of a part as bytes, and their number.
-fn one(part: Part, names: &AllNames, options: &SessionOptions) -> Result<(Vec<u8>, usize), Error> {
-    let mut events = Vec::new();
-    let mut log = Log::default();
-    let has = names.has;
-    let columns: &mut Events = &mut log.events;
-    let (mut users, mut keys) = (Names::default(), Names::default());
-    part.each(names, |row| {
-        columns.item.push(row.event.item);
-        if has.user {
-            columns.user.push(users.intern(row.user.as_deref().unwrap_or("")));
-        }
-        if has.session {
-            // Sessions without names have numbers: as names they are as good.
-            let unnamed = || row.unnamed.to_string();
-            columns.session.push(keys.intern(&row.key.unwrap_or_else(unnamed)));
-        }
-        if has.time {
-            columns.time.push(row.event.time);
-        }
-        columns.order.push(row.event.order);
-        events.push(row.event);
-    })?;
-    (log.users, log.sessions) = (users, keys);
-    if events.is_empty() {
-        return Ok((Vec::new(), 0));
+impl<'a> Gather<'a> {
+    pub(super) fn new(
+        names: &'a mut AllNames,
+        options: &'a SessionOptions,
+        clean: &'a CleanRules,
+    ) -> Self {
+        Self { names, options, clean, report: CleanReport::default() }
     }
-    let sessions = Sessions::from_log(&log, options)?;
-    let mut bytes = Vec::new();
-    for session in 0..sessions.len() {
-        let of_session = &sessions.log_events()[sessions.range(session)];
-        let first = of_session.iter().copied().min().unwrap_or(0) as usize;
-        bytes.put_u64(sessions.start(session).unwrap_or(0) as u64);
-        bytes.put_u64(events[first].row);
-        bytes.put_text(sessions.user(session).map(|user| log.users.get(user)));
-        let key = match options.rule {
-            SessionRule::Key => log.events.session.get(first).map(|&key| log.sessions.get(key)),
-            _ => None,
-        };
-        bytes.put_text(key);
-        bytes.put_u32(of_session.len() as u32);
-        for &event in of_session {
-            bytes.put_event(&events[event as usize]);
+
+    /// Makes a run of every part.
+    pub(super) fn all(
+        &mut self,
+        parts: Vec<Part>,
+        folder: &Path,
+        memory: usize,
+    ) -> Result<Vec<Run>, Error> {
+        let mut held = 0;
+        let mut runs = Vec::with_capacity(parts.len());
+        for (number, part) in parts.into_iter().enumerate() {
+            let (bytes, left) = self.one(part)?;
+            held += bytes.len();
+            // What does not fit goes to the disk once more.
+            let path = folder.join(format!("run-{number:03}"));
+            let name = path.display().to_string();
+            let failed = |source| Error::Write { path: name.clone(), source };
+            let input: Box<dyn Read> = if held <= memory {
+                Box::new(Cursor::new(bytes))
+            } else {
+                held -= bytes.len();
+                std::fs::write(&path, &bytes).map_err(failed)?;
+                Box::new(BufReader::with_capacity(1 << 16, File::open(&path).map_err(failed)?))
+            };
+            let (labels, numbers) = (self.names.labels.len(), self.names.numbers);
+            runs.push(Run { input: Take::new(input, name), left, labels, numbers });
         }
+        Ok(runs)
     }
-    Ok((bytes, sessions.len()))
+
+    /// The sessions of a part as bytes, and their number.
+    fn one(&mut self, part: Part) -> Result<(Vec<u8>, usize), Error> {
+        let (events, mut log) = self.log_of(part)?;
+        if events.is_empty() {
+            return Ok((Vec::new(), 0));
+        }
+        // Examples of what was found spell their items.
+        std::mem::swap(&mut log.items, &mut self.names.items);
+        let mut report = clean(&mut log, self.clean);
+        let sessions = Sessions::from_log(&log, self.options)?;
+        let sessions = clean_sessions(&log, &sessions, self.clean, &mut report);
+        std::mem::swap(&mut log.items, &mut self.names.items);
+        self.report.join(report);
+
+        let event = |event: u32| &events[log.labels[0].values[event as usize] as usize];
+        let mut bytes = Vec::new();
+        for session in 0..sessions.len() {
+            let of_session = &sessions.log_events()[sessions.range(session)];
+            let first = of_session.iter().copied().min().unwrap_or(0);
+            bytes.put_u64(sessions.start(session).unwrap_or(0) as u64);
+            bytes.put_u64(event(first).row);
+            bytes.put_text(sessions.user(session).map(|user| log.users.get(user)));
+            let key = match self.options.rule {
+                SessionRule::Key => log.events.session.get(first as usize),
+                _ => None,
+            };
+            bytes.put_text(key.map(|&key| log.sessions.get(key)));
+            bytes.put_u32(of_session.len() as u32);
+            of_session.iter().for_each(|&number| bytes.put_event(event(number)));
+        }
+        Ok((bytes, sessions.len()))
+    }
+
+    /// The events of a part, and the log that they are, as far as sessions and rules look at it. Its one
+    /// label says which event each of the log's was.
+    fn log_of(&mut self, part: Part) -> Result<(Vec<Event>, Log), Error> {
+        let mut events = Vec::new();
+        let mut log = Log::default();
+        let has = self.names.has;
+        part.each(self.names, |row| {
+            let columns: &mut Events = &mut log.events;
+            columns.item.push(row.event.item);
+            if has.user {
+                columns.user.push(log.users.intern(row.user.as_deref().unwrap_or("")));
+            }
+            if has.session {
+                // Sessions without names have numbers: as names they are as good.
+                let unnamed = || row.unnamed.to_string();
+                columns.session.push(log.sessions.intern(&row.key.unwrap_or_else(unnamed)));
+            }
+            if has.time {
+                columns.time.push(row.event.time);
+            }
+            columns.order.push(row.event.order);
+            columns.kind.push(row.event.kind);
+            events.push(row.event);
+        })?;
+        let values = (0..events.len() as u32).collect();
+        log.labels.push(LabelColumn { values, ..LabelColumn::default() });
+        Ok((events, log))
+    }
 }

@@ -242,9 +242,11 @@ fn read_events(
         }
     }
     if !window.is_open() {
-        let inside: Vec<bool> = log.events.time.iter().map(|&time| window.contains(time)).collect();
-        outside = inside.iter().filter(|&&inside| !inside).count() as u64;
-        keep(log, &inside);
+        let times = (0..).zip(&log.events.time);
+        let gone: Vec<u32> =
+            times.filter(|(_, time)| !window.contains(**time)).map(|(event, _)| event).collect();
+        outside = gone.len() as u64;
+        log.remove(&gone);
     }
     log.report.outside = outside;
     Ok(())
@@ -264,31 +266,4 @@ fn floats_of(batch: &RecordBatch, column: &str, into: &mut Vec<f32>) -> Result<(
     let array = array.ok_or_else(|| format!("column {column:?} does not hold numbers"))?;
     into.extend(array.iter().map(|value| value.unwrap_or(f32::NAN)));
     Ok(())
-}
-
-/// Leaves out the events that are not inside.
-fn keep(log: &mut Log, inside: &[bool]) {
-    fn sift<T: Copy>(column: &mut Vec<T>, inside: &[bool]) {
-        let mut at = 0;
-        column.retain(|_| {
-            at += 1;
-            inside[at - 1]
-        });
-    }
-    let events = &mut log.events;
-    for column in [
-        &mut events.item,
-        &mut events.user,
-        &mut events.session,
-        &mut events.kind,
-        &mut events.category,
-    ] {
-        sift(column, inside);
-    }
-    sift(&mut events.time, inside);
-    for column in [&mut events.price, &mut events.quantity, &mut events.amount] {
-        sift(column, inside);
-    }
-    log.labels.iter_mut().for_each(|column| sift(&mut column.values, inside));
-    log.numbers.iter_mut().for_each(|column| sift(&mut column.values, inside));
 }

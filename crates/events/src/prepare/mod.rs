@@ -27,7 +27,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use load::is_prepared;
 pub(crate) use load::load;
 
-use crate::{Error, ReadOptions, ReadReport, SessionOptions, read_into};
+use crate::{
+    Check, CleanReport, CleanRules, Error, ReadOptions, ReadReport, SessionOptions, read_into,
+};
+use gather::Gather;
 use spill::Spill;
 
 /// How a log is prepared.
@@ -37,6 +40,9 @@ pub struct PrepareOptions {
     pub read: ReadOptions,
     /// What makes events one session.
     pub sessions: SessionOptions,
+    /// What is left out first. Users stay whole in their part, so a rule about users or sessions finds
+    /// what it would find in the whole log; one about the times of the whole log cannot be had here.
+    pub clean: CleanRules,
     /// Bytes of events that are held in memory, about; more go to the disk.
     pub memory: usize,
 }
@@ -52,6 +58,8 @@ pub struct Prepared {
     pub items: u64,
     /// Bytes of events that went to the disk on their way.
     pub spilled: u64,
+    /// What each rule has found.
+    pub clean: CleanReport,
     /// How reading went.
     #[serde(skip)]
     pub report: ReadReport,
@@ -113,14 +121,24 @@ fn prepare_in(
     out: &Path,
     temporary: &Path,
 ) -> Result<Prepared, Error> {
+    if let Some(rule) =
+        options.clean.0.iter().find(|rule| matches!(rule.check, Check::Times { .. }))
+    {
+        let reason = "looks at the times of the whole log, which is not in memory here; cut it with \
+                      --from and --until";
+        let (flag, reason) = ("--clean", reason.to_owned());
+        return Err(Error::Flag { flag, value: rule.to_string(), reason });
+    }
     let further = &options.read.further;
     let mut spill = Spill::new(temporary, options.memory, further);
     let report = read_into(paths, &options.read, &mut spill)?;
     let spilled = spill.spilled();
-    let (parts, names) = spill.finish();
+    let (parts, mut names) = spill.finish();
     let rule = names.resolve(options.sessions.rule)?;
     let sessions = SessionOptions { rule, ..options.sessions };
-    let runs = gather::gather(parts, &names, &sessions, temporary, options.memory)?;
+    let mut gather = Gather::new(&mut names, &sessions, &options.clean);
+    let runs = gather.all(parts, temporary, options.memory)?;
+    let clean = gather.report;
     let (events, session_count) = write::write(runs, &names, further, out)?;
     let card = Card {
         layout: LAYOUT,
@@ -139,5 +157,5 @@ fn prepare_in(
         numbers: further.numbers.clone(),
     };
     write::card(&card, out)?;
-    Ok(Prepared { events, sessions: session_count, items: card.items, spilled, report })
+    Ok(Prepared { events, sessions: session_count, items: card.items, spilled, clean, report })
 }
