@@ -40,5 +40,5 @@ pub use names::{NONE, Names};
 pub use read::{EventSink, Further, Key, ReadOptions, Row as EventRow, read, read_into};
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};
-pub use time::Window;
+pub use time::{Window, Zone};
 pub use vocabulary::{Sequences, Vocabulary};

@@ -1,7 +1,13 @@
 //! A log while it is being read: rows counted, files compared, events handed on.
 
 use super::sink::{EventSink, Key, Row};
-use crate::{BadRows, Columns, Error, Format, ReadReport};
+use super::table::Schema;
+use crate::log::count;
+use crate::time::Order;
+use crate::{BadRows, Columns, Error, Format, ReadReport, Window};
+
+/// How many notes are kept: files of one log mostly need the same ones.
+const NOTES: usize = 20;
 
 /// The columns that decide what a session is. All files of a log have the same of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +34,13 @@ pub(super) struct Builder<'s> {
     pub rows: u64,
     pub outside: u64,
     pub files: Vec<String>,
+    /// The order of day and month, where a file has told it.
+    pub order: Option<Order>,
     /// What the header of the first table was taken for, and its other names.
-    pub header: Option<(Columns, Vec<String>)>,
+    header: Option<(Columns, Vec<String>)>,
     bad: BadRows,
+    aside: Vec<(&'static str, u64)>,
+    notes: Vec<String>,
     /// Sessions without names, one a line.
     unnamed: u32,
     grouping: Option<(String, Grouping)>,
@@ -44,8 +54,11 @@ impl<'s> Builder<'s> {
             rows: 0,
             outside: 0,
             files: Vec::new(),
+            order: None,
             header: None,
             bad: BadRows::default(),
+            aside: Vec::new(),
+            notes: Vec::new(),
             unnamed: 0,
             grouping: None,
             sink,
@@ -67,6 +80,36 @@ impl<'s> Builder<'s> {
         })
     }
 
+    /// Checks that a table can be read with the others, and keeps what its header was taken for.
+    pub(super) fn begin_table(
+        &mut self,
+        file: &str,
+        schema: &Schema,
+        first: &[String],
+        window: Window,
+    ) -> Result<(), Error> {
+        self.same_grouping(file, schema.grouping())?;
+        if !window.is_open() && !schema.grouping().time {
+            return Err(Error::NoTimes { what: "--from or --until".to_owned() });
+        }
+        if schema.header {
+            self.header.get_or_insert_with(|| schema.describe(first));
+        }
+        Ok(())
+    }
+
+    /// Counts a row that is as it should be and tells of no event.
+    pub(super) fn aside(&mut self, reason: &'static str) {
+        count(&mut self.aside, reason);
+    }
+
+    /// Says once what had to be assumed.
+    pub(super) fn note(&mut self, note: String) {
+        if self.notes.len() < NOTES && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     /// Counts a bad row.
     pub(super) fn bad(&mut self, file: &str, line: u64, reason: &'static str, detail: &str) {
         self.bad.push(file, line, reason, detail.trim());
@@ -85,13 +128,13 @@ impl<'s> Builder<'s> {
 
     /// How reading went, unless too many rows were bad.
     pub(super) fn finish(self, format: Format, max_bad: f64) -> Result<ReadReport, Error> {
-        let Self { rows, outside, files, header, bad, .. } = self;
+        let Self { rows, outside, files, header, bad, aside, notes, .. } = self;
         if bad.count as f64 > max_bad * rows as f64 {
             let first: Vec<String> = bad.first.iter().take(3).map(ToString::to_string).collect();
             let first = first.join("; ");
             return Err(Error::TooManyBad { bad: bad.count, rows, max: max_bad, first });
         }
         let (columns, unused) = header.unwrap_or_default();
-        Ok(ReadReport { format, files, rows, outside, bad, columns, unused })
+        Ok(ReadReport { format, files, rows, outside, aside, bad, notes, columns, unused })
     }
 }
