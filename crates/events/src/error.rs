@@ -36,9 +36,9 @@ pub enum Error {
     },
     /// Looking at the head of a file did not tell what it is.
     #[error(
-        "{path}: format not recognised: {saw}; name it with --format \
-         csv|tsv|sessions|pairs|taobao|yoochoose|eshop|retailrocket|parquet|arrow, or map its columns with \
-         --columns user=U,item=I,time=T"
+        "{path}: format not recognised: {saw}; name it with --format {}, or map its columns with \
+         --columns user=U,item=I,time=T; `tidegate inspect --suggest` has a guess",
+        crate::Format::ALL.map(crate::Format::name).join("|")
     )]
     Unrecognised {
         /// The path as it was given.
@@ -90,6 +90,27 @@ pub enum Error {
     /// More sessions than numbers of 32 bits.
     #[error("the log has more than four thousand million sessions; prepare it in parts")]
     TooManySessions,
+    /// A file that is no text of lines, whatever its layout.
+    #[error("{path}: {saw}; {remedy}")]
+    NotText {
+        /// The path as it was given.
+        path: String,
+        /// What it looks like.
+        saw: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// A table that holds lists where there should be events.
+    #[error(
+        "{path}: {column} holds a list of items and each row a case cut from a sequence, which would \
+         be counted again and again as events; give the file that it was made from, one row an event"
+    )]
+    Lists {
+        /// The path as it was given.
+        path: String,
+        /// The column.
+        column: String,
+    },
     /// Two files of one log are of different kinds.
     #[error("{path}: {found}, but {first}: {expected}; read them one at a time")]
     Mixed {

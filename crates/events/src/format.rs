@@ -29,6 +29,38 @@ pub enum Format {
     /// RetailRocket: `timestamp,visitorid,event,itemid,transactionid`, or the prepared table
     /// `timestamp user_id item_id session_id` with tabs.
     Retailrocket,
+    /// REES46, `2019-Oct.csv` and its sisters: `event_time,event_type,product_id,category_id,
+    /// category_code,brand,price,user_id,user_session`. The category is the code, or the number where
+    /// a row has no code.
+    Rees46,
+    /// Tmall repeat buyers (IJCAI 2015), `user_log_format1.csv`: `user_id,item_id,cat_id,seller_id,
+    /// brand_id,time_stamp,action_type`; and Tmall 2014, `t_alibaba_data.csv`: `user_id,brand_id,
+    /// type,visit_datetime`, whose items are brands. Kinds are codes; dates have no year.
+    Tmall,
+    /// JData 2016, `JData_Action_201602.csv`: `user_id,sku_id,time,model_id,type,cate,brand`. Kinds
+    /// are codes; users are written as `266079.0`.
+    Jdata,
+    /// DIGINETICA (CIKM Cup 2016), semicolons: `sessionId;userId;itemId;timeframe;eventdate` of
+    /// `train-item-views.csv` and `sessionId;userId;timeframe;eventdate;ordernumber;itemId` of
+    /// `train-purchases.csv`. A session goes by its `timeframe`; most users are `NA`.
+    Diginetica,
+    /// OTTO, a session a line: `{"session":1,"events":[{"aid":7,"ts":1659304800025,
+    /// "type":"clicks"}]}`.
+    Otto,
+    /// Online Retail (UCI 352): `InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,
+    /// CustomerID,Country`; and Online Retail II (UCI 502): `Invoice,StockCode,Description,Quantity,
+    /// InvoiceDate,Price,Customer ID,Country`. Invoices that begin with `C` are cancellations.
+    OnlineRetail,
+    /// GRU4Rec's tables, tabs: `SessionId ItemId Time`, times in seconds with fractions.
+    Gru4rec,
+    /// RecBole's atomic files (`.inter`), tabs and types: `user_id:token item_id:token
+    /// timestamp:float`.
+    Recbole,
+    /// One user a line, first the name and then the items in order: `user item item …`.
+    Users,
+    /// Coveo 2021, `browsing_train.csv`: `session_id_hash,event_type,product_action,
+    /// product_sku_hash,server_timestamp_epoch_ms,hashed_url`, and 2020 with `product_skus_hash`.
+    Coveo,
     /// Parquet: columns as those of [`Format::Csv`], and those that stand in the names of folders.
     Parquet,
     /// Arrow IPC, as a file (Feather) or a stream: likewise.
@@ -39,7 +71,7 @@ pub enum Format {
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 21] = [
         Self::Csv,
         Self::Tsv,
         Self::Sessions,
@@ -48,10 +80,25 @@ impl Format {
         Self::Yoochoose,
         Self::Eshop,
         Self::Retailrocket,
+        Self::Rees46,
+        Self::Tmall,
+        Self::Jdata,
+        Self::Diginetica,
+        Self::Otto,
+        Self::OnlineRetail,
+        Self::Gru4rec,
+        Self::Recbole,
+        Self::Users,
+        Self::Coveo,
         Self::Parquet,
         Self::Arrow,
         Self::Prepared,
     ];
+
+    /// Whether the layout is a table whose columns can be named.
+    pub fn has_columns(self) -> bool {
+        !matches!(self, Self::Sessions | Self::Pairs | Self::Users | Self::Otto)
+    }
 
     /// The name that `--format` takes and `inspect` gives.
     pub fn name(self) -> &'static str {
@@ -64,6 +111,16 @@ impl Format {
             Self::Yoochoose => "yoochoose",
             Self::Eshop => "eshop",
             Self::Retailrocket => "retailrocket",
+            Self::Rees46 => "rees46",
+            Self::Tmall => "tmall",
+            Self::Jdata => "jdata",
+            Self::Diginetica => "diginetica",
+            Self::Otto => "otto",
+            Self::OnlineRetail => "online-retail",
+            Self::Gru4rec => "gru4rec",
+            Self::Recbole => "recbole",
+            Self::Users => "users",
+            Self::Coveo => "coveo",
             Self::Parquet => "parquet",
             Self::Arrow => "arrow",
             Self::Prepared => "prepared",

@@ -27,6 +27,11 @@ pub struct Summary {
     pub bad_row_reasons: Vec<(String, u64)>,
     /// The first few of them.
     pub first_bad_rows: Vec<BadRow>,
+    /// Rows that tell of no event by a habit of the layout, by reason.
+    #[serde(serialize_with = "map")]
+    pub left_aside: Vec<(String, u64)>,
+    /// What had to be assumed to read the log.
+    pub notes: Vec<String>,
     /// Rows that `--from`/`--until` left out.
     pub outside: u64,
     /// Events.
@@ -92,7 +97,9 @@ impl Summary {
         let sessions = Sessions::from_log(log, options)?;
         let (_, dropped) = sessions.keep(min_support, min_length);
         let (events, report) = (&log.events, &log.report);
-        let reasons = report.bad.reasons.iter().map(|&(reason, count)| (reason.to_owned(), count));
+        let reasons = |counts: &[(&str, u64)]| {
+            counts.iter().map(|&(reason, count)| (reason.to_owned(), count)).collect()
+        };
         let iso = |time: Option<&i64>| time.map(|&time| format_time(time));
         Ok(Self {
             format: report.format,
@@ -105,8 +112,10 @@ impl Summary {
             unused_columns: report.unused.clone(),
             rows: report.rows,
             bad_rows: report.bad.count,
-            bad_row_reasons: reasons.collect(),
+            bad_row_reasons: reasons(&report.bad.reasons),
             first_bad_rows: report.bad.first.iter().take(10).cloned().collect(),
+            left_aside: reasons(&report.aside),
+            notes: report.notes.clone(),
             outside: report.outside,
             events: events.len() as u64,
             users: log.users.len() as u64,

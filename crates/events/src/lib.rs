@@ -64,6 +64,6 @@ pub use read::{
 };
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};
-pub use time::Window;
+pub use time::{Window, Zone};
 pub use triples::{TripleOptions, Triples};
 pub use vocabulary::{Sequences, Vocabulary};

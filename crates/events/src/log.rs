@@ -91,7 +91,7 @@ fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
 pub struct Events {
     /// Number of the item in [`Log::items`]; never empty while there are events.
     pub item: Vec<u32>,
-    /// Number of the user in [`Log::users`].
+    /// Number of the user in [`Log::users`], [`NONE`] where the row knows none.
     pub user: Vec<u32>,
     /// Number of the session, by first appearance.
     pub session: Vec<u32>,
@@ -165,10 +165,10 @@ impl Kind {
     pub fn of(spelling: &str) -> Self {
         match bare(spelling).as_str() {
             "view" | "views" | "pv" | "pageview" | "productview" | "detail" | "click"
-            | "clicks" => Self::View,
+            | "clicks" | "browse" => Self::View,
             "cart" | "carts" | "addtocart" | "add" | "basket" => Self::Cart,
             "removefromcart" | "remove" | "uncart" => Self::Uncart,
-            "fav" | "favorite" | "favourite" | "wishlist" | "like" => Self::Favourite,
+            "fav" | "favorite" | "favourite" | "wishlist" | "like" | "follow" => Self::Favourite,
             "buy" | "buys" | "purchase" | "purchases" | "transaction" | "order" | "orders" => {
                 Self::Purchase
             }
@@ -194,8 +194,13 @@ pub struct ReadReport {
     pub rows: u64,
     /// Good rows that `--from`/`--until` left out.
     pub outside: u64,
+    /// Rows that are as they should be and tell of no event, counted by reason: the layout has a
+    /// habit of such rows, and `--max-bad` does not count them.
+    pub aside: Vec<(&'static str, u64)>,
     /// Rows that could not be used.
     pub bad: BadRows,
+    /// What had to be assumed: a year, a unit, an order of day and month.
+    pub notes: Vec<String>,
     /// What the header of the first table was taken for; empty where there is none.
     pub columns: Columns,
     /// The names in that header that were taken for nothing.
@@ -222,14 +227,19 @@ impl BadRows {
     /// Counts a bad row, and keeps it if it is one of the first.
     pub(crate) fn push(&mut self, file: &str, line: u64, reason: &'static str, detail: &str) {
         self.count += 1;
-        match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, count)) => *count += 1,
-            None => self.reasons.push((reason, 1)),
-        }
+        count(&mut self.reasons, reason);
         if self.first.len() < Self::KEPT {
             let detail = detail.chars().take(60).collect();
             self.first.push(BadRow { file: file.to_owned(), line, reason, detail });
         }
+    }
+}
+
+/// Counts a reason, in order of first appearance.
+pub(crate) fn count(reasons: &mut Vec<(&'static str, u64)>, reason: &'static str) {
+    match reasons.iter_mut().find(|(known, _)| *known == reason) {
+        Some((_, count)) => *count += 1,
+        None => reasons.push((reason, 1)),
     }
 }
 
@@ -297,12 +307,12 @@ mod tests {
     #[test]
     fn kinds_of_many_logs_mean_the_same() {
         for (kind, words) in [
-            (Kind::View, "pv view Click page_view"),
+            (Kind::View, "pv view Click page_view browse"),
             (Kind::Cart, "cart addtocart ADD_TO_CART carts"),
-            (Kind::Uncart, "remove_from_cart"),
-            (Kind::Favourite, "fav favorite"),
+            (Kind::Uncart, "remove_from_cart uncart"),
+            (Kind::Favourite, "fav favorite follow"),
             (Kind::Purchase, "buy purchase transaction orders"),
-            (Kind::Other, "search checkout"),
+            (Kind::Other, "search checkout cancellation"),
         ] {
             for word in words.split(' ') {
                 assert_eq!(Kind::of(word), kind, "{word}");

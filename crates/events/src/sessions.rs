@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use crate::timeline::Timelines;
-use crate::{Error, Log};
+use crate::{Error, Log, NONE};
 
 /// What makes events one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -147,7 +147,7 @@ impl Sessions {
         let rule = resolve(options.rule, log)?;
         let (group, groups) = match rule {
             SessionRule::Key => by_key(log),
-            _ => (events.user.clone(), log.users.len()),
+            _ => by_user(log),
         };
 
         let Timelines { events: sorted, bounds } = Timelines::new(log, &group, groups);
@@ -238,9 +238,9 @@ impl Sessions {
         self.starts.get(session).copied()
     }
 
-    /// The user of a session, where the log names users.
+    /// The user of a session, where the log names one.
     pub fn user(&self, session: usize) -> Option<u32> {
-        self.users.get(session).copied()
+        self.users.get(session).copied().filter(|&user| user != NONE)
     }
 
     /// The key of a session in [`Log::sessions`], where sessions were made by key.
@@ -429,6 +429,30 @@ fn by_key(log: &Log) -> (Vec<u32>, usize) {
     (group, known.len())
 }
 
+/// The group of each event by its user. Whether two events without a user are of the same one is not
+/// known: those of one session key are, every other stands alone.
+fn by_user(log: &Log) -> (Vec<u32>, usize) {
+    let events = &log.events;
+    let mut groups = log.users.len();
+    let mut unknown = FxHashMap::<u32, u32>::default();
+    let group = (events.user.iter().enumerate())
+        .map(|(event, &user)| {
+            if user != NONE {
+                return user;
+            }
+            let mut next = || {
+                groups += 1;
+                groups as u32 - 1
+            };
+            match events.session.get(event) {
+                Some(&session) if session != NONE => *unknown.entry(session).or_insert_with(next),
+                _ => next(),
+            }
+        })
+        .collect();
+    (group, groups)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -487,6 +511,21 @@ mod tests {
 
         let user = SessionOptions { rule: SessionRule::User, ..options };
         assert_eq!(all(&Sessions::from_log(&log, &user).unwrap()), [&[1, 2, 3][..], &[4]]);
+    }
+
+    /// Users whom the log does not name are not one user.
+    #[test]
+    fn events_without_a_user_belong_to_their_session_or_stand_alone() {
+        let mut log = log(&[1, 2, 3, 4, 5]);
+        log.events.user = vec![0, NONE, NONE, 0, NONE];
+        let options = SessionOptions { rule: SessionRule::User, ..SessionOptions::default() };
+        let sessions = Sessions::from_log(&log, &options).unwrap();
+        assert_eq!(all(&sessions), [&[1, 4][..], &[2], &[3], &[5]]);
+        assert_eq!((sessions.user(0), sessions.user(1)), (Some(0), None));
+
+        log.events.session = vec![0, 1, 2, 3, 1];
+        let sessions = Sessions::from_log(&log, &options).unwrap();
+        assert_eq!(all(&sessions), [&[1, 4][..], &[2, 5], &[3]]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! Times as logs write them: ISO 8601, `YYYYMMDD`, unix seconds or milliseconds; all UTC unless
-//! they say otherwise.
+//! Times as logs write them: ISO 8601, dates with slashes, `YYYYMMDD`, unix time in any unit.
+
+mod spelling;
+mod zone;
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
-use jiff::tz::Offset;
 
 use crate::Error;
+pub(crate) use spelling::{Order, Slashed, Spelled, Unit, spelled};
+pub use zone::Zone;
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -70,46 +72,27 @@ impl Window {
 /// | text                                            | read as                              |
 /// |-------------------------------------------------|--------------------------------------|
 /// | eight digits                                    | `YYYYMMDD`, midnight                 |
+/// | fourteen digits that begin with 19 or 20        | `YYYYMMDDhhmmss`                     |
 /// | another number below 10¹¹, fractions too        | seconds since 1970                   |
 /// | a number of 10¹¹ up to 10¹⁴                     | milliseconds since 1970              |
-/// | `2014-04-07T10:51:09.277Z`, `2014-04-07 10:51`, `2014-04-07`, with `Z`, ` UTC`, `+02:00` or nothing | ISO 8601 |
+/// | a number of 10¹⁴ up to 10¹⁷, above              | microseconds, nanoseconds            |
+/// | `2014-04-07T10:51:09.277Z`, `2014-04-07 10:51`, `2014/04/07`, with `Z`, ` UTC`, `+02:00`, ` Europe/Warsaw` or nothing | ISO 8601 |
+/// | `12/31/2010 8:26`, `31/12/10`                   | month and day, as the numbers tell   |
+///
+/// What says no zone is UTC. A date such as `1/12/2010` is no time here, since it may be in January
+/// or in December: the other rows of its file tell.
 pub fn parse_time(text: &str) -> Option<i64> {
-    let text = text.trim_ascii();
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return number(text);
+    match spelled(text)? {
+        Spelled::Moment(time) | Spelled::Unix(time, _) | Spelled::Local(time) => Some(time),
+        Spelled::Slashed(date) => {
+            date.local(date.told().or(date.same_in_both().then_some(Order::MonthFirst))?)
+        }
     }
-    let text = text.strip_suffix(" UTC").or_else(|| text.strip_suffix(" GMT")).unwrap_or(text);
-    // A sign before the tenth byte belongs to the date.
-    let zoned = text.ends_with(['Z', 'z']) || text.get(10..)?.contains(['+', '-']);
-    let time = if zoned {
-        text.parse::<Timestamp>().ok()?
-    } else {
-        Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok()?
-    };
-    Some(time.as_millisecond())
 }
 
 /// Midnight of a day.
 pub(crate) fn day(year: i16, month: i8, day: i8) -> Option<i64> {
-    let date = Date::new(year, month, day).ok()?;
-    let midnight = date.to_datetime(jiff::civil::Time::midnight());
-    Some(Offset::UTC.to_timestamp(midnight).ok()?.as_millisecond())
-}
-
-fn number(text: &str) -> Option<i64> {
-    if text.len() == 8 && !text.contains(['-', '.']) {
-        return day(text[..4].parse().ok()?, text[4..6].parse().ok()?, text[6..].parse().ok()?);
-    }
-    let milliseconds = match text.parse::<i64>() {
-        Ok(whole) if whole.unsigned_abs() < 100_000_000_000 => whole * 1000,
-        Ok(whole) => whole,
-        Err(_) => {
-            let seconds = text.parse::<f64>().ok()?;
-            (seconds.abs() < 1e11).then(|| (seconds * 1000.0).round() as i64)?
-        }
-    };
-    (milliseconds.unsigned_abs() < 100_000_000_000_000).then_some(milliseconds)
+    spelling::midnight(year, month, day)
 }
 
 /// A time on the command line. A short number, such as `90` or `1.0`, is a slip and not a moment of
@@ -129,8 +112,9 @@ pub fn format_time(milliseconds: i64) -> String {
 
 /// Whether a text that is a time names a whole day.
 fn is_date(text: &str) -> bool {
+    let marks = text.bytes().filter(|byte| matches!(byte, b'-' | b'/')).count();
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits == 8 && (text.len() == 8 || text.len() == 10 && text.contains('-'))
+    digits + marks == text.len() && (marks == 2 || text.len() == 8)
 }
 
 #[cfg(test)]
@@ -153,6 +137,24 @@ mod tests {
             ("-86400", "1969-12-31T00:00:00Z"),
             ("0", "1970-01-01T00:00:00Z"),
             (" 20080229 ", "2008-02-29T00:00:00Z"),
+            ("20140407105109", "2014-04-07T10:51:09Z"),
+            ("1433221332117000", "2015-06-02T05:02:12.117Z"),
+            ("1433221332117000000", "2015-06-02T05:02:12.117Z"),
+            ("1433221332117.0", "2015-06-02T05:02:12.117Z"),
+            ("2010/12/01 08:26:00", "2010-12-01T08:26:00Z"),
+            ("2010/12/1 8:26", "2010-12-01T08:26:00Z"),
+            ("12/31/2010 8:26", "2010-12-31T08:26:00Z"),
+            ("31/12/10", "2010-12-31T00:00:00Z"),
+            ("12/31/1999 12:05:01 AM", "1999-12-31T00:05:01Z"),
+            ("12/31/1999 1:05 pm", "1999-12-31T13:05:00Z"),
+            ("5/5/2010", "2010-05-05T00:00:00Z"),
+            ("2014-07-07 10:51 Europe/Warsaw", "2014-07-07T08:51:00Z"),
+            ("2014-07-07T10:51:09[Europe/Warsaw]", "2014-07-07T08:51:09Z"),
+            ("2014-07-07T10:51:09+02:00[Europe/Warsaw]", "2014-07-07T08:51:09Z"),
+            ("2014-04-07T10:51:09.2779999Z", "2014-04-07T10:51:09.277Z"),
+            ("2014-12-06T02", "2014-12-06T02:00:00Z"),
+            ("20140407T105109Z", "2014-04-07T10:51:09Z"),
+            ("2014-06-30T23:59:60Z", "2014-06-30T23:59:59Z"),
         ] {
             assert_eq!(parse_time(text).map(format_time).as_deref(), Some(iso), "{text}");
         }
@@ -171,15 +173,47 @@ mod tests {
             "2014-04-07T25:00:00Z",
             "1e9",
             "123456789012345678901",
-            "1433221332117000000",
             "12:30",
             "1.2.3",
             "2014-04-07x",
             "7.4.2014",
+            "4/7/2014",
+            "13/13/2014",
+            "2/30/2014",
+            "2014/13/01",
+            "12/31/2010 25:00",
+            "12/31/2010 13:00 PM",
+            "12/31/20100",
+            "1/2/3/4",
+            "2014-04-07T10:51:09[Middle/Earth]",
+            "2014-04-07 10:51 XYZ",
+            "2014-04-07 10:51+2",
+            "2014-04-07 10:51+26:00",
+            "20140407105161",
+            "99999999999999999999",
             "é2014-04-07",
         ] {
             assert_eq!(parse_time(text), None, "{text}");
         }
+    }
+
+    /// Every day of the calendar, and beside it the library that knows it.
+    #[test]
+    fn midnights_are_those_of_the_calendar() {
+        let mut expected = parse_time("1899-12-31").unwrap();
+        for year in 1900..2105 {
+            for month in 1..=12 {
+                let days = jiff::civil::Date::new(year, month, 1).unwrap().days_in_month();
+                for of_month in 1..=days {
+                    expected += DAY;
+                    assert_eq!(day(year, month, of_month), Some(expected), "{year} {month}");
+                }
+                assert_eq!(day(year, month, days + 1), None);
+            }
+        }
+        let jiff: jiff::Timestamp = "2104-12-31T00:00:00Z".parse().unwrap();
+        assert_eq!(expected, jiff.as_millisecond());
+        assert_eq!(day(0, 1, 1).map(format_time).as_deref(), Some("0000-01-01T00:00:00Z"));
     }
 
     #[test]
@@ -191,6 +225,8 @@ mod tests {
             ("2008-07-31T23:59:59.999Z", true),
             ("2008-08-01", false),
         ] {
+            let slashes = Window::parse(Some("2008/04/01"), Some("7/31/2008")).unwrap();
+            assert_eq!(slashes, window);
             assert_eq!(window.contains(parse_time(text).unwrap()), inside, "{text}");
         }
         let exact = Window::parse(None, Some("2008-07-31T12:00:00Z")).unwrap();

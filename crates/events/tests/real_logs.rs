@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use events::time::parse_time;
 use events::{
-    Baseline, Baselines, Cases, Error, Format, Log, NONE, ReadOptions, Sequences, SessionOptions,
+    Baseline, Baselines, Cases, Format, Further, Log, NONE, ReadOptions, Sequences, SessionOptions,
     Sessions, Split, Summary, Vocabulary, read,
 };
 
@@ -197,11 +197,72 @@ fn the_format_samples_are_known_by_their_look() {
     assert_eq!((log.report.format, log.report.bad.count), (Format::Retailrocket, 0));
     assert_eq!(sessions.get(0).len(), sessions.iter().next().unwrap().len());
     assert!(log.events.session.iter().all(|&session| session != NONE));
+}
 
-    let sample = real("format_samples/coveo_nature2020_sample.csv").unwrap();
-    let error = read(&[sample], &ReadOptions::default()).unwrap_err();
-    assert!(matches!(error, Error::Unrecognised { .. }), "{error}");
-    assert!(error.to_string().contains("--columns"), "{error}");
+#[test]
+fn online_retail_is_read_whole() {
+    let Some(path) = real("online_retail/online_retail.csv.gz") else { return };
+    let (log, sessions) = load(path);
+    assert_eq!(log.report.format, Format::OnlineRetail);
+    let found = summary(&log);
+    assert_eq!((found.rows, found.bad_rows, found.events), (541_909, 0, 406_829));
+    assert_eq!(found.left_aside, [("no customer".to_owned(), 135_080)]);
+    assert_eq!((found.users, found.items), (4_372, 3_684));
+    let kinds = [("purchase", 397_924), ("cancellation", 8_905)];
+    assert_eq!(found.kinds, kinds.map(|(kind, count)| (kind.to_owned(), count)));
+    assert_eq!(found.first.as_deref(), Some("2010-12-01T08:26:00Z"));
+    assert_eq!(found.last.as_deref(), Some("2011-12-09T12:50:00Z"));
+    // An invoice is a session.
+    assert_eq!((sessions.len(), log.sessions.len()), (22_190, 22_190));
+    let money: f64 = log.events.amount.iter().copied().map(f64::from).sum();
+    assert!((money - 8_300_065.81).abs() < 1.0, "{money}");
+    // Numbers of customers without the `.0` of a table with gaps.
+    assert!(log.users.iter().all(|user| user.len() == 5));
+}
+
+#[test]
+fn rees46_is_read_with_sessions_and_categories() {
+    let Some(path) = real("rees46_sample/2019-Oct_head.csv.gz") else { return };
+    let further = Further { labels: vec!["brand".to_owned()], ..Further::default() };
+    let log = read(&[path], &ReadOptions { further, ..ReadOptions::default() }).unwrap();
+    let found = summary(&log);
+    assert_eq!(log.report.format, Format::Rees46);
+    // The sample is cut in the middle of its last row, and so in that row's user.
+    assert_eq!((found.rows, found.bad_rows, found.events), (17_435, 1, 17_434));
+    assert_eq!((found.users, found.items, found.sessions), (4_504, 6_493, 5_067));
+    let kinds = [("view", 17_055), ("purchase", 214), ("cart", 165)];
+    assert_eq!(found.kinds, kinds.map(|(kind, count)| (kind.to_owned(), count)));
+    // By code, and by number where there is no code.
+    assert_eq!((log.categories.len(), log.labels[0].names.len()), (362, 864));
+    assert!(!log.events.category.contains(&NONE));
+    assert_eq!(found.first.as_deref(), Some("2019-10-01T00:00:00Z"));
+    assert_eq!(found.last.as_deref(), Some("2019-10-01T02:50:00Z"));
+}
+
+#[test]
+fn otto_is_read_event_by_event() {
+    let Some(path) = real("otto_sample/train.jsonl") else { return };
+    let (log, sessions) = load(path);
+    let found = summary(&log);
+    assert_eq!(log.report.format, Format::Otto);
+    assert_eq!((found.rows, found.bad_rows, found.events), (862, 0, 862));
+    assert_eq!((sessions.len(), found.users, found.items), (20, 0, 510));
+    let kinds = [("clicks", 800), ("carts", 52), ("orders", 10)];
+    assert_eq!(found.kinds, kinds.map(|(kind, count)| (kind.to_owned(), count)));
+    let span = [&log.events.time].map(|time| (time.iter().min(), time.iter().max()));
+    assert_eq!(span, [(Some(&1_659_304_800_025), Some(&1_661_723_997_885))]);
+}
+
+#[test]
+fn coveo_is_read_without_its_plain_pages() {
+    let Some(path) = real("format_samples/coveo_nature2020_sample.csv") else { return };
+    let (log, sessions) = load(path);
+    let found = summary(&log);
+    assert_eq!(log.report.format, Format::Coveo);
+    assert_eq!((found.rows, found.bad_rows, found.events, found.items), (4, 0, 3, 2));
+    assert_eq!(found.left_aside, [("a page without a product".to_owned(), 1)]);
+    assert_eq!(found.kinds, [("detail".to_owned(), 2), ("click".to_owned(), 1)]);
+    assert_eq!((sessions.len(), sessions.get(0)), (1, &[0, 0, 1][..]));
 }
 
 /// A folder holds what belongs together: a description beside a log is no log, and is named.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::record::{Event, Put, Take};
 use super::spill::{AllNames, Part};
 use crate::{
-    CleanReport, CleanRules, Error, Events, LabelColumn, Log, SessionOptions, SessionRule,
+    CleanReport, CleanRules, Error, Events, LabelColumn, Log, NONE, SessionOptions, SessionRule,
     Sessions, clean, clean_sessions,
 };
 
@@ -115,7 +115,8 @@ impl<'a> Gather<'a> {
             let first = of_session.iter().copied().min().unwrap_or(0);
             bytes.put_u64(sessions.start(session).unwrap_or(0) as u64);
             bytes.put_u64(event(first).row);
-            bytes.put_text(sessions.user(session).map(|user| log.users.get(user)));
+            let user = sessions.user(session).filter(|&user| user != NONE);
+            bytes.put_text(user.map(|user| log.users.get(user)));
             let key = match self.options.rule {
                 SessionRule::Key => log.events.session.get(first as usize),
                 _ => None,
@@ -137,7 +138,7 @@ impl<'a> Gather<'a> {
             let columns: &mut Events = &mut log.events;
             columns.item.push(row.event.item);
             if has.user {
-                columns.user.push(log.users.intern(row.user.as_deref().unwrap_or("")));
+                columns.user.push(row.user.map_or(NONE, |user| log.users.intern(&user)));
             }
             if has.session {
                 // Sessions without names have numbers: as names they are as good.

@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, TimestampMillisecondType, UInt32Type};
-use arrow_array::{Array, RecordBatch};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -13,8 +13,8 @@ use super::write::{label_column, number_column};
 use super::{CARD, Card, EVENTS, LAYOUT, NAMES, SESSIONS};
 use crate::read::guarded;
 use crate::{
-    BadRows, Error, Format, LabelColumn, Log, NONE, Names, NumberColumn, ReadOptions, ReadReport,
-    Role, SessionOptions,
+    Error, Format, LabelColumn, Log, NONE, Names, NumberColumn, ReadOptions, ReadReport, Role,
+    SessionOptions,
 };
 
 /// Whether a folder is one that [`prepare`](super::prepare) has written.
@@ -46,11 +46,8 @@ pub(crate) fn load(path: &Path, options: &ReadOptions) -> Result<Log, Error> {
             format: Format::Prepared,
             files: vec![name.clone()],
             rows: card.events,
-            outside: 0,
-            bad: BadRows::default(),
-            columns: Default::default(),
-            unused: Vec::new(),
             sessions: Some(sessions),
+            ..ReadReport::default()
         },
         ..Log::default()
     };
@@ -151,7 +148,9 @@ fn read_users(path: &Path, log: &mut Log, card: &Card) -> Result<Vec<u32>, Error
     if card.has_users {
         batches(path, SESSIONS, &["user".to_owned()], |batch| {
             let names = texts(batch, "user")?;
-            users.extend((0..names.len()).map(|row| log.users.intern(names.value(row))));
+            let users_of =
+                names.iter().map(|name| name.map_or(NONE, |name| log.users.intern(name)));
+            users.extend(users_of);
             Ok(())
         })?;
     }

@@ -2,7 +2,12 @@
 
 use super::sink::{EventSink, Key, Row};
 use super::table::Schema;
+use crate::log::count;
+use crate::time::Order;
 use crate::{BadRows, Columns, Error, Format, ReadReport, Window};
+
+/// How many notes are kept: files of one log mostly need the same ones.
+const NOTES: usize = 20;
 
 /// The columns that decide what a session is. All files of a log have the same of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +34,13 @@ pub(super) struct Builder<'s> {
     pub rows: u64,
     pub outside: u64,
     pub files: Vec<String>,
+    /// The order of day and month, where a file has told it.
+    pub order: Option<Order>,
     /// What the header of the first table was taken for, and its other names.
     header: Option<(Columns, Vec<String>)>,
     bad: BadRows,
+    aside: Vec<(&'static str, u64)>,
+    notes: Vec<String>,
     /// Sessions without names, one a line.
     unnamed: u32,
     grouping: Option<(String, Grouping)>,
@@ -45,8 +54,11 @@ impl<'s> Builder<'s> {
             rows: 0,
             outside: 0,
             files: Vec::new(),
+            order: None,
             header: None,
             bad: BadRows::default(),
+            aside: Vec::new(),
+            notes: Vec::new(),
             unnamed: 0,
             grouping: None,
             sink,
@@ -54,7 +66,7 @@ impl<'s> Builder<'s> {
     }
 
     /// Checks that a file groups its events as the ones before it do.
-    fn same_grouping(&mut self, file: &str, found: Grouping) -> Result<(), Error> {
+    pub(super) fn same_grouping(&mut self, file: &str, found: Grouping) -> Result<(), Error> {
         let (first, expected) =
             self.grouping.get_or_insert_with(|| (file.to_owned(), found)).clone();
         if found == expected {
@@ -86,6 +98,18 @@ impl<'s> Builder<'s> {
         Ok(())
     }
 
+    /// Counts a row that is as it should be and tells of no event.
+    pub(super) fn aside(&mut self, reason: &'static str) {
+        count(&mut self.aside, reason);
+    }
+
+    /// Says once what had to be assumed.
+    pub(super) fn note(&mut self, note: String) {
+        if self.notes.len() < NOTES && !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     /// Counts a bad row.
     pub(super) fn bad(&mut self, file: &str, line: u64, reason: &'static str, detail: &str) {
         self.bad.push(file, line, reason, detail.trim());
@@ -104,13 +128,25 @@ impl<'s> Builder<'s> {
 
     /// How reading went, unless too many rows were bad.
     pub(super) fn finish(self, format: Format, max_bad: f64) -> Result<ReadReport, Error> {
-        let Self { rows, outside, files, header, bad, .. } = self;
+        let Self { rows, outside, files, header, bad, aside, notes, .. } = self;
         if bad.count as f64 > max_bad * rows as f64 {
             let first: Vec<String> = bad.first.iter().take(3).map(ToString::to_string).collect();
             let first = first.join("; ");
             return Err(Error::TooManyBad { bad: bad.count, rows, max: max_bad, first });
         }
         let (columns, unused) = header.unwrap_or_default();
-        Ok(ReadReport { format, files, rows, outside, bad, columns, unused, sessions: None })
+        let sessions = None;
+        Ok(ReadReport {
+            format,
+            files,
+            rows,
+            outside,
+            aside,
+            bad,
+            notes,
+            columns,
+            unused,
+            sessions,
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! What a file is, by the look of its first lines.
 
 use super::columnar::{ARROW_FILE, ARROW_STREAM, PARQUET};
+use super::layout::Layout;
 use crate::log::bare;
 use crate::{Columns, Format, Role, time};
 
@@ -51,19 +52,24 @@ fn by_header(first: &str) -> Option<Format> {
     let delimiter = delimiter(first);
     let header: Vec<String> =
         first.split(delimiter).map(|name| name.trim().trim_matches('"').to_owned()).collect();
-    let has = |names: &[&str]| names.iter().all(|name| header.iter().any(|column| column == name));
-    if has(&["year", "month", "day", "order", "session ID", "page 2 (clothing model)"]) {
-        return Some(Format::Eshop);
+    if let Some(layout) = Layout::by_header(&header, delimiter) {
+        return Some(layout.format);
     }
-    let prepared = ["timestamp", "user_id", "item_id", "session_id"];
-    if has(&["timestamp", "visitorid", "event", "itemid"])
-        || delimiter == '\t' && header == prepared
-    {
-        return Some(Format::Retailrocket);
+    if delimiter == '\t' && is_recbole(&header) {
+        return Some(Format::Recbole);
     }
     let usual = |role| usual_column(&header, role).is_some();
     let table = usual(Role::Item) && (usual(Role::User) || usual(Role::Session));
     table.then_some(if delimiter == '\t' { Format::Tsv } else { Format::Csv })
+}
+
+/// Whether all names have a type behind a colon, as RecBole's have.
+fn is_recbole(header: &[String]) -> bool {
+    let typed = |name: &String| {
+        let kind = name.split_once(':').map_or("", |(_, kind)| kind);
+        ["token", "float", "token_seq", "float_seq"].contains(&kind)
+    };
+    header.len() >= 2 && header.iter().all(typed)
 }
 
 fn by_rows(lines: &[&str]) -> Option<Format> {
@@ -72,6 +78,9 @@ fn by_rows(lines: &[&str]) -> Option<Format> {
         let like = lines.iter().filter(|line| is(line)).count();
         like > 0 && 10 * like >= 9 * lines.len()
     };
+    if most(&is_otto) {
+        return Some(Format::Otto);
+    }
     if most(&is_taobao) {
         return Some(Format::Taobao);
     }
@@ -83,6 +92,11 @@ fn by_rows(lines: &[&str]) -> Option<Format> {
         return Some(Format::Pairs);
     }
     (most(&is_session) && lines.iter().any(|line| blanks(line))).then_some(Format::Sessions)
+}
+
+fn is_otto(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with('{') && line.contains("\"session\"") && line.contains("\"events\"")
 }
 
 fn is_taobao(line: &str) -> bool {
@@ -138,8 +152,36 @@ mod tests {
             (Format::Retailrocket, "timestamp\tuser_id\titem_id\tsession_id\n"),
             (Format::Csv, "user;item\na;b\n"),
             (Format::Csv, "event_time,event_type,product_id,user_id,user_session\n"),
+            (
+                Format::Rees46,
+                "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,\
+                 user_session\n",
+            ),
+            (Format::Tmall, "user_id,item_id,cat_id,seller_id,brand_id,time_stamp,action_type\n"),
+            (Format::Tmall, "user_id,brand_id,type,visit_datetime\n"),
+            (Format::Jdata, "user_id,sku_id,time,model_id,type,cate,brand\n"),
+            (Format::Diginetica, "sessionId;userId;itemId;timeframe;eventdate\n"),
+            (Format::Diginetica, "session_id;user_id;item_id;timeframe;eventdate\n"),
+            (Format::Diginetica, "sessionId;userId;timeframe;eventdate;ordernumber;itemId\n"),
+            (
+                Format::OnlineRetail,
+                "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,\
+                 Country\n",
+            ),
+            (
+                Format::OnlineRetail,
+                "Invoice;StockCode;Description;Quantity;InvoiceDate;Price;Customer ID;Country\n",
+            ),
+            (Format::Gru4rec, "SessionId\tItemId\tTime\n"),
+            (Format::Tsv, "SessionId\tItemId\tTime\tPrice\n"),
+            (Format::Recbole, "user_id:token\titem_id:token\ttimestamp:float\n"),
+            (
+                Format::Coveo,
+                "session_id_hash,event_type,product_action,product_sku_hash,\
+                 server_timestamp_epoch_ms,hashed_url\n",
+            ),
+            (Format::Otto, "{\"session\":1,\"events\":[]}\n"),
             (Format::Csv, "\"Customer ID\",\"Stock Code\"\n"),
-            (Format::Tsv, "SessionId\tItemId\tTime\n"),
             (Format::Sessions, "1 2 3\n4\n5 6\n"),
             (Format::Pairs, "1 2\t3\n1\t2\n"),
         ] {

@@ -1,15 +1,21 @@
 //! Reading logs: open, look, take the rows.
 //!
 //! A file passes through four hands. `source` opens and decompresses it and cuts it into lines;
-//! `detect` looks at the first of them; `record` and `table`, or `text`, make rows of them;
-//! `builder` counts them and hands them to a `sink`, which numbers the names and keeps the columns, or
-//! does what it likes. Nothing before the sink holds more of a file than a line. `columnar` does all
-//! of it for files that are no text.
+//! `detect` looks at the first of them; `record` and `table`, `text` or `jsonl`, make rows of them,
+//! with the help of `schema` (which column is what), `layouts` (what is known of public data sets) and
+//! `clock` (how this file spells its times); `builder` counts them and hands them to a `sink`, which
+//! numbers the names and keeps the columns, or does what it likes. Nothing before the sink holds more of
+//! a file than a line. `columnar` does all of it for files that are no text.
 
 mod builder;
+mod clock;
 mod columnar;
 mod detect;
+mod jsonl;
+mod layout;
+mod layouts;
 mod record;
+mod schema;
 mod side;
 mod sink;
 mod source;
@@ -26,7 +32,7 @@ use sink::InMemory;
 pub use sink::{EventSink, Key, Row};
 use source::Source;
 
-use crate::{Columns, Error, Format, Log, ReadReport, Role, Window, prepare};
+use crate::{Columns, Error, Format, Log, ReadReport, Role, Window, Zone, prepare};
 
 /// How a log is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,19 +47,24 @@ pub struct ReadOptions {
     pub roles: Vec<Role>,
     /// The part that is read.
     pub window: Window,
+    /// The zone of times that say none.
+    pub zone: Zone,
+    /// The year of dates that have none; none for the one that is known of the layout.
+    pub year: Option<i16>,
     /// The share of bad rows, 0 to 1, past which reading is an error.
     pub max_bad: f64,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        let (format, columns, window) = (None, Columns::default(), Window::default());
         Self {
-            format,
-            columns,
+            format: None,
+            columns: Columns::default(),
             further: Further::default(),
             roles: Role::ALL.to_vec(),
-            window,
+            window: Window::default(),
+            zone: Zone::default(),
+            year: None,
             max_bad: 0.01,
         }
     }
@@ -67,6 +78,25 @@ pub struct Further {
     pub labels: Vec<String>,
     /// Those that hold numbers.
     pub numbers: Vec<String>,
+}
+
+impl Further {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.numbers.is_empty()
+    }
+
+    /// An error where a file that has no columns is asked for some.
+    fn refuse(&self, file: &str) -> Result<(), Error> {
+        match self.labels.iter().chain(&self.numbers).next() {
+            None => Ok(()),
+            Some(column) => Err(Error::NoFurtherColumn {
+                path: file.to_owned(),
+                column: column.clone(),
+                header: "none at all: this layout is no table".to_owned(),
+            }),
+        }
+    }
 }
 
 /// Reads a log into memory: files, folders (their files in name order), or `-` for standard input; or a
@@ -96,7 +126,7 @@ pub fn read_into(
     options: &ReadOptions,
     sink: &mut dyn EventSink,
 ) -> Result<ReadReport, Error> {
-    if let Some(format @ (Format::Sessions | Format::Pairs)) = options.format
+    if let Some(format) = options.format.filter(|format| !format.has_columns())
         && !options.columns.is_empty()
     {
         let reason = format!("--format {format} has no columns to name; leave one of the two out");
@@ -125,21 +155,27 @@ pub fn read_into(
             }
         }
         let layout = format.as_ref().map_or(Format::Csv, |(format, _)| *format);
+        if !layout.has_columns() {
+            options.further.refuse(&name)?;
+        }
+        let lines_of_ids = matches!(layout, Format::Sessions | Format::Pairs | Format::Users);
+        if lines_of_ids && !options.window.is_open() {
+            return Err(Error::NoTimes { what: "--from or --until".to_owned() });
+        }
         match layout {
             Format::Prepared => {
                 let reason =
                     "is a folder with prepared.json in it, and needs no --format".to_owned();
                 return Err(Error::Flag { flag: "--format", value: "prepared".to_owned(), reason });
             }
-            Format::Sessions | Format::Pairs if !options.window.is_open() => {
-                return Err(Error::NoTimes { what: "--from or --until".to_owned() });
-            }
-            Format::Sessions => text::read_sessions(source.lines(), &mut log)?,
             Format::Parquet | Format::Arrow => {
                 columnar::read(&path, source, layout, options, &mut log)?;
             }
-            Format::Pairs => text::read_pairs(source.lines(), &mut log)?,
-            _ => table::read(source, layout, options, &mut log)?,
+            Format::Sessions => text::read_sessions(source.lines()?, &mut log)?,
+            Format::Pairs => text::read_pairs(source.lines()?, &mut log)?,
+            Format::Users => text::read_users(source.lines()?, &mut log)?,
+            Format::Otto => jsonl::read(source.lines()?, options, &mut log)?,
+            _ => table::read(&path, source, layout, options, &mut log)?,
         }
     }
     let Some((format, _)) = format.filter(|_| log.rows > 0) else {

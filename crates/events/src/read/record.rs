@@ -8,6 +8,8 @@ use crate::Error;
 /// A quoted field may hold line breaks, but a quote that is still open after so many lines was
 /// never meant to be one: it would swallow the rest of the file.
 const MAX_LINES: usize = 100;
+/// Nor was one that is still open after so many bytes: nothing holds so much of a file.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// The rows of a table.
 pub(super) struct Records {
@@ -57,7 +59,11 @@ impl Records {
         Self {
             lines,
             waiting: VecDeque::new(),
-            parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
+            // A carriage return inside a line is part of it, not its end.
+            parser: csv_core::ReaderBuilder::new()
+                .delimiter(delimiter)
+                .terminator(csv_core::Terminator::Any(b'\n'))
+                .build(),
             line: Vec::new(),
             text: vec![0; 1024],
             ends: vec![0; 64],
@@ -97,9 +103,12 @@ impl Records {
     /// Reads on while a quote is open; false, with all these lines put back, where it stays open.
     fn feed_more(&mut self) -> Result<bool, Error> {
         let mut more = Vec::new();
+        let mut bytes = 0;
         while more.len() < MAX_LINES
+            && bytes < MAX_BYTES
             && let Some(line) = self.next_line()?
         {
+            bytes += self.line.len();
             let closed = !line.too_long && self.feed();
             more.push((line, std::mem::take(&mut self.line)));
             if closed {

@@ -20,7 +20,7 @@ pub(crate) fn side_rows(
     let first = first.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
     let delimiter = delimiter(first);
     let blanks = !first.contains(delimiter);
-    let mut records = Records::new(source.lines(), if blanks { b' ' } else { delimiter as u8 });
+    let mut records = Records::new(source.lines()?, if blanks { b' ' } else { delimiter as u8 });
     while let Some(record) = records.next()? {
         let refuse = |line, reason| Error::Side { path: name.clone(), line, reason };
         match record {

@@ -112,11 +112,38 @@ impl Source {
     }
 
     /// The lines, from the first on.
-    pub(super) fn lines(self) -> Lines {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotText`] where this is no text of lines that end in LF or CRLF.
+    pub(super) fn lines(self) -> Result<Lines, Error> {
+        if let Some((saw, remedy)) = no_lines(&self.head) {
+            return Err(Error::NotText { path: self.name, saw, remedy });
+        }
         let name = self.name.clone();
         let reader = BufReader::with_capacity(HEAD, Box::new(self.bytes()) as Box<dyn Read>);
-        Lines { name, reader, number: 0 }
+        Ok(Lines { name, reader, number: 0 })
     }
+}
+
+/// What text in another encoding or with other line ends looks like, and the remedy.
+fn no_lines(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    let count = |wanted| head.iter().filter(|&&byte| byte == wanted).count();
+    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
+        return Some(("it is UTF-16 text", "convert it to UTF-8, as `iconv -t UTF-8` does"));
+    }
+    // One of them is a damaged row; in UTF-16 every other byte is one.
+    if 5 * count(0) > head.len() {
+        return Some(("it is full of NUL bytes", "give a text file in UTF-8"));
+    }
+    let body = head.trim_ascii_end();
+    if body.contains(&b'\r') && !body.contains(&b'\n') {
+        return Some((
+            "its lines end in CR alone",
+            "make them end in LF, as `tr '\\r' '\\n'` does",
+        ));
+    }
+    None
 }
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -176,6 +203,12 @@ pub(super) struct Line {
 }
 
 impl Lines {
+    /// The lines of a text that is in memory.
+    pub(super) fn of_text(text: Vec<u8>) -> Self {
+        let reader = BufReader::new(Box::new(io::Cursor::new(text)) as Box<dyn Read>);
+        Self { name: String::new(), reader, number: 0 }
+    }
+
     /// Reads the next line into `text`, without its end.
     pub(super) fn next(&mut self, text: &mut Vec<u8>) -> Result<Option<Line>, Error> {
         text.clear();
@@ -224,7 +257,7 @@ mod tests {
         let mut rest = Rest { input, error: None };
         let head = rest.take_head(HEAD).unwrap();
         let source = Source { name: "log".to_owned(), head, whole: true, rest };
-        let (mut lines, mut text) = (source.lines(), Vec::new());
+        let (mut lines, mut text) = (source.lines().unwrap(), Vec::new());
         assert!(lines.next(&mut text).unwrap().is_some());
         assert_eq!(text, b"1 2");
         let error = lines.next(&mut text).unwrap_err().to_string();

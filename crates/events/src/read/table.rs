@@ -1,35 +1,51 @@
-//! Tables: which column is what, and from rows to events.
+//! From the rows of a table to events.
 
-use super::builder::{Builder, Grouping};
-use super::detect::{delimiter, usual_column};
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::ReadOptions;
+use super::builder::Builder;
+use super::clock::Clock;
+use super::detect::delimiter;
+use super::layout::Users;
 use super::record::{Fields, Record, Records};
+pub(super) use super::schema::Schema;
+use super::schema::{self};
 use super::sink::{Key, Row};
 use super::source::Source;
-use super::{Further, ReadOptions};
-use crate::{Columns, Error, Format, Role, time};
+use crate::{Error, Format, Role, time};
 
 /// Why a row is bad, and the part of it that is meant.
-pub(super) type Bad<'a> = (&'static str, std::borrow::Cow<'a, str>);
+pub(super) type Bad<'a> = (&'static str, Cow<'a, str>);
+
+/// Why a row is no event.
+pub(super) enum Refused<'a> {
+    /// It could not be used.
+    Bad(Bad<'a>),
+    /// It is as it should be, and tells of none.
+    Aside(&'static str),
+}
+
+impl<'a> From<Bad<'a>> for Refused<'a> {
+    fn from(bad: Bad<'a>) -> Self {
+        Self::Bad(bad)
+    }
+}
 
 /// Reads a table of any layout.
 pub(super) fn read(
+    path: &Path,
     source: Source,
     format: Format,
     options: &ReadOptions,
     log: &mut Builder<'_>,
 ) -> Result<(), Error> {
-    let (columns, window) = (&options.columns, options.window);
+    let window = options.window;
     let file = source.name.clone();
-    let first = String::from_utf8_lossy(source.head());
-    let first = first.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
-    let delimiter = match format {
-        Format::Tsv => '\t',
-        Format::Taobao | Format::Yoochoose => ',',
-        Format::Eshop => ';',
-        _ => delimiter(first),
-    };
+    let delimiter = delimiter_of(format, source.head());
+    let mut clock = Clock::new(path, &source, delimiter, options, log);
     let mut schema = None;
-    let mut records = Records::new(source.lines(), delimiter as u8);
+    let mut records = Records::new(source.lines()?, delimiter);
     while let Some(record) = records.next()? {
         let (line, fields) = match record {
             Record::Fields(line, fields) => (line, fields),
@@ -45,9 +61,10 @@ pub(super) fn read(
                 let first: Vec<String> = (0..fields.len())
                     .map(|place| String::from_utf8_lossy(fields.get(place)).trim().to_owned())
                     .collect();
-                let mut found = Schema::new(&file, format, columns, &first)?;
+                let mut found = Schema::new(&file, format, &options.columns, &first)?;
                 found.find_further(&file, &options.further, &first)?;
                 log.begin_table(&file, &found, &first, window)?;
+                clock.set_place(found.column(Role::Time));
                 if found.header {
                     schema = Some(found);
                     continue;
@@ -57,241 +74,77 @@ pub(super) fn read(
         };
         log.rows += 1;
         let (mut labels, mut numbers) = (Vec::new(), Vec::new());
-        match schema.take(&fields, &mut labels, &mut numbers) {
+        match schema.take(&fields, &mut clock, &mut labels, &mut numbers) {
             Ok(row) if !row.time.is_none_or(|time| window.contains(time)) => log.outside += 1,
             Ok(row) => log.push(&row)?,
-            Err((reason, detail)) => log.bad(&file, line, reason, &detail),
+            Err(Refused::Aside(reason)) => log.aside(reason),
+            Err(Refused::Bad((reason, detail))) => log.bad(&file, line, reason, &detail),
         }
     }
+    clock.finish(&file, log);
     Ok(())
 }
 
-/// Which column of a table is what.
-#[derive(Debug)]
-pub(super) struct Schema {
-    /// Column of each [`Role`].
-    roles: [Option<usize>; Role::ALL.len()],
-    /// Year, month and day, where the date has three columns.
-    date: Option<[usize; 3]>,
-    order: Option<usize>,
-    /// Columns of [`Further`].
-    labels: Vec<usize>,
-    numbers: Vec<usize>,
-    /// The kind of all events, where the layout has only one.
-    kind: Option<&'static str>,
-    /// Whether the first row is a header.
-    pub header: bool,
-    /// Number of columns.
-    width: usize,
+/// What stands between the columns: what the layout prescribes, or what the first line has most of.
+pub(super) fn delimiter_of(format: Format, head: &[u8]) -> u8 {
+    match format {
+        Format::Tsv | Format::Gru4rec | Format::Recbole => b'\t',
+        Format::Taobao | Format::Yoochoose => b',',
+        _ => {
+            let head = String::from_utf8_lossy(head);
+            let first = head.lines().find(|line| !line.trim().is_empty()).unwrap_or("");
+            delimiter(first) as u8
+        }
+    }
 }
 
 impl Schema {
-    /// What the columns of a table are, by its format and its first row.
-    fn new(file: &str, format: Format, columns: &Columns, first: &[String]) -> Result<Self, Error> {
-        let missing = |role: &str| Error::NoColumn {
-            path: file.to_owned(),
-            role: role.to_owned(),
-            header: first.join(", "),
-        };
-        let mut schema = match format {
-            Format::Taobao => Self::fixed(5, &TAOBAO),
-            Format::Yoochoose if first.len() == 5 => {
-                Self { kind: Some("buy"), ..Self::fixed(5, &YOOCHOOSE_BUYS) }
-            }
-            Format::Yoochoose => Self { kind: Some("click"), ..Self::fixed(4, &YOOCHOOSE_CLICKS) },
-            Format::Eshop => Self::eshop(first).map_err(missing)?,
-            Format::Retailrocket if first[0].parse::<i64>().is_ok() => match first.len() {
-                4 => Self::fixed(4, &RETAILROCKET_PREPARED),
-                _ => Self::fixed(5, &RETAILROCKET),
-            },
-            // Columns that are named are all there are: nothing is added by guess.
-            _ if columns.is_empty() => Self::by_header(first),
-            _ => Self::fixed(first.len(), &[]),
-        };
-        for role in Role::ALL {
-            let Some(column) = columns.get(role) else { continue };
-            let named = first.iter().position(|name| name == column);
-            schema.header |= named.is_some();
-            match place_of(column, first) {
-                Some(place) => schema.roles[role as usize] = Some(place),
-                None => {
-                    return Err(Error::NoColumn {
-                        path: file.to_owned(),
-                        role: role.name().to_owned(),
-                        header: format!("{}, where --columns names {column:?}", first.join(", ")),
-                    });
-                }
-            }
-        }
-        if schema.column(Role::Item).is_none() {
-            return Err(missing("item"));
-        }
-        if schema.column(Role::User).is_none() && schema.column(Role::Session).is_none() {
-            return Err(missing("user"));
-        }
-        Ok(schema)
-    }
-
-    /// Finds the columns that are read beside those with a role.
-    fn find_further(
-        &mut self,
-        file: &str,
-        further: &Further,
-        first: &[String],
-    ) -> Result<(), Error> {
-        for (names, places) in
-            [(&further.labels, &mut self.labels), (&further.numbers, &mut self.numbers)]
-        {
-            for column in names {
-                let place = place_of(column, first).ok_or_else(|| Error::NoFurtherColumn {
-                    path: file.to_owned(),
-                    column: column.clone(),
-                    header: first.join(", "),
-                })?;
-                self.header |= first[place] == *column;
-                places.push(place);
-            }
-        }
-        Ok(())
-    }
-
-    /// A table that names its columns otherwise than in a first row.
-    pub(super) fn of_table(
-        file: &str,
-        columns: &Columns,
-        further: &Further,
-        names: &[String],
-    ) -> Result<Self, Error> {
-        let mut schema = Self::new(file, Format::Csv, columns, names)?;
-        schema.find_further(file, further, names)?;
-        schema.header = true;
-        Ok(schema)
-    }
-
-    /// All columns that are read.
-    pub(super) fn places(&self) -> Vec<usize> {
-        let others = self.date.iter().flatten().chain(&self.order);
-        let others = others.chain(&self.labels).chain(&self.numbers);
-        self.roles.iter().flatten().chain(others).copied().collect()
-    }
-
-    /// Columns of further words.
-    pub(super) fn labels(&self) -> &[usize] {
-        &self.labels
-    }
-
-    /// Columns of further numbers.
-    pub(super) fn numbers(&self) -> &[usize] {
-        &self.numbers
-    }
-
-    /// A layout without a header.
-    fn fixed(width: usize, roles: &[(Role, usize)]) -> Self {
-        let mut schema = Self {
-            roles: [None; Role::ALL.len()],
-            date: None,
-            order: None,
-            labels: Vec::new(),
-            numbers: Vec::new(),
-            kind: None,
-            header: false,
-            width,
-        };
-        for &(role, place) in roles {
-            schema.roles[role as usize] = Some(place);
-        }
-        schema
-    }
-
-    /// A table whose columns have usual names.
-    fn by_header(first: &[String]) -> Self {
-        let roles = Role::ALL.map(|role| usual_column(first, role));
-        Self { roles, header: roles.iter().any(Option::is_some), ..Self::fixed(first.len(), &[]) }
-    }
-
-    /// UCI 553; the name of the column that is missing where the header lacks one.
-    fn eshop(first: &[String]) -> Result<Self, &'static str> {
-        let header = first[0] == "year";
-        let names = if header { first } else { &ESHOP.map(str::to_owned) };
-        let place = |name| names.iter().position(|other| other == name).ok_or(name);
-        let mut schema = Self { kind: Some("click"), header, ..Self::fixed(names.len(), &[]) };
-        schema.date = Some([place("year")?, place("month")?, place("day")?]);
-        schema.order = Some(place("order")?);
-        for (role, name) in [
-            (Role::Session, "session ID"),
-            (Role::Category, "page 1 (main category)"),
-            (Role::Item, "page 2 (clothing model)"),
-            (Role::Price, "price"),
-        ] {
-            schema.roles[role as usize] = Some(place(name)?);
-        }
-        Ok(schema)
-    }
-
-    pub(super) fn column(&self, role: Role) -> Option<usize> {
-        self.roles[role as usize]
-    }
-
-    /// Which name of a header was taken for what, and which for nothing.
-    pub(super) fn describe(&self, header: &[String]) -> (Columns, Vec<String>) {
-        let mut columns = Columns::default();
-        for role in Role::ALL {
-            if let Some(place) = self.column(role) {
-                columns.set(role, &header[place]);
-            }
-        }
-        let used = self.places();
-        let unused = header.iter().enumerate().filter(|(place, _)| !used.contains(place));
-        (columns, unused.map(|(_, name)| name.clone()).collect())
-    }
-
-    pub(super) fn grouping(&self) -> Grouping {
-        Grouping {
-            user: self.column(Role::User).is_some(),
-            session: self.column(Role::Session).is_some(),
-            time: self.column(Role::Time).is_some() || self.date.is_some(),
-        }
-    }
-
     /// The event of a row, or why it has none. `labels` and `numbers` are filled.
     fn take<'a, 'r>(
         &self,
         fields: &Fields<'a>,
+        clock: &mut Clock,
         labels: &'r mut Vec<Option<&'a str>>,
         numbers: &'r mut Vec<Option<f32>>,
-    ) -> Result<Row<'r>, Bad<'a>>
+    ) -> Result<Row<'r>, Refused<'a>>
     where
         'a: 'r,
     {
         if fields.len() != self.width {
             let detail = format!("{} instead of {}", fields.len(), self.width);
-            return Err(("wrong number of columns", detail.into()));
+            return Err(Refused::Bad(("wrong number of columns", detail.into())));
         }
-        let needed = |role, missing| match self.text(fields, role)? {
-            Some("") => Err((missing, "".into())),
-            text => Ok(text),
+        let user = self.user(fields)?;
+        let item = match (self.needed(fields, Role::Item, "no item"), self.no_item) {
+            (Ok(Some(item)), _) => item,
+            (Err(("no item", _)), Some(reason)) => return Err(Refused::Aside(reason)),
+            (Err(bad), _) => return Err(bad.into()),
+            (Ok(None), _) => return Err(Refused::Bad(("no item", "".into()))),
         };
-        let Some(item) = needed(Role::Item, "no item")? else {
-            return Err(("no item", "".into()));
-        };
-        let user = needed(Role::User, "no user")?;
-        let session = needed(Role::Session, "no session")?.map(Key::Name);
-        let time = self.time(fields)?;
+        let session = self.needed(fields, Role::Session, "no session")?.map(Key::Name);
+        let time = self.time(fields, clock)?;
         let order = self.order.map(|place| parse(text(fields, place)?)).transpose()?;
-        let optional = |role| Ok(self.text(fields, role)?.filter(|text| !text.is_empty()));
-        let kind = optional(Role::Kind)?.or(self.kind);
-        let category = optional(Role::Category)?;
-        let number = |role, reason| {
-            let number = |text: &'a str| parse_finite(text).map_err(|_| (reason, text.into()));
-            optional(role)?.map(number).transpose()
-        };
-        let price = number(Role::Price, "the price is not a number")?;
-        let quantity = number(Role::Quantity, "the quantity is not a number")?;
-        let amount = number(Role::Amount, "the amount is not a number")?;
-        for &place in &self.labels {
+        let kind = self.kind(fields)?;
+        let mut category = self.optional(fields, Role::Category)?;
+        if let (None, Some(other)) = (category, self.other_category) {
+            category = Some(text(fields, other)?).filter(|text| !text.is_empty());
+        }
+        let price = self.number(fields, Role::Price, "the price is not a number")?;
+        let quantity = self.number(fields, Role::Quantity, "the quantity is not a number")?;
+        let mut amount = self.number(fields, Role::Amount, "the amount is not a number")?;
+        if self.invoices {
+            if quantity.is_some_and(|quantity| quantity <= 0.0) && kind == Some(PURCHASE) {
+                return Err(Refused::Aside("a correction of the stock"));
+            }
+            if price.is_some_and(|price| price < 0.0) {
+                return Err(Refused::Aside("a correction of the books"));
+            }
+            amount = amount.or(self.money(fields)?);
+        }
+        for &place in self.labels() {
             labels.push(Some(text(fields, place)?).filter(|text| !text.is_empty()));
         }
-        for &place in &self.numbers {
+        for &place in self.numbers() {
             // What is no number is missing: the event itself is as good as any.
             numbers.push(parse_finite(text(fields, place)?).ok());
         }
@@ -311,33 +164,112 @@ impl Schema {
         })
     }
 
-    fn text<'a>(&self, fields: &Fields<'a>, role: Role) -> Result<Option<&'a str>, Bad<'a>> {
-        self.column(role).map(|place| text(fields, place)).transpose()
+    /// Price times quantity, before either is rounded.
+    fn money<'a>(&self, fields: &Fields<'a>) -> Result<Option<f32>, Bad<'a>> {
+        let exact = |role| -> Result<Option<f64>, Bad<'a>> {
+            Ok(self.optional(fields, role)?.and_then(|text| text.parse().ok()))
+        };
+        let (price, quantity) = (exact(Role::Price)?, exact(Role::Quantity)?);
+        Ok(price.zip(quantity).map(|(price, quantity)| (price * quantity) as f32))
     }
 
-    fn time<'a>(&self, fields: &Fields<'a>) -> Result<Option<i64>, Bad<'a>> {
+    fn user<'a>(&self, fields: &Fields<'a>) -> Result<Option<&'a str>, Refused<'a>> {
+        match self.users {
+            Users::Named => Ok(self.needed(fields, Role::User, "no user")?),
+            Users::Numbers => Ok(self.needed(fields, Role::User, "no user")?.map(whole_number)),
+            Users::NumbersOrAside(reason) => match self.text(fields, Role::User)? {
+                Some("") => Err(Refused::Aside(reason)),
+                user => Ok(user.map(whole_number)),
+            },
+            Users::Some => Ok(self.optional(fields, Role::User)?.filter(|&user| user != "NA")),
+        }
+    }
+
+    fn kind<'a>(&self, fields: &Fields<'a>) -> Result<Option<&'a str>, Bad<'a>> {
+        match self.kind {
+            schema::Kind::Spelled => self.optional(fields, Role::Kind),
+            schema::Kind::Always(word) => Ok(Some(word)),
+            schema::Kind::Coded(words) => {
+                let code = self.text(fields, Role::Kind)?.unwrap_or("");
+                let known = words.iter().find(|(known, _)| *known == code);
+                known.map(|&(_, word)| Some(word)).ok_or(("unknown code of a kind", code.into()))
+            }
+            schema::Kind::Or(other) => match self.optional(fields, Role::Kind)? {
+                None => Ok(Some(text(fields, other)?).filter(|text| !text.is_empty())),
+                kind => Ok(kind),
+            },
+            schema::Kind::Cancelled(place) => {
+                let cancelled = text(fields, place)?.starts_with(['C', 'c']);
+                Ok(Some(if cancelled { "cancellation" } else { PURCHASE }))
+            }
+        }
+    }
+
+    fn time<'a>(&self, fields: &Fields<'a>, clock: &mut Clock) -> Result<Option<i64>, Bad<'a>> {
         const NO_TIME: &str = "time not understood";
-        if let Some(text) = self.text(fields, Role::Time)? {
-            return time::parse_time(text).map(Some).ok_or((NO_TIME, text.into()));
+        if let Some(place) = self.column(Role::Time) {
+            if let Some(year) = self.year {
+                // The signs between month and day may be in any encoding.
+                let bytes = fields.get(place);
+                let time = clock.month_day(bytes, year).map(Some);
+                return time.ok_or_else(|| (NO_TIME, String::from_utf8_lossy(bytes)));
+            }
+            let text = text(fields, place)?;
+            return clock.read(text).map(Some).ok_or((NO_TIME, text.into()));
         }
         let Some(date) = self.date else { return Ok(None) };
         let [year, month, day] = date.map(|place| text(fields, place));
         let (year, month, day) = (year?, month?, day?);
         let midnight = || time::day(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-        midnight().map(Some).ok_or_else(|| (NO_TIME, format!("{year}-{month}-{day}").into()))
+        let time = midnight().and_then(|midnight| clock.local(midnight));
+        time.map(Some).ok_or_else(|| (NO_TIME, format!("{year}-{month}-{day}").into()))
+    }
+
+    /// A field that must not be empty where there is a column for it.
+    fn needed<'a>(
+        &self,
+        fields: &Fields<'a>,
+        role: Role,
+        missing: &'static str,
+    ) -> Result<Option<&'a str>, Bad<'a>> {
+        match self.text(fields, role)? {
+            Some("") => Err((missing, "".into())),
+            text => Ok(text),
+        }
+    }
+
+    fn optional<'a>(&self, fields: &Fields<'a>, role: Role) -> Result<Option<&'a str>, Bad<'a>> {
+        Ok(self.text(fields, role)?.filter(|text| !text.is_empty()))
+    }
+
+    fn number<'a>(
+        &self,
+        fields: &Fields<'a>,
+        role: Role,
+        reason: &'static str,
+    ) -> Result<Option<f32>, Bad<'a>> {
+        let number = |text: &'a str| parse_finite(text).map_err(|_| (reason, text.into()));
+        self.optional(fields, role)?.map(number).transpose()
+    }
+
+    fn text<'a>(&self, fields: &Fields<'a>, role: Role) -> Result<Option<&'a str>, Bad<'a>> {
+        self.column(role).map(|place| text(fields, place)).transpose()
     }
 }
 
-/// Where the column of this name or place (counted from 1) stands.
-fn place_of(column: &str, first: &[String]) -> Option<usize> {
-    let named = first.iter().position(|name| name == column);
-    let place = named.or_else(|| column.parse::<usize>().ok()?.checked_sub(1));
-    place.filter(|&place| place < first.len())
+/// The kind of a row of an invoice that takes nothing back.
+const PURCHASE: &str = "purchase";
+
+/// A number without the `.0` that it got in a table with gaps.
+fn whole_number(text: &str) -> &str {
+    let whole = text.strip_suffix(".0").filter(|digits| !digits.is_empty());
+    whole.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit())).unwrap_or(text)
 }
 
 fn text<'a>(fields: &Fields<'a>, place: usize) -> Result<&'a str, Bad<'a>> {
     let bytes = fields.get(place);
     match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains('\0') => Err(("a NUL byte", text.into())),
         Ok(text) => Ok(text.trim_ascii()),
         Err(_) => Err(("not UTF-8 text", String::from_utf8_lossy(bytes))),
     }
@@ -351,36 +283,3 @@ fn parse_finite(text: &str) -> Result<f32, Bad<'_>> {
     parse(text)
         .and_then(|x: f32| if x.is_finite() { Ok(x) } else { Err(("not a number", text.into())) })
 }
-
-const TAOBAO: [(Role, usize); 5] =
-    [(Role::User, 0), (Role::Item, 1), (Role::Category, 2), (Role::Kind, 3), (Role::Time, 4)];
-
-const YOOCHOOSE_CLICKS: [(Role, usize); 4] =
-    [(Role::Session, 0), (Role::Time, 1), (Role::Item, 2), (Role::Category, 3)];
-
-const YOOCHOOSE_BUYS: [(Role, usize); 5] =
-    [(Role::Session, 0), (Role::Time, 1), (Role::Item, 2), (Role::Price, 3), (Role::Quantity, 4)];
-
-/// The last column is a transaction.
-const RETAILROCKET: [(Role, usize); 4] =
-    [(Role::Time, 0), (Role::User, 1), (Role::Kind, 2), (Role::Item, 3)];
-
-const RETAILROCKET_PREPARED: [(Role, usize); 4] =
-    [(Role::Time, 0), (Role::User, 1), (Role::Item, 2), (Role::Session, 3)];
-
-const ESHOP: [&str; 14] = [
-    "year",
-    "month",
-    "day",
-    "order",
-    "country",
-    "session ID",
-    "page 1 (main category)",
-    "page 2 (clothing model)",
-    "colour",
-    "location",
-    "model photography",
-    "price",
-    "price 2",
-    "page",
-];

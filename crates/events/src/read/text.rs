@@ -1,6 +1,6 @@
-//! The two layouts that are lines of ids: `sessions` and `pairs`.
+//! The layouts that are lines of ids: `sessions`, `pairs` and `users`.
 
-use super::builder::Builder;
+use super::builder::{Builder, Grouping};
 use super::sink::Row;
 use super::source::Lines;
 use crate::Error;
@@ -9,7 +9,7 @@ use crate::Error;
 pub(super) fn read_sessions(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), Error> {
     read_lines(&mut lines, log, |line, items| {
         items.extend(line.split_ascii_whitespace());
-        Ok(())
+        Ok(None)
     })
 }
 
@@ -28,14 +28,28 @@ pub(super) fn read_pairs(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), 
             return Err("not exactly one item after the tab");
         }
         items.push(target);
-        Ok(())
+        Ok(None)
     })
 }
 
+/// One user a line: the name, then the items. A user who has several lines has them one after the
+/// other.
+pub(super) fn read_users(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), Error> {
+    log.same_grouping(&lines.name, Grouping { user: true, session: false, time: false })?;
+    read_lines(&mut lines, log, |line, items| {
+        let mut words = line.split_ascii_whitespace();
+        let user = words.next();
+        items.extend(words);
+        if items.is_empty() { Err("no item after the user") } else { Ok(user) }
+    })
+}
+
+/// Makes events of lines. `split` gives the items of one, and its user where it names one; each line
+/// without a user is a session.
 fn read_lines(
     lines: &mut Lines,
     log: &mut Builder<'_>,
-    split: impl for<'a> Fn(&'a str, &mut Vec<&'a str>) -> Result<(), &'static str>,
+    split: impl for<'a> Fn(&'a str, &mut Vec<&'a str>) -> Result<Option<&'a str>, &'static str>,
 ) -> Result<(), Error> {
     let mut text = Vec::new();
     while let Some(line) = lines.next(&mut text)? {
@@ -46,16 +60,23 @@ fn read_lines(
         let taken = match std::str::from_utf8(&text) {
             _ if line.too_long => Err("line too long"),
             Err(_) => Err("not UTF-8 text"),
+            Ok(text) if text.contains('\0') => Err("a NUL byte"),
+            Ok(text) if text.contains('\r') => Err("a carriage return inside the line"),
             Ok(text) => split(text, &mut items),
         };
         log.rows += 1;
-        if let Err(reason) = taken {
-            log.bad(&lines.name, line.number, reason, &String::from_utf8_lossy(&text));
-            continue;
-        }
-        let session = log.next_session();
+        let user = match taken {
+            Ok(user) => user,
+            Err(reason) => {
+                // The detail is cut to some characters: no need to look at all of a long line.
+                let beginning = &text[..text.len().min(400)];
+                log.bad(&lines.name, line.number, reason, &String::from_utf8_lossy(beginning));
+                continue;
+            }
+        };
+        let session = user.is_none().then(|| log.next_session());
         for item in items {
-            log.push(&Row { item, session: Some(session), ..Row::default() })?;
+            log.push(&Row { item, user, session, ..Row::default() })?;
         }
     }
     Ok(())
