@@ -57,6 +57,16 @@ Examples:
   tidegate inspect logs/ --json
   tidegate inspect table.csv --columns user=customer,item=sku,time=when")]
     Inspect(Inspect),
+    /// Group, clean and index a log of any size once, for training
+    #[command(after_help = "\
+Examples:
+  tidegate prepare logs/ --out data --memory 2G
+  tidegate prepare 2019-Oct.csv.gz --out data --features brand:label --clean duplicates,day=2000
+  tidegate train data --out model
+
+Events that do not fit into --memory are sorted on the disk, in the folder itself. The files are Parquet:
+docs/prepared.md says what stands in them. The same log gives the same bytes, whatever the memory.")]
+    Prepare(Prepare),
     /// Train a model on a log
     #[command(after_help = "\
 Examples:
@@ -242,6 +252,58 @@ pub(crate) struct Inspect {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Prepare {
+    /// Files, folders, or - for stdin
+    #[arg(value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The folder to write
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the data in a folder that is not empty
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Memory to get along with, such as 512M or 4G; the names of all items have to fit [default: 1G]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    #[command(flatten)]
+    pub(crate) describing: Describing,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// What is taken of events.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Events")]
+pub(crate) struct Describing {
+    /// What the model sees of an event beside its item, such as kind,category,price,gap,hour,colour:label
+    /// (docs/features.md); prepare keeps the columns that they are made of
+    #[arg(long, value_name = "NAME[:HOW],...")]
+    pub(crate) features: Option<String>,
+    /// What is left out as suspicious, such as duplicates,hour=200,repeats (docs/features.md)
+    #[arg(long, value_name = "RULE,...")]
+    pub(crate) clean: Option<String>,
+}
+
+/// What is known beside the log, and what is done about holes in it.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Events")]
+pub(crate) struct Completing {
+    /// What stands in for values that are missing, such as price=item+flag,category=mode
+    /// (docs/features.md)
+    #[arg(long, value_name = "COLUMN=METHOD,...")]
+    pub(crate) fill: Option<String>,
+    /// A table of items for the features item.NAME: the id first, then its columns
+    #[arg(long, value_name = "FILE")]
+    pub(crate) item_table: Option<PathBuf>,
+    /// A table of users for the features user.NAME
+    #[arg(long, value_name = "FILE")]
+    pub(crate) user_table: Option<PathBuf>,
+    /// Vectors of items for the feature item.vector: a line an item, the id and its numbers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) item_vectors: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Train {
     /// Files, folders, or - for stdin
     #[arg(value_name = "LOG")]
@@ -301,6 +363,10 @@ pub(crate) struct Train {
     /// Leave out sessions with fewer events than this [default: 2]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) min_length: Option<usize>,
+    #[command(flatten)]
+    pub(crate) describing: Describing,
+    #[command(flatten)]
+    pub(crate) completing: Completing,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -32,6 +32,7 @@ mod import;
 mod inspect;
 mod machine;
 mod output;
+mod prepare;
 mod progress;
 mod reading;
 mod recommend;
@@ -76,6 +77,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Demo(args) => demo::run(common, args),
         Verb::Simulate(args) => simulate::run(common, args),
         Verb::Inspect(args) => inspect::run(common, args),
+        Verb::Prepare(args) => prepare::run(common, args),
         Verb::Train(args) => train_verb::run(common, args),
         Verb::Evaluate(args) => evaluate::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use events::{Log, ReadOptions};
+use events::{CleanReport, Log, ReadOptions, ReadReport};
 
 use crate::output::count;
 use crate::progress::warn;
@@ -12,12 +12,8 @@ use crate::progress::warn;
 /// that nobody reads.
 pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions) -> Result<Log> {
     let log = events::read(paths, options)?;
-    let bad = &log.report.bad;
-    if let Some(first) = bad.first.first() {
-        let (some, all) = (count(bad.count), count(log.report.rows));
-        warn(&format!("{some} of {all} rows could not be used; the first: {first}"));
-    }
     let report = &log.report;
+    warn_of_bad_rows(report);
     if log.events.time.is_empty() && !report.unused.is_empty() && options.columns.is_empty() {
         warn(&format!(
             "no column is known to be the time (not used: {}), so events keep the order of the \
@@ -27,4 +23,24 @@ pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions) -> Result<Log> 
         ));
     }
     Ok(log)
+}
+
+/// Says how many rows could not be used.
+pub(crate) fn warn_of_bad_rows(report: &ReadReport) {
+    if let Some(first) = report.bad.first.first() {
+        let (some, all) = (count(report.bad.count), count(report.rows));
+        warn(&format!("{some} of {all} rows could not be used; the first: {first}"));
+    }
+}
+
+/// What rules have found, a line each.
+pub(crate) fn findings(report: &CleanReport) -> impl Iterator<Item = String> + '_ {
+    report.rules.iter().filter(|finding| finding.events + finding.groups > 0).map(|finding| {
+        let of = match finding.groups {
+            0 => String::new(),
+            groups => format!(" of {}", count(groups)),
+        };
+        let out = if finding.left_out { "left out" } else { "counted and left in" };
+        format!("{}: {} events{of}, {out}", finding.rule, count(finding.events))
+    })
 }

@@ -6,12 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use events::{Columns, Format, Further, ReadOptions, Role, SessionOptions, Split, Window};
+use events::{Columns, FeatureSpecs, Format, ReadOptions, Role, SessionOptions, Split, Window};
 use model::{ModelConfig, OptimizerConfig};
 use serde::{Deserialize, Serialize};
 use train::{SessionRules, Training};
 
-use crate::args::{Common, Reading};
+use crate::args::{Common, Completing, Describing, Reading};
 use crate::failure::usage;
 use crate::progress::say;
 
@@ -72,6 +72,14 @@ pub(crate) struct DataSettings {
     pub(crate) min_length: usize,
     pub(crate) max_bad: f64,
     pub(crate) split: Option<String>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) memory: Option<String>,
+    pub(crate) features: Option<String>,
+    pub(crate) clean: Option<String>,
+    pub(crate) fill: Option<String>,
+    pub(crate) item_table: Option<PathBuf>,
+    pub(crate) user_table: Option<PathBuf>,
+    pub(crate) item_vectors: Option<PathBuf>,
 }
 
 impl Default for DataSettings {
@@ -89,6 +97,13 @@ impl Default for DataSettings {
             min_length: 2,
             max_bad: 0.01,
             split: None,
+            memory: None,
+            features: None,
+            clean: None,
+            fill: None,
+            item_table: None,
+            user_table: None,
+            item_vectors: None,
         }
     }
 }
@@ -207,11 +222,6 @@ impl Settings {
         if !logs.is_empty() {
             data.logs = logs.to_vec();
         }
-        let put = |to: &mut Option<String>, from: &Option<String>| {
-            if from.is_some() {
-                to.clone_from(from);
-            }
-        };
         put(&mut data.format, &reading.format);
         put(&mut data.columns, &reading.columns);
         put(&mut data.sessions, &reading.sessions);
@@ -249,10 +259,35 @@ impl DataSettings {
             format,
             columns: columns.unwrap_or_default(),
             window: Window::parse(self.from.as_deref(), self.until.as_deref())?,
-            further: Further::default(),
-            roles: Role::ALL.to_vec(),
+            further: self.features()?.further(),
             max_bad: self.max_bad,
+            ..ReadOptions::default()
         })
+    }
+
+    /// What a model sees of events beside their items.
+    pub(crate) fn features(&self) -> Result<FeatureSpecs> {
+        Ok(self.features.as_deref().map(str::parse).transpose()?.unwrap_or_default())
+    }
+
+    /// The columns of a log that training keeps in memory.
+    pub(crate) fn training_roles(&self) -> Vec<Role> {
+        let sees_events = self.features.is_some() || self.clean.is_some() || self.fill.is_some();
+        if sees_events { Role::ALL.to_vec() } else { GROUPING.to_vec() }
+    }
+
+    /// Puts the flags about events in the place of what the file says.
+    pub(crate) fn describe(&mut self, flags: &Describing) {
+        put(&mut self.features, &flags.features);
+        put(&mut self.clean, &flags.clean);
+    }
+
+    /// Likewise those about what is known beside the log.
+    pub(crate) fn complete(&mut self, flags: &Completing) {
+        put(&mut self.fill, &flags.fill);
+        put(&mut self.item_table, &flags.item_table);
+        put(&mut self.user_table, &flags.user_table);
+        put(&mut self.item_vectors, &flags.item_vectors);
     }
 
     /// What makes events one session.
@@ -279,6 +314,32 @@ impl DataSettings {
         }
         Ok(&self.logs)
     }
+}
+
+/// The columns that say what a session is.
+const GROUPING: [Role; 4] = [Role::User, Role::Item, Role::Time, Role::Session];
+
+/// A flag that was given takes the place of the key.
+fn put<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
+    if from.is_some() {
+        to.clone_from(from);
+    }
+}
+
+/// An amount of memory such as `512M` or `4G`, in powers of 1024.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64> {
+    let refuse = || usage(format!("--memory {text:?}: expected a size such as 512M or 4G"));
+    let digits = text.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text.trim()[digits.len()..].to_ascii_lowercase().as_str() {
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        "" | "b" => 0,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| refuse())?;
+    number.checked_shl(shift).filter(|bytes| bytes >> shift == number).ok_or_else(refuse)
 }
 
 /// A pause such as `30m`, `45s`, `2h` or `1d`, in milliseconds.

@@ -58,7 +58,7 @@ pub use grid::{Grid, GridOptions};
 pub use inspect::{Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
-pub use prepare::{PrepareOptions, Prepared, prepare};
+pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, prepare};
 pub use read::{
     EventSink, Further, Key, ReadOptions, Row as EventRow, is_decoding, read, read_into,
 };

@@ -91,7 +91,7 @@ pub(crate) struct Card {
 /// The version of the layout.
 pub(crate) const LAYOUT: u32 = 1;
 /// The file that makes a folder a prepared one.
-pub(crate) const CARD: &str = "prepared.json";
+pub const CARD: &str = "prepared.json";
 pub(crate) const EVENTS: &str = "events.parquet";
 pub(crate) const SESSIONS: &str = "sessions.parquet";
 pub(crate) const NAMES: &str = "names.parquet";

@@ -1,0 +1,131 @@
+//! `tidegate prepare`: a log of any size, grouped and cleaned once.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use events::{CleanRules, PrepareOptions, Prepared, prepare};
+use serde_json::json;
+use train::folder::{Existing, admit, partial, remove};
+
+use crate::args::{Common, Prepare};
+use crate::failure::usage;
+use crate::machine::peak_rss;
+use crate::output::{Style, bytes, count, print, print_json, seconds};
+use crate::reading::{findings, warn_of_bad_rows};
+use crate::settings::{Settings, parse_bytes};
+
+/// Memory where `--memory` says nothing.
+const MEMORY: u64 = 1 << 30;
+/// Of that, what names, decoders and the tables that are being written take at least.
+const APART: u64 = 64 << 20;
+
+pub(crate) fn run(common: &Common, args: &Prepare) -> Result<()> {
+    let begin = Instant::now();
+    let mut settings = Settings::load(common, None)?;
+    settings.overlay(&args.logs, &args.reading);
+    settings.data.describe(&args.describing);
+    settings.data.memory = args.memory.clone().or(settings.data.memory.take());
+    settings.out = args.out.clone().or(settings.out);
+    settings.announce()?;
+    let data = &settings.data;
+    let out = settings.out.clone();
+    let out = out.ok_or_else(|| usage("--out DIR is missing: name the folder to write"))?;
+    let existing = if args.force || settings.force { Existing::Replace } else { Existing::Refuse };
+    admit(&out, existing, "use --force to replace it")?;
+    let memory = data.memory.as_deref().map(parse_bytes).transpose()?.unwrap_or(MEMORY);
+    if memory < 2 * APART {
+        return Err(usage("--memory: less than 128M is too little to sort anything in"));
+    }
+    let options = PrepareOptions {
+        read: data.read_options()?,
+        sessions: data.session_rules()?.options()?,
+        clean: match &data.clean {
+            Some(rules) => rules.parse()?,
+            None => CleanRules(CleanRules::default().0.into_iter().take(2).collect()),
+        },
+        // Held on the way in, and once more while it is put in order; buffers grow by doubling.
+        memory: usize::try_from((memory - APART) / 4).unwrap_or(usize::MAX),
+    };
+    let prepared = whole(&out, |folder| Ok(prepare(data.logs()?, &options, folder)?))?;
+    warn_of_bad_rows(&prepared.report);
+
+    if settings.json {
+        let report = &prepared.report;
+        return print_json(&json!({
+            "prepared": out,
+            "format": report.format,
+            "rows": report.rows,
+            "bad_rows": report.bad.count,
+            "outside": report.outside,
+            "events": prepared.events,
+            "sessions": prepared.sessions,
+            "items": prepared.items,
+            "clean": prepared.clean.rules,
+            "spilled": prepared.spilled,
+            "wall_s": begin.elapsed().as_secs_f64(),
+            "peak_rss": peak_rss(),
+        }));
+    }
+    print(&render(&prepared, &out, begin.elapsed().as_secs_f64()))
+}
+
+/// Lets `write` fill a folder beside `out`, which takes its place when it is whole.
+fn whole(out: &Path, write: impl FnOnce(&Path) -> Result<Prepared>) -> Result<Prepared> {
+    let folder = partial(out);
+    let at = |path: &Path| {
+        format!("{}: cannot be written; is there room and permission?", path.display())
+    };
+    remove(&folder)?;
+    fs::create_dir_all(&folder).with_context(|| at(&folder))?;
+    let result = write(&folder).and_then(|prepared| {
+        put(&folder, out).with_context(|| at(out))?;
+        Ok(prepared)
+    });
+    if result.is_err() {
+        let _ = remove(&folder);
+    }
+    result
+}
+
+/// Moves the files of a folder to their place; what else lies there stays. `prepared.json` says that the
+/// others are whole, so it goes first and comes last.
+fn put(folder: &Path, out: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(out)?;
+    let _ = fs::remove_file(out.join(events::PREPARED));
+    let mut names = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    names.sort_by_key(|name| *name == *events::PREPARED);
+    for name in names {
+        fs::rename(folder.join(&name), out.join(&name))?;
+    }
+    fs::remove_dir(folder)
+}
+
+fn render(prepared: &Prepared, out: &Path, wall: f64) -> String {
+    let style = Style::for_stdout();
+    let mut text = format!(
+        "  {} events in {} sessions, {} items\n",
+        count(prepared.events),
+        count(prepared.sessions),
+        count(prepared.items)
+    );
+    for line in findings(&prepared.clean) {
+        text += &format!("  {line}\n");
+    }
+    let spilled = match prepared.spilled {
+        0 => String::new(),
+        spilled => format!(", {} by way of the disk", bytes(spilled)),
+    };
+    text += &format!(
+        "  {}{}{spilled}\n\n",
+        seconds(wall),
+        peak_rss().map_or(String::new(), |peak| format!(", {} of memory", bytes(peak))),
+    );
+    let out = out.display().to_string();
+    text +=
+        &format!("The data are {}. Next:\n  tidegate train {out} --out model\n", style.bold(&out));
+    text
+}
