@@ -13,7 +13,7 @@ use model::{Device, Dropout, ModelConfig};
 use train::evaluate::{evaluate, score_baselines};
 use train::folder::{Existing, admit, create, partial, remove, write_whole};
 use train::recommend::recommend;
-use train::{Data, Knowledge, MODEL_FILE, Run, SessionRules, Trained, Training};
+use train::{Data, Knowledge, MODEL_FILE, Run, SessionRules, Trained, Training, Treatment};
 
 use crate::args::{Common, Demo};
 use crate::failure::Interrupted;
@@ -144,7 +144,7 @@ fn part(log: &Log) -> Result<Parted> {
     let parts = split.apply(&sessions, 0)?;
     let test = parts.validation;
     let parts = split.apply(&parts.train, 0)?;
-    let knowledge = Knowledge::of(&parts.train, &log.items, rules);
+    let knowledge = Knowledge::of(&parts.train, &log.items, rules, Treatment::default());
     let encode = |sessions| knowledge.vocabulary.encode(sessions, &log.items);
     let (train, validation) = (encode(&parts.train), Cases::new(&encode(&parts.validation)));
     Ok(Parted { data: Data { knowledge, train, validation }, test })
@@ -201,7 +201,7 @@ fn shoppers(trained: &Trained<Machine>, test: &Sessions, log: &Log) -> Result<Ve
         let items = test.get(session);
         let known: Vec<u32> =
             items.iter().filter_map(|&item| vocabulary.find(log.items.get(item))).collect();
-        let found = recommend(&trained.model, &trained.knowledge, &[&known], NEXT)?;
+        let found = recommend(&trained.model, &trained.knowledge, &[known.as_slice().into()], NEXT)?;
         let user = test.user(session).map_or("?", |user| log.users.get(user));
         let recent = items[items.len() - RECENT..].iter();
         shoppers.push(Shopper {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use events::{Cases, Log, Sessions, Split, Vocabulary};
+use events::{Cases, Log, ReadOptions, SessionOptions, Sessions, Split, Vocabulary};
 use model::Device;
 use serde_json::json;
 use train::evaluate::{Answer, answer, score_baselines};
 use train::metrics::Ranks;
-use train::{Trained, metrics};
+use train::{Knowledge, Trained, Treatment, metrics};
 
 use crate::args::{Common, Evaluate};
 use crate::figures;
@@ -37,8 +37,9 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
 
     let device = device(&settings)?;
     let trained = Trained::load(&args.model, device.clone())?;
-    let log = read_log(logs, &options)?;
-    let sessions = sessions_of(&settings.data, &trained.knowledge.sessions, split, &log)?;
+    let treatment = &trained.knowledge.treatment;
+    let mut log = read_log(logs, &as_trained(options, treatment))?;
+    let sessions = sessions_of(&settings.data, &trained.knowledge, split, &mut log)?;
     let sessions = match split {
         Some(split) => {
             let held_out = split.held_out(&sessions, settings.seed())?;
@@ -53,8 +54,11 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
         }
         None => sessions,
     };
+    let sessions = treatment.fill(&mut log, sessions);
     let vocabulary = &trained.knowledge.vocabulary;
-    let cases = Cases::new(&vocabulary.encode(&sessions, &log.items));
+    let mut sequences = vocabulary.encode(&sessions, &log.items);
+    sequences.features = treatment.encode(&log, &sessions);
+    let cases = Cases::new(&sequences);
     if cases.is_empty() {
         return Err(anyhow!(
             "there is nothing to predict: no session has two events; check --from, --until, \
@@ -113,13 +117,20 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     print(&(text + "\n"))
 }
 
-/// The sessions of a log, made as those of the model's training unless the settings say otherwise.
+/// Reads the columns of a log that the model's features are made of, where it has them.
+pub(crate) fn as_trained(options: ReadOptions, treatment: &Treatment) -> ReadOptions {
+    ReadOptions { further: treatment.features.specs().further(), ..options }
+}
+
+/// The sessions of a log, cleaned and made as those of the model's training unless the settings say
+/// otherwise.
 pub(crate) fn sessions_of(
     data: &DataSettings,
-    trained: &train::SessionRules,
+    knowledge: &Knowledge,
     split: Option<Split>,
-    log: &Log,
+    log: &mut Log,
 ) -> Result<Sessions> {
+    let trained = &knowledge.sessions;
     let mut rules = data.session_rules()?;
     if data.sessions.is_none() {
         rules.rule.clone_from(&trained.rule);
@@ -128,9 +139,12 @@ pub(crate) fn sessions_of(
         rules.gap = trained.gap;
     }
     // A model of session keys may be asked about a log that has users only, and so on.
-    let options = rules.options()?;
+    let options = match log.report.sessions {
+        Some(_) => SessionOptions::default(),
+        None => rules.options()?,
+    };
     let options = split.map_or(options, |split| split.session_options(options, log));
-    Ok(Sessions::from_log(log, &options)?)
+    Ok(knowledge.treatment.sessions(log, &options)?.0)
 }
 
 /// The file of `--predictions`: a line a case.

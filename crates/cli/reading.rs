@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use events::{CleanReport, Log, ReadOptions, ReadReport};
+use events::{CleanReport, FillReport, Log, ReadOptions, ReadReport};
 
 use crate::output::count;
 use crate::progress::warn;
@@ -42,5 +42,21 @@ pub(crate) fn findings(report: &CleanReport) -> impl Iterator<Item = String> + '
         };
         let out = if finding.left_out { "left out" } else { "counted and left in" };
         format!("{}: {} events{of}, {out}", finding.rule, count(finding.events))
+    })
+}
+
+/// What has been filled, a line a column.
+pub(crate) fn fills(report: &FillReport) -> impl Iterator<Item = String> + '_ {
+    report.columns.iter().map(|column| {
+        let by = |(method, times): &(String, u64)| format!("{} by {method}", count(*times));
+        let mut parts: Vec<String> = column.filled.iter().map(by).collect();
+        if column.dropped > 0 {
+            parts.push(format!("{} events left out", count(column.dropped)));
+        }
+        if column.left > 0 {
+            parts.push(format!("{} missing still", count(column.left)));
+        }
+        let missing = count(column.missing);
+        format!("{}: {missing} values missing; {}", column.column, parts.join(", "))
     })
 }

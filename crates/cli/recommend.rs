@@ -4,13 +4,14 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use events::Vocabulary;
+use events::{Features, Vocabulary, log_of_ids};
+use model::Sequence;
 use serde_json::json;
-use train::Trained;
+use train::{Knowledge, Trained};
 use train::recommend::recommend;
 
 use crate::args::{Common, Recommend};
-use crate::evaluate::sessions_of;
+use crate::evaluate::{as_trained, sessions_of};
 use crate::failure::usage;
 use crate::machine::device;
 use crate::output::{Style, Table, per_cent, print, print_json};
@@ -31,13 +32,17 @@ pub(crate) fn run(common: &Common, args: &Recommend) -> Result<()> {
         return Err(usage("recommend.k = 0: set it to 1 or more"));
     }
     let trained = Trained::load(&args.model, device(&settings)?)?;
-    let history = match (&asked.events, &asked.events_file) {
-        (Some(events), _) => events.split_whitespace().map(str::to_owned).collect(),
-        (None, Some(path)) => read_ids(path)?,
-        (None, None) => from_log(&settings, &asked, &trained.knowledge.sessions)?,
+    let knowledge = &trained.knowledge;
+    let (history, features) = match (&asked.events, &asked.events_file) {
+        (Some(events), _) => of_ids(events.split_whitespace().map(str::to_owned).collect(), knowledge),
+        (None, Some(path)) => of_ids(read_ids(path)?, knowledge),
+        (None, None) => from_log(&settings, &asked, knowledge)?,
     };
-    let known = known_items(&history, &trained.knowledge.vocabulary);
-    let found = recommend(&trained.model, &trained.knowledge, &[&known], k as usize)?;
+    let (places, known) = known_items(&history, &knowledge.vocabulary);
+    let features = features.select(places);
+    let (labels, numbers) = features.rows(0..known.len());
+    let events = Sequence { items: &known, labels, numbers };
+    let found = recommend(&trained.model, knowledge, &[events], k as usize)?;
     let name = |item| trained.knowledge.vocabulary.name(item);
     if settings.json {
         let item = |r: &train::recommend::Recommendation| json!({ "item": name(r.item), "score": r.score });
@@ -95,14 +100,25 @@ fn read_ids(path: &Path) -> Result<Vec<String>> {
     Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
+/// Events of which nothing is known but their items.
+fn of_ids(ids: Vec<String>, knowledge: &Knowledge) -> (Vec<String>, Features) {
+    let names: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let (mut log, sessions) = log_of_ids(&names, None);
+    let sessions = knowledge.treatment.fill(&mut log, sessions);
+    let features = knowledge.treatment.encode(&log, &sessions);
+    (ids, features)
+}
+
 /// The last session of the log, or of a user in it.
 fn from_log(
     settings: &Settings,
     asked: &RecommendSettings,
-    rules: &train::SessionRules,
-) -> Result<Vec<String>> {
-    let log = read_log(&asked.log, &settings.data.read_options()?)?;
-    let sessions = sessions_of(&settings.data, rules, None, &log)?;
+    knowledge: &Knowledge,
+) -> Result<(Vec<String>, Features)> {
+    let options = as_trained(settings.data.read_options()?, &knowledge.treatment);
+    let mut log = read_log(&asked.log, &options)?;
+    let sessions = sessions_of(&settings.data, knowledge, None, &mut log)?;
+    let sessions = knowledge.treatment.fill(&mut log, sessions);
     let session = match &asked.user {
         None => sessions.len().checked_sub(1),
         Some(id) if !log.users.is_empty() => {
@@ -120,12 +136,17 @@ fn from_log(
     };
     let session =
         session.ok_or_else(|| anyhow!("the log has no events; check --from and --until"))?;
-    Ok(sessions.get(session).iter().map(|&item| log.items.get(item).to_owned()).collect())
+    let sessions = sessions.select(&[session]);
+    let features = knowledge.treatment.encode(&log, &sessions);
+    let ids = sessions.items().iter().map(|&item| log.items.get(item).to_owned());
+    Ok((ids.collect(), features))
 }
 
-/// The items that the model knows; a warning tells of the others.
-fn known_items(history: &[String], vocabulary: &Vocabulary) -> Vec<u32> {
-    let known: Vec<u32> = history.iter().filter_map(|id| vocabulary.find(id)).collect();
+/// The items that the model knows and their places; a warning tells of the others.
+fn known_items(history: &[String], vocabulary: &Vocabulary) -> (Vec<usize>, Vec<u32>) {
+    let numbers = history.iter().map(|id| vocabulary.find(id)).enumerate();
+    let (places, known): (Vec<usize>, Vec<u32>) =
+        numbers.filter_map(|(place, number)| Some((place, number?))).unzip();
     let unknown: Vec<&str> =
         history.iter().filter(|id| vocabulary.find(id).is_none()).map(String::as_str).collect();
     if known.is_empty() {
@@ -137,5 +158,5 @@ fn known_items(history: &[String], vocabulary: &Vocabulary) -> Vec<u32> {
         };
         warn(&format!("unknown to the model and skipped: {first}{more}"));
     }
-    known
+    (places, known)
 }

@@ -6,10 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use events::{Columns, FeatureSpecs, Format, ReadOptions, Role, SessionOptions, Split, Window};
+use events::{
+    CleanRules, Columns, FeatureSpecs, FillRules, Format, ReadOptions, Role, SessionOptions, Split,
+    Tables, Window,
+};
 use model::{ModelConfig, OptimizerConfig};
 use serde::{Deserialize, Serialize};
-use train::{SessionRules, Training};
+use train::{SessionRules, Training, Treatment, Wishes};
 
 use crate::args::{Common, Completing, Describing, Reading};
 use crate::failure::usage;
@@ -268,6 +271,26 @@ impl DataSettings {
     /// What a model sees of events beside their items.
     pub(crate) fn features(&self) -> Result<FeatureSpecs> {
         Ok(self.features.as_deref().map(str::parse).transpose()?.unwrap_or_default())
+    }
+
+    /// What is done with events, before anything is learned.
+    pub(crate) fn treatment(&self) -> Result<Treatment> {
+        let clean = self.clean.as_deref().map(str::parse).transpose()?;
+        Ok(Treatment { clean: clean.unwrap_or(CleanRules(Vec::new())), ..Treatment::default() })
+    }
+
+    /// What stands in for missing values.
+    pub(crate) fn fill_rules(&self) -> Result<Option<FillRules>> {
+        Ok(self.fill.as_deref().map(str::parse).transpose()?)
+    }
+
+    /// What is to be learned about events.
+    pub(crate) fn wishes(&self) -> Result<Wishes> {
+        let (features, fill) = (self.features()?, self.fill_rules()?);
+        let [items, users, vectors] =
+            [&self.item_table, &self.user_table, &self.item_vectors].map(Option::as_deref);
+        let tables = Tables::read(&features, items, users, vectors)?;
+        Ok(Wishes { fill, features, tables })
     }
 
     /// The columns of a log that training keeps in memory.

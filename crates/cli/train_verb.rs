@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use events::{Cases, Sessions, Split};
+use events::{Cases, Log, ReadOptions, SessionOptions, Sessions, Split};
 use model::ModelConfig;
 use serde_json::{Value, json};
 use train::folder::{Existing, admit};
-use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run, Training};
+use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run, SessionRules, Training};
 
 use crate::args::{Common, Train};
 use crate::failure::usage;
@@ -16,7 +16,7 @@ use crate::figures;
 use crate::machine::{check_device, device, kernel, memory, peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
 use crate::progress::{TrainingProgress, catch_interrupts, say, warn};
-use crate::reading::read_log;
+use crate::reading::{fills, findings, read_log};
 use crate::settings::Settings;
 
 pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
@@ -113,6 +113,8 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     data.split = args.split.clone().or(data.split.take());
     data.min_support = args.min_support.unwrap_or(data.min_support);
     data.min_length = args.min_length.unwrap_or(data.min_length);
+    data.describe(&args.describing);
+    data.complete(&args.completing);
     if data.validate.is_some() {
         if data.split.as_deref().is_some_and(|split| split != "none") {
             return Err(usage("--validate and --split: validate on another log, or on a part?"));
@@ -124,6 +126,8 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     let rules = data.session_rules()?;
     data.sessions = Some(rules.rule);
     data.read_options()?;
+    data.treatment()?;
+    data.fill_rules()?;
     data.logs()?;
     model.cell = args.cell.unwrap_or(model.cell);
     match args.hidden[..] {
@@ -201,36 +205,65 @@ pub(crate) fn numbers(config: &ModelConfig, items: usize) -> u64 {
     specs.iter().map(|spec| spec.shape[0] as u64 * spec.shape[1] as u64).sum()
 }
 
-/// Reads the logs and parts them.
+/// Reads the logs and parts them, and learns what is done with their events.
 fn load(settings: &Settings) -> Result<Data> {
     let data = &settings.data;
-    let (options, rules, split) = (data.read_options()?, data.session_rules()?, data.split()?);
-    let log = read_log(data.logs()?, &options)?;
+    let (mut rules, split) = (data.session_rules()?, data.split()?);
+    let options = ReadOptions { roles: data.training_roles(), ..data.read_options()? };
+    let wishes = data.wishes()?;
+    let mut log = read_log(data.logs()?, &options)?;
     if log.is_pairs() {
         bail!(
             "the log holds `prefix<TAB>target` cases, which are there to be scored; train on \
              sessions or events, and give these to `tidegate evaluate`"
         );
     }
-    let session_options = split.session_options(rules.options()?, &log);
-    let sessions = Sessions::from_log(&log, &session_options)?;
-    let parts = split.apply(&sessions, settings.seed())?;
+    // Prepared data have their sessions already; later logs are grouped as they were.
+    let grouping = if let Some(prepared) = log.report.sessions {
+        rules = SessionRules { rule: prepared.rule.name().to_owned(), gap: prepared.gap };
+        SessionOptions::default()
+    } else {
+        rules.options()?
+    };
+    let session_options = split.session_options(grouping, &log);
+    let mut treatment = data.treatment()?;
+    let (sessions, report) = treatment.sessions(&mut log, &session_options)?;
+    tell(settings, findings(&report));
+    let mut parts = split.apply(&sessions, settings.seed())?;
+    drop(sessions);
+    let filled = treatment.learn_fill(&mut log, &mut parts, &wishes)?;
+    tell(settings, filled.iter().flat_map(fills));
     // A session of one event teaches no transition, but its item is as popular as any.
     let (counted, _) = parts.train.keep(data.min_support, 1);
-    let knowledge = Knowledge::of(&counted, &log.items, rules);
     let (train, _) = parts.train.keep(data.min_support, data.min_length);
-    let vocabulary = &knowledge.vocabulary;
+    treatment.learn_features(&log, &train, &wishes)?;
+    let knowledge = Knowledge::of(&counted, &log.items, rules, treatment);
+    drop(counted);
+    let (vocabulary, treatment) = (&knowledge.vocabulary, &knowledge.treatment);
+    let encode = |log: &Log, sessions: &Sessions| {
+        let mut sequences = vocabulary.encode(sessions, &log.items);
+        sequences.features = treatment.encode(log, sessions);
+        sequences
+    };
     let validation = match &data.validate {
-        None => vocabulary.encode(&parts.validation, &log.items),
+        None => encode(&log, &parts.validation),
         Some(path) => {
-            let log = read_log(std::slice::from_ref(path), &options)?;
-            let split = Split::None;
-            let options = split.session_options(session_options, &log);
-            vocabulary.encode(&Sessions::from_log(&log, &options)?, &log.items)
+            let mut log = read_log(std::slice::from_ref(path), &options)?;
+            let options = Split::None.session_options(session_options, &log);
+            let (sessions, _) = treatment.sessions(&mut log, &options)?;
+            let sessions = treatment.fill(&mut log, sessions);
+            encode(&log, &sessions)
         }
     };
-    let train = vocabulary.encode(&train, &log.items);
+    let train = encode(&log, &train);
     Ok(Data { train, validation: Cases::new(&validation), knowledge })
+}
+
+/// Says what has become of events, unless nobody wants to hear it.
+fn tell(settings: &Settings, lines: impl Iterator<Item = String>) {
+    if !settings.quiet {
+        lines.for_each(|line| say(&format!("  {line}")));
+    }
 }
 
 fn result(out: &Path, outcome: &Outcome, begin: Instant) -> Value {

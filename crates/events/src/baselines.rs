@@ -211,13 +211,14 @@ fn by_count(prefix: &[u32]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Targets;
+    use crate::{Features, Targets};
 
     /// Item 0 was followed by 2 twice, by 4 once and by 3 once; 2 by 0; nothing else was followed.
     fn counted() -> Baselines {
         let sessions: [&[u32]; 3] = [&[0, 2, 0, 2], &[0, 4], &[0, 3]];
         let items = sessions.concat();
         let train = Sequences {
+            features: Features::default(),
             log_items: items.clone(),
             items,
             offsets: vec![0, 4, 6, 8],

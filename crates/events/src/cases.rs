@@ -1,6 +1,6 @@
 //! The questions an evaluation asks: after these items, which one comes next?
 
-use crate::{NONE, Sequences, Targets};
+use crate::{Features, NONE, Sequences, Targets};
 
 /// One question: the prefix is `items[start..start + length]` of its [`Cases`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Case {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cases {
     items: Vec<u32>,
+    /// A row an item.
+    features: Features,
     cases: Vec<Case>,
     /// Row `r` has the cases `rows[r]..rows[r + 1]`; one more entry at the end.
     rows: Vec<usize>,
@@ -46,7 +48,7 @@ pub struct Row<'a> {
 impl Cases {
     /// Every position that the sequences ask for, in their order.
     pub fn new(sequences: &Sequences) -> Self {
-        let mut cases = Self::default();
+        let mut cases = Self { features: sequences.features.select([]), ..Self::default() };
         for session in 0..sequences.len() {
             let range = sequences.range(session);
             if range.len() < 2 {
@@ -66,7 +68,7 @@ impl Cases {
         let start = self.items.len();
         self.rows.push(self.cases.len());
         for at in range.start + 1..range.end {
-            self.push_known(sequences.items[at - 1]);
+            self.push_known(sequences, at - 1);
             let length = (self.items.len() - start) as u32;
             self.push_case(sequences, session, at, start, length);
         }
@@ -76,14 +78,15 @@ impl Cases {
         let range = sequences.range(session);
         let at = range.end - 1;
         let before = self.items.len();
-        for &item in &sequences.items[range.start..at] {
-            self.push_known(item);
+        for place in range.start..at {
+            self.push_known(sequences, place);
         }
         let length = self.items.len() - before;
         let start = match self.cases.last() {
             // The row's items begin where its last case does, and end where this prefix begins.
             Some(case) if self.items[case.start..before].starts_with(&self.items[before..]) => {
                 self.items.truncate(before);
+                self.features.truncate(before);
                 case.start
             }
             _ => {
@@ -94,9 +97,10 @@ impl Cases {
         self.push_case(sequences, session, at, start, length as u32);
     }
 
-    fn push_known(&mut self, item: u32) {
-        if item != NONE {
-            self.items.push(item);
+    fn push_known(&mut self, from: &Sequences, place: usize) {
+        if from.items[place] != NONE {
+            self.items.push(from.items[place]);
+            self.features.push(&from.features, place);
         }
     }
 
@@ -132,6 +136,17 @@ impl Cases {
         &self.items[case.start..case.start + case.length as usize]
     }
 
+    /// What is known beside the items of a prefix but its first `skipped`, row after row: words, and
+    /// scaled numbers.
+    pub fn features(&self, case: &Case, skipped: usize) -> (&[u32], &[f32]) {
+        self.features.rows(case.start + skipped..case.start + case.length as usize)
+    }
+
+    /// What is known of all items of all prefixes.
+    pub fn all_features(&self) -> &Features {
+        &self.features
+    }
+
     /// Number of rows.
     pub fn row_count(&self) -> usize {
         self.rows.len().saturating_sub(1)
@@ -164,8 +179,12 @@ mod tests {
         for session in sessions {
             offsets.push(offsets[offsets.len() - 1] + session.len());
         }
-        let log_items = (100..100 + offsets[sessions.len()] as u32).collect();
-        Sequences { items: sessions.concat(), log_items, offsets, starts: Vec::new(), targets }
+        let log_items: Vec<u32> = (100..100 + offsets[sessions.len()] as u32).collect();
+        // A position is told by its place.
+        let numbers = (0..log_items.len()).map(|place| place as f32).collect();
+        let features = Features { labels: vec![], numbers, label_width: 0, number_width: 1 };
+        let (items, starts) = (sessions.concat(), Vec::new());
+        Sequences { items, log_items, offsets, starts, targets, features }
     }
 
     fn asked(cases: &Cases) -> Vec<(&[u32], u32)> {
@@ -178,6 +197,8 @@ mod tests {
         assert_eq!(asked(&cases), [(&[1][..], 2), (&[1, 2], 1), (&[4], 4)]);
         let rows: Vec<_> = cases.rows().map(|row| (row.items, row.cases.len())).collect();
         assert_eq!(rows, [(&[1, 2][..], 2), (&[4], 1)]);
+        let known = cases.as_slice().iter().map(|case| cases.features(case, 0).1);
+        assert_eq!(known.collect::<Vec<_>>(), [&[1.0][..], &[1.0, 2.0], &[4.0]]);
         let [first, .., last] = cases.as_slice() else { panic!("three cases") };
         assert_eq!((first.log_target, last.log_target), (102, 105));
         assert_eq!((first.session, last.session), (1, 3));
@@ -188,6 +209,8 @@ mod tests {
         let cases = Cases::new(&sequences(&[&[NONE, 7, NONE, 8]], Targets::All));
         assert_eq!(asked(&cases), [(&[][..], 7), (&[7], NONE), (&[7], 8)]);
         assert_eq!((cases.unknown_targets(), cases.row_count()), (1, 1));
+        assert_eq!(cases.features(&cases.as_slice()[1], 0).1, [1.0]);
+        assert!(cases.features(&cases.as_slice()[1], 1).1.is_empty());
         assert_eq!(cases.row(0).items, [7]);
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Error, NONE, Names, Sessions, Targets};
+use crate::{Error, Features, NONE, Names, Sessions, Targets};
 
 /// The items of the training part, numbered from 0 by falling number of events, ties by first
 /// appearance there.
@@ -107,6 +107,7 @@ impl Vocabulary {
             offsets,
             starts: sessions.starts().to_vec(),
             targets: sessions.targets(),
+            features: Features::default(),
         }
     }
 }
@@ -126,6 +127,8 @@ pub struct Sequences {
     pub starts: Vec<i64>,
     /// Which positions are asked for.
     pub targets: Targets,
+    /// What is known of each position beside its item; rows of width 0 where nothing is.
+    pub features: Features,
 }
 
 impl Sequences {

@@ -5,7 +5,7 @@
 //! of the cases. No case sees another: a row is a prefix with its own beginnings.
 
 use events::{Baseline, Case, Cases, NONE};
-use model::{Batch, Device, Model, Scorer, Scores, Wanted};
+use model::{Batch, Device, Model, Scorer, Scores, Sequence, Wanted};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub fn answer<D: Device>(
     mut visit: impl FnMut(usize, &[Answer]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut scorer = Scorer::new(model);
-    let mut batch = Batch::new(model.config());
+    let mut batch = Batch::with_features(model.config(), model.features());
     let (mut row, mut first) = (0, 0);
     while row < cases.row_count() {
         let mut jobs = Vec::new();
@@ -89,14 +89,14 @@ struct Group<'a> {
 
 /// One pass of the model over some items, and the cases that it answers.
 struct Job<'a> {
-    items: &'a [u32],
-    /// Position in `items` and number of the case in its group, by rising position.
+    events: Sequence<'a>,
+    /// Position in `events` and number of the case in its group, by rising position.
     asked: Vec<(u32, u32)>,
 }
 
 impl Job<'_> {
     fn wanted(&self) -> Wanted {
-        match self.asked[0].0 as usize + 1 == self.items.len() {
+        match self.asked[0].0 as usize + 1 == self.events.len() {
             true => Wanted::Last,
             false => Wanted::Every,
         }
@@ -115,7 +115,9 @@ fn add_jobs<'a>(cases: &'a Cases, row: &'a [Case], first: usize, jobs: &mut Vec<
         let asked = same
             .iter()
             .map(|&k| ((row[k as usize].length as usize - 1 - begin) as u32, first as u32 + k));
-        jobs.push(Job { items: &cases.prefix(longest)[begin..], asked: asked.collect() });
+        let (labels, numbers) = cases.features(longest, begin);
+        let events = Sequence { items: &cases.prefix(longest)[begin..], labels, numbers };
+        jobs.push(Job { events, asked: asked.collect() });
     }
 }
 
@@ -135,14 +137,14 @@ fn answer_group<D: Device>(
 ) -> Result<(), Error> {
     let mut order: Vec<&Job<'_>> = jobs.iter().collect();
     // Stable: batches are the same whatever the machine.
-    order.sort_by_key(|job| (job.wanted() == Wanted::Last, std::cmp::Reverse(job.items.len())));
+    order.sort_by_key(|job| (job.wanted() == Wanted::Last, std::cmp::Reverse(job.events.len())));
     let mut rest = &order[..];
     while let Some(job) = rest.first() {
         let wanted = job.wanted();
         let mut positions = 0;
         let fits = |other: &&&Job<'_>| {
-            positions += other.items.len();
-            other.wanted() == wanted && (positions <= BATCH || positions == other.items.len())
+            positions += other.events.len();
+            other.wanted() == wanted && (positions <= BATCH || positions == other.events.len())
         };
         let size = rest.iter().take_while(fits).count();
         let (now, later) = rest.split_at(size);
@@ -160,7 +162,7 @@ fn answer_batch<D: Device>(
     group: Group<'_>,
     answers: &mut [Answer],
 ) -> Result<(), Error> {
-    let prefixes: Vec<&[u32]> = jobs.iter().map(|job| job.items).collect();
+    let prefixes: Vec<Sequence<'_>> = jobs.iter().map(|job| job.events).collect();
     batch.fill_prefixes(&prefixes, jobs[0].wanted());
     let batch = &*batch;
     scorer.score(batch, |first, scores: &Scores| {

@@ -19,6 +19,10 @@ pub(crate) fn identity(data: &Data, run: &Run<'_>) -> Value {
     data.train.items.iter().for_each(|&item| hash.add(u64::from(item)));
     data.train.offsets.iter().for_each(|&offset| hash.add(offset as u64));
     data.train.starts.iter().for_each(|&start| hash.add(start as u64));
+    for features in [&data.train.features, data.validation.all_features()] {
+        features.labels.iter().for_each(|&label| hash.add(u64::from(label)));
+        features.numbers.iter().for_each(|number| hash.add(u64::from(number.to_bits())));
+    }
     for name in data.knowledge.vocabulary.names().iter() {
         name.bytes().for_each(|byte| hash.add(u64::from(byte)));
         hash.add(256);

@@ -26,6 +26,7 @@ mod run;
 pub mod schedule;
 pub mod settings;
 mod trained;
+mod treatment;
 
 pub use checkpoint::{FOLDER as CHECKPOINT_FOLDER, LOG_FILE, RESULT_FILE, RUN_FILE};
 pub use error::Error;
@@ -33,3 +34,4 @@ pub use observer::{EpochReport, Observer, Plan, StepProgress};
 pub use run::{Data, Outcome, Run, Validation, finished, train};
 pub use settings::Training;
 pub use trained::{Knowledge, MODEL_FILE, SessionRules, Trained, model_file};
+pub use treatment::{Treatment, Wishes};

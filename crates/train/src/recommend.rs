@@ -1,6 +1,6 @@
 //! What to show next, with how much belief.
 
-use model::{Batch, Device, Model, Scorer, TopItems, Wanted};
+use model::{Batch, Device, Model, Scorer, Sequence, TopItems, Wanted};
 
 use crate::Error;
 use crate::evaluate::begin;
@@ -29,16 +29,19 @@ pub struct Recommendation {
 pub fn recommend<D: Device>(
     model: &Model<D>,
     knowledge: &Knowledge,
-    prefixes: &[&[u32]],
+    prefixes: &[Sequence<'_>],
     k: usize,
 ) -> Result<Vec<Vec<Recommendation>>, Error> {
     let mut found = vec![Vec::new(); prefixes.len()];
     let mut scorer = Scorer::new(model);
-    let mut batch = Batch::new(model.config());
+    let mut batch = Batch::with_features(model.config(), model.features());
     // Like lengths together, so that a batch is dense.
     let mut order: Vec<usize> = (0..prefixes.len()).collect();
     order.sort_by_key(|&prefix| std::cmp::Reverse(prefixes[prefix].len()));
-    let seen = |prefix: &usize| &prefixes[*prefix][begin(prefixes[*prefix].len())..];
+    let seen = |prefix: &usize| {
+        let events = &prefixes[*prefix];
+        events.cut(begin(events.len())..events.len())
+    };
     let mut rest = &order[..];
     while !rest.is_empty() {
         let mut positions = 0;
@@ -49,7 +52,7 @@ pub fn recommend<D: Device>(
         };
         let (now, later) = rest.split_at(rest.iter().take_while(fits).count());
         rest = later;
-        let these: Vec<&[u32]> = now.iter().map(seen).collect();
+        let these: Vec<Sequence<'_>> = now.iter().map(seen).collect();
         batch.fill_prefixes(&these, Wanted::Last);
         scorer.best(&batch, k, |first, best| {
             for row in 0..best.log_sums.len() {

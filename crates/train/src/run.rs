@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use events::{Cases, Sequences};
 use model::{
-    Batch, Device, Model, ModelConfig, NotFinite, OptimizerConfig, Trainer, TrainingError,
+    Batch, Device, Inputs, Model, ModelConfig, NotFinite, OptimizerConfig, Sequence, Trainer,
+    TrainingError,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -28,6 +29,7 @@ use crate::observer::{EpochReport, Observer, Plan, StepProgress};
 use crate::schedule::{Decay, progress};
 use crate::settings::Training;
 use crate::trained::{Knowledge, MODEL_FILE};
+use crate::treatment::sequence;
 
 /// What a model is trained and validated on.
 #[derive(Debug, Clone)]
@@ -201,7 +203,8 @@ impl<'a, D: Device> Loop<'a, D> {
                     admit(run.out, Existing::Refuse, "and holds no run of Tidegate to resume")?;
                 }
                 let items = data.knowledge.vocabulary.len();
-                let model = Model::new(device, run.model, items, run.seed)?;
+                let inputs = Inputs { items, features: data.knowledge.treatment.inputs() };
+                let model = Model::new(device, run.model, inputs, run.seed)?;
                 let trainer = Trainer::new(model, *run.optimizer, run.seed)?;
                 checkpoint.begin(run.run_file)?;
                 let kernel = run.kernel.to_owned();
@@ -211,7 +214,7 @@ impl<'a, D: Device> Loop<'a, D> {
         if run.training.recompute {
             trainer.keep(layout::Keep::States);
         }
-        let batch = Batch::new(run.model);
+        let batch = Batch::with_features(run.model, trainer.model().features());
         observer.begin(&Plan {
             epochs: run.training.epochs,
             targets: pieces.targets(),
@@ -266,11 +269,11 @@ impl<'a, D: Device> Loop<'a, D> {
     /// network trajectories", Neural Computation 2(4), 1990: BPTT(h; h′) with h = h′ = the window.
     fn learn(&mut self, pieces: &[Piece], learning_rate: f64, averages: bool) -> Result<(), Error> {
         let train = &self.data.train;
-        let sessions: Vec<&[u32]> = pieces
+        let sessions: Vec<Sequence<'_>> = pieces
             .iter()
             .map(|piece| {
-                let items = train.get(piece.session as usize);
-                &items[piece.start as usize..][..piece.targets as usize + 1]
+                let start = piece.start as usize;
+                sequence(train, piece.session as usize, start..start + piece.targets as usize + 1)
             })
             .collect();
         let weights: Vec<f32> =
@@ -289,7 +292,7 @@ impl<'a, D: Device> Loop<'a, D> {
     /// One step: a window of some sessions.
     fn step(
         &mut self,
-        sessions: &[&[u32]],
+        sessions: &[Sequence<'_>],
         weights: &[f32],
         window: Range<usize>,
         learning_rate: f64,
@@ -305,11 +308,11 @@ impl<'a, D: Device> Loop<'a, D> {
         })?;
 
         let learned =
-            |items: &&[u32]| (items.len() - 1).min(window.end).saturating_sub(window.start);
+            |session: &Sequence<'_>| (session.len() - 1).min(window.end).saturating_sub(window.start);
         let targets: usize = sessions.iter().map(learned).sum();
         let counted = sessions.iter().zip(weights);
         let weight: f64 =
-            counted.map(|(items, &weight)| learned(items) as f64 * f64::from(weight)).sum();
+            counted.map(|(session, &weight)| learned(session) as f64 * f64::from(weight)).sum();
         let seconds = begin.elapsed().as_secs_f64();
         let state = &mut self.state;
         state.done += targets as u64;

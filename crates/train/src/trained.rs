@@ -8,6 +8,7 @@ use model::{Device, Model, ModelFile, Tensor, Tensors, Values};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::treatment::Treatment;
 
 /// The name of the one file that is a complete model.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -26,6 +27,8 @@ pub struct Knowledge {
     pub baselines: Baselines,
     /// What made events one session.
     pub sessions: SessionRules,
+    /// What is done with events before the model sees them.
+    pub treatment: Treatment,
 }
 
 /// What made events one session, as a model file spells it.
@@ -50,11 +53,16 @@ impl SessionRules {
 
 impl Knowledge {
     /// Counts the sessions that a model is trained on; `names` are the items of their log.
-    pub fn of(train: &Sessions, names: &events::Names, sessions: SessionRules) -> Self {
+    pub fn of(
+        train: &Sessions,
+        names: &events::Names,
+        sessions: SessionRules,
+        treatment: Treatment,
+    ) -> Self {
         let vocabulary = Vocabulary::from_sessions(train, names);
         let sequences = vocabulary.encode(train, names);
         let baselines = Baselines::from_sequences(&sequences, vocabulary.len());
-        Self { vocabulary, baselines, sessions }
+        Self { vocabulary, baselines, sessions, treatment }
     }
 
     /// What is known of items that come from elsewhere: their ids and, of each, how often it was met.
@@ -71,7 +79,8 @@ impl Knowledge {
         let baselines = Baselines::from_parts(vocabulary.len(), offsets, vec![], vec![])?;
         let options = SessionOptions::default();
         let sessions = SessionRules { rule: "auto".to_owned(), gap: options.gap };
-        Ok(Self { vocabulary, baselines, sessions })
+        let treatment = Treatment::default();
+        Ok(Self { vocabulary, baselines, sessions, treatment })
     }
 
     /// Writes the file of a complete model, whole or not at all.
@@ -89,12 +98,13 @@ impl Knowledge {
             values: Values::U32(values.to_vec()),
         };
         let rules = serde_json::to_vec(&self.sessions).expect("two plain fields");
-        let extra: Tensors = BTreeMap::from([
+        let mut extra: Tensors = BTreeMap::from([
             (OFFSETS.to_owned(), numbers(self.baselines.offsets())),
             (SUCCESSORS.to_owned(), numbers(self.baselines.successors())),
             (COUNTS.to_owned(), numbers(self.baselines.counts())),
             (SESSIONS.to_owned(), Tensor { shape: vec![rules.len()], values: Values::U8(rules) }),
         ]);
+        self.treatment.store(&mut extra);
         Ok(ModelFile::save(path, model, &vocabulary, &extra)?)
     }
 }
@@ -139,8 +149,13 @@ impl<D: Device> Trained<D> {
                 format!("{SESSIONS}: no such rule: {:?}; train the model again", sessions.rule);
             return Err(damaged(reason));
         }
+        let treatment = Treatment::load(file.extra())?;
         let model = file.model(device);
-        Ok(Self { model, knowledge: Knowledge { vocabulary, baselines, sessions } })
+        if model.features() != &treatment.inputs() {
+            let reason = "its features are not those that it says how to make; train it again";
+            return Err(damaged(reason.to_owned()));
+        }
+        Ok(Self { model, knowledge: Knowledge { vocabulary, baselines, sessions, treatment } })
     }
 }
 

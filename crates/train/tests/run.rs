@@ -35,7 +35,7 @@ fn data(folder: &Path) -> Data {
     let rules = SessionRules { rule: "auto".to_owned(), gap: 1 };
     let sessions = Sessions::from_log(&log, &rules.options().unwrap()).unwrap();
     let parts = Split::TimeShare(0.8).apply(&sessions, 1).unwrap();
-    let knowledge = Knowledge::of(&parts.train, &log.items, rules);
+    let knowledge = Knowledge::of(&parts.train, &log.items, rules, Treatment::default());
     let encode = |part| knowledge.vocabulary.encode(part, &log.items);
     let (train, validation) = (encode(&parts.train), Cases::new(&encode(&parts.validation)));
     Data { knowledge, train, validation }

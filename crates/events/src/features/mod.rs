@@ -30,6 +30,8 @@ pub use spec::{FeatureSpec, FeatureSpecs, How, Source};
 pub use table::{Coverage, Table, Tables};
 pub use vectors::Vectors;
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Events, Log, Names, SessionOptions, SessionRule, Sessions};
@@ -73,11 +75,26 @@ impl Features {
     /// The rows of some positions, in this order: of a window, or of the items that a model knows.
     pub fn select(&self, positions: impl IntoIterator<Item = usize>) -> Self {
         let mut rows = Self { labels: Vec::new(), numbers: Vec::new(), ..*self };
-        for position in positions {
-            rows.labels.extend_from_slice(self.labels_at(position));
-            rows.numbers.extend_from_slice(self.numbers_at(position));
-        }
+        positions.into_iter().for_each(|position| rows.push(self, position));
         rows
+    }
+
+    /// The rows of a range of positions: words, and numbers.
+    pub fn rows(&self, positions: Range<usize>) -> (&[u32], &[f32]) {
+        let of = |width: usize| positions.start * width..positions.end * width;
+        (&self.labels[of(self.label_width)], &self.numbers[of(self.number_width)])
+    }
+
+    /// Adds a row of features of the same widths.
+    pub(crate) fn push(&mut self, from: &Self, position: usize) {
+        self.labels.extend_from_slice(from.labels_at(position));
+        self.numbers.extend_from_slice(from.numbers_at(position));
+    }
+
+    /// Keeps the first rows.
+    pub(crate) fn truncate(&mut self, rows: usize) {
+        self.labels.truncate(rows * self.label_width);
+        self.numbers.truncate(rows * self.number_width);
     }
 
     /// Scaled numbers at a position, `[F]`.

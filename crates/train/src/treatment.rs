@@ -1,0 +1,182 @@
+//! What is done with events before a model sees them: the same in training and afterwards.
+//!
+//! ```text
+//!     log ─→ clean ─→ sessions ─→ clean ─→ parts ─→ fill ─→ features, a row a position
+//! ```
+//!
+//! Rules say what is left out; what stands in for holes and how features are numbered and scaled is
+//! learned from the training part, and all of it travels with the model.
+
+use std::ops::Range;
+
+use events::{
+    CleanReport, CleanRules, FeatureSpecs, Features, FillReport, FillRules, FittedFeatures,
+    FittedFill, Log, Parts, Sequences, SessionOptions, Sessions, Tables, clean, clean_sessions,
+};
+use model::{Sequence, Tensor, Tensors, Values};
+
+use crate::Error;
+
+const CLEAN: &str = "clean.txt";
+const FILL: &str = "fill.json";
+const FEATURES: &str = "features.json";
+
+/// A session, or a part of one, with what is known of its events.
+pub(crate) fn sequence<'a>(
+    sequences: &'a Sequences,
+    session: usize,
+    events: Range<usize>,
+) -> Sequence<'a> {
+    let first = sequences.offsets[session];
+    let places = first + events.start..first + events.end;
+    let (labels, numbers) = sequences.features.rows(places.clone());
+    Sequence { items: &sequences.items[places], labels, numbers }
+}
+
+/// What is done with the events of any log.
+#[derive(Debug, Clone)]
+pub struct Treatment {
+    /// What is left out as suspicious.
+    pub clean: CleanRules,
+    /// What stands in for missing values; none where nothing does.
+    pub fill: Option<FittedFill>,
+    /// What a model sees beside the items.
+    pub features: FittedFeatures,
+}
+
+impl Default for Treatment {
+    /// Everything stays as it is, and items are all that is seen.
+    fn default() -> Self {
+        let clean = CleanRules(Vec::new());
+        Self { clean, fill: None, features: FittedFeatures::default() }
+    }
+}
+
+/// What a treatment is to be.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// What stands in for missing values.
+    pub fill: Option<FillRules>,
+    /// What a model sees beside the items.
+    pub features: FeatureSpecs,
+    /// What is known beside the log.
+    pub tables: Tables,
+}
+
+impl Treatment {
+    /// The sessions of a log, without what the rules leave out of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sessions::from_log`].
+    pub fn sessions(
+        &self,
+        log: &mut Log,
+        options: &SessionOptions,
+    ) -> Result<(Sessions, CleanReport), Error> {
+        let mut report = clean(log, &self.clean);
+        let sessions = Sessions::from_log(log, options)?;
+        let sessions = clean_sessions(log, &sessions, &self.clean, &mut report);
+        Ok((sessions, report))
+    }
+
+    /// Learns from the training part of a log what stands in for missing values, and fills them.
+    ///
+    /// # Errors
+    ///
+    /// Where the log lacks a column that is to be filled.
+    pub fn learn_fill(
+        &mut self,
+        log: &mut Log,
+        parts: &mut Parts,
+        wishes: &Wishes,
+    ) -> Result<Option<FillReport>, Error> {
+        let Some(rules) = &wishes.fill else { return Ok(None) };
+        let fill = FittedFill::fit(log, parts.train.log_events(), rules)?;
+        let report = fill.apply(log);
+        for part in [&mut parts.train, &mut parts.validation, &mut parts.test] {
+            *part = part.without(&report.dropped);
+        }
+        self.fill = Some(fill);
+        Ok(Some(report))
+    }
+
+    /// Learns from the training sessions how features are numbered and scaled.
+    ///
+    /// # Errors
+    ///
+    /// Where the log or a table lacks what a feature is made of.
+    pub fn learn_features(
+        &mut self,
+        log: &Log,
+        train: &Sessions,
+        wishes: &Wishes,
+    ) -> Result<(), Error> {
+        self.features = FittedFeatures::fit(log, train, &wishes.features, &wishes.tables)?;
+        Ok(())
+    }
+
+    /// Fills a log and its sessions as those of the training were.
+    pub fn fill(&self, log: &mut Log, sessions: Sessions) -> Sessions {
+        match &self.fill {
+            None => sessions,
+            Some(fill) => sessions.without(&fill.apply(log).dropped),
+        }
+    }
+
+    /// Features of every position of some sessions, a row a position.
+    pub fn encode(&self, log: &Log, sessions: &Sessions) -> Features {
+        self.features.encode(log, sessions)
+    }
+
+    /// Names and sizes of what a model sees beside the items.
+    pub fn inputs(&self) -> model::Features {
+        let events::Inputs { labels, numbers } = self.features.inputs();
+        let labels = labels
+            .into_iter()
+            .map(|(name, size)| model::Labels { name, size: size as usize })
+            .collect();
+        model::Features { labels, numbers }
+    }
+
+    /// What a model file has to hold, where anything is done at all.
+    pub(crate) fn store(&self, into: &mut Tensors) {
+        let mut put = |name: &str, text: String| {
+            let tensor = Tensor { shape: vec![text.len()], values: Values::U8(text.into_bytes()) };
+            into.insert(name.to_owned(), tensor);
+        };
+        if !self.clean.0.is_empty() {
+            put(CLEAN, self.clean.to_string());
+        }
+        if let Some(fill) = &self.fill {
+            put(FILL, fill.to_json());
+        }
+        if !self.features.specs().0.is_empty() {
+            put(FEATURES, self.features.to_json());
+        }
+    }
+
+    /// The same read back.
+    ///
+    /// # Errors
+    ///
+    /// Where what is stored is damaged.
+    pub(crate) fn load(from: &Tensors) -> Result<Self, Error> {
+        let text = |name: &str| match from.get(name).map(|tensor| &tensor.values) {
+            None => Ok(None),
+            Some(Values::U8(bytes)) => Ok(Some(String::from_utf8_lossy(bytes).into_owned())),
+            Some(_) => Err(Error::NoData(format!("{name} is no text; train the model again"))),
+        };
+        let mut treatment = Self::default();
+        if let Some(rules) = text(CLEAN)? {
+            treatment.clean = rules.parse()?;
+        }
+        if let Some(fill) = text(FILL)? {
+            treatment.fill = Some(FittedFill::from_json(&fill)?);
+        }
+        if let Some(features) = text(FEATURES)? {
+            treatment.features = FittedFeatures::from_json(&features)?;
+        }
+        Ok(treatment)
+    }
+}
