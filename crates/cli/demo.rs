@@ -201,7 +201,8 @@ fn shoppers(trained: &Trained<Machine>, test: &Sessions, log: &Log) -> Result<Ve
         let items = test.get(session);
         let known: Vec<u32> =
             items.iter().filter_map(|&item| vocabulary.find(log.items.get(item))).collect();
-        let found = recommend(&trained.model, &trained.knowledge, &[known.as_slice().into()], NEXT)?;
+        let found =
+            recommend(&trained.model, &trained.knowledge, &[known.as_slice().into()], NEXT)?;
         let user = test.user(session).map_or("?", |user| log.users.get(user));
         let recent = items[items.len() - RECENT..].iter();
         shoppers.push(Shopper {

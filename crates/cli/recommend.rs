@@ -7,8 +7,8 @@ use anyhow::{Result, anyhow};
 use events::{Features, Vocabulary, log_of_ids};
 use model::Sequence;
 use serde_json::json;
-use train::{Knowledge, Trained};
 use train::recommend::recommend;
+use train::{Knowledge, Trained};
 
 use crate::args::{Common, Recommend};
 use crate::evaluate::{as_trained, sessions_of};
@@ -34,7 +34,9 @@ pub(crate) fn run(common: &Common, args: &Recommend) -> Result<()> {
     let trained = Trained::load(&args.model, device(&settings)?)?;
     let knowledge = &trained.knowledge;
     let (history, features) = match (&asked.events, &asked.events_file) {
-        (Some(events), _) => of_ids(events.split_whitespace().map(str::to_owned).collect(), knowledge),
+        (Some(events), _) => {
+            of_ids(events.split_whitespace().map(str::to_owned).collect(), knowledge)
+        }
         (None, Some(path)) => of_ids(read_ids(path)?, knowledge),
         (None, None) => from_log(&settings, &asked, knowledge)?,
     };

@@ -307,8 +307,9 @@ impl<'a, D: Device> Loop<'a, D> {
             TrainingError::Batch(error) => error.into(),
         })?;
 
-        let learned =
-            |session: &Sequence<'_>| (session.len() - 1).min(window.end).saturating_sub(window.start);
+        let learned = |session: &Sequence<'_>| {
+            (session.len() - 1).min(window.end).saturating_sub(window.start)
+        };
         let targets: usize = sessions.iter().map(learned).sum();
         let counted = sessions.iter().zip(weights);
         let weight: f64 =

@@ -17,9 +17,9 @@ use model::{Sequence, Tensor, Tensors, Values};
 
 use crate::Error;
 
-const CLEAN: &str = "clean.txt";
-const FILL: &str = "fill.json";
-const FEATURES: &str = "features.json";
+const CLEAN: &str = "treatment.clean";
+const FILL: &str = "treatment.fill";
+const FEATURES: &str = "treatment.features";
 
 /// A session, or a part of one, with what is known of its events.
 pub(crate) fn sequence<'a>(

@@ -10,7 +10,7 @@ use train::folder::Existing;
 use train::schedule::Decay;
 use train::{
     Data, EpochReport, Error, Knowledge, MODEL_FILE, Observer, Outcome, Run, SessionRules, Trained,
-    Training,
+    Training, Treatment,
 };
 
 /// Sessions that walk along one of two rings of items, so that what comes next is sure once two
