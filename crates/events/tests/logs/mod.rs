@@ -18,8 +18,9 @@ pub(crate) fn file(name: &str, content: impl AsRef<[u8]>) -> (TempDir, PathBuf) 
 }
 
 thread_local! {
-    /// Where the logs of a test stand, one after the other: some tests read thousands.
-    static FOLDER: TempDir = TempDir::new().unwrap();
+    /// Where the logs of a test stand, one after the other: some tests read thousands, so in memory
+    /// where the system has a folder for that.
+    static FOLDER: TempDir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
 }
 
 /// A log that is one file of this content.
