@@ -27,6 +27,7 @@ mod read;
 mod sessions;
 pub mod simulator;
 mod split;
+mod suggest;
 pub mod time;
 mod vocabulary;
 
@@ -40,5 +41,6 @@ pub use names::{NONE, Names};
 pub use read::{EventSink, Further, Key, ReadOptions, Row as EventRow, read, read_into};
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};
+pub use suggest::{Finding, Suggestion, suggest};
 pub use time::{Window, Zone};
 pub use vocabulary::{Sequences, Vocabulary};

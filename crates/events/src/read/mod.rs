@@ -13,6 +13,7 @@ mod jsonl;
 mod layout;
 mod layouts;
 mod record;
+mod sample;
 mod schema;
 mod sink;
 mod source;
@@ -22,6 +23,7 @@ mod text;
 use std::path::PathBuf;
 
 use builder::Builder;
+pub(crate) use sample::sample;
 use sink::InMemory;
 pub use sink::{EventSink, Key, Row};
 use source::Source;
