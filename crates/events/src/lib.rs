@@ -35,6 +35,7 @@ mod read;
 mod sessions;
 pub mod simulator;
 mod split;
+mod suggest;
 pub mod time;
 mod timeline;
 mod triples;
@@ -64,6 +65,7 @@ pub use read::{
 };
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};
+pub use suggest::{Finding, Suggestion, suggest};
 pub use time::{Window, Zone};
 pub use triples::{TripleOptions, Triples};
 pub use vocabulary::{Sequences, Vocabulary};

@@ -1,11 +1,12 @@
 //! Real logs, where they are at hand: the figures that are known of them, to the last digit.
 
+use std::io::Read;
 use std::path::PathBuf;
 
 use events::time::parse_time;
 use events::{
     Baseline, Baselines, Cases, Format, Further, Log, NONE, ReadOptions, Sequences, SessionOptions,
-    Sessions, Split, Summary, Vocabulary, read,
+    Sessions, Split, Summary, Vocabulary, read, suggest,
 };
 
 /// A file among the real logs; none, said plainly, where they are not at hand.
@@ -263,6 +264,36 @@ fn coveo_is_read_without_its_plain_pages() {
     assert_eq!(found.left_aside, [("a page without a product".to_owned(), 1)]);
     assert_eq!(found.kinds, [("detail".to_owned(), 2), ("click".to_owned(), 1)]);
     assert_eq!((sessions.len(), sessions.get(0)), (1, &[0, 0, 1][..]));
+}
+
+/// Tables of real logs, their names taken away: what columns are for is in their values.
+#[test]
+fn columns_without_names_are_recognised_by_their_values() {
+    let Some(path) = real("rees46_sample/2019-Oct_head.csv.gz") else { return };
+    let nameless = |path: PathBuf, header: bool| {
+        let text = read_text(path);
+        let text = if header { text.split_once('\n').unwrap().1 } else { &text };
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("log.csv");
+        // Taobao is known by its words.
+        std::fs::write(&path, text.replace(",fav,", ",favorit,").replace(",pv,", ",1,")).unwrap();
+        suggest(&[path], None).unwrap().columns.to_string()
+    };
+    assert_eq!(nameless(path, true), "user=8,item=3,time=1,kind=2,session=9,category=6");
+    let taobao = real("taobao_userbehavior/UserBehavior_head.csv").unwrap();
+    assert_eq!(nameless(taobao, false), "user=1,item=2,time=5,category=3");
+    let eshop = real("eshop2008/e-shop clothing 2008.csv").unwrap();
+    assert_eq!(nameless(eshop, true), "user=6,item=8,category=12");
+}
+
+fn read_text(path: PathBuf) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let mut text = String::new();
+    match bytes.starts_with(&[0x1f, 0x8b]) {
+        true => flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap(),
+        false => (&bytes[..]).read_to_string(&mut text).unwrap(),
+    };
+    text
 }
 
 /// A folder holds what belongs together: a description beside a log is no log, and is named.

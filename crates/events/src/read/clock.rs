@@ -97,6 +97,8 @@ impl Clock {
         let (month, of_month) = match (numbers.next()?, numbers.next(), numbers.next()) {
             (Some(both), None, None) => (both / 100, both % 100),
             (Some(month), Some(Some(of_month)), None) => (month, of_month),
+            // A number too short for a day of its own is no other time either.
+            _ if text.len() < 8 => return None,
             _ => return self.read(std::str::from_utf8(text).ok()?),
         };
         let year = self.year.unwrap_or(usual);

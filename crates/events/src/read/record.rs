@@ -10,6 +10,8 @@ use crate::Error;
 const MAX_LINES: usize = 100;
 /// Nor was one that is still open after so many bytes: nothing holds so much of a file.
 const MAX_BYTES: usize = 1024 * 1024;
+/// A row with more fields is none.
+const MAX_FIELDS: usize = 64 * 1024;
 
 /// The rows of a table.
 pub(super) struct Records {
@@ -31,6 +33,17 @@ pub(super) enum Record<'a> {
     Fields(u64, Fields<'a>),
     /// Why it has none.
     Bad(u64, &'static str),
+}
+
+/// What a line has made of a row.
+#[derive(PartialEq, Eq)]
+enum Fed {
+    /// It is complete.
+    Complete,
+    /// A quote is open.
+    Open,
+    /// It has more fields than any row.
+    TooWide,
 }
 
 /// The fields of a row.
@@ -84,8 +97,14 @@ impl Records {
         };
         self.parser.reset();
         self.filled = (0, 0);
-        if !self.feed() && !self.feed_more()? {
-            return Ok(Some(Record::Bad(line.number, "quote never closed")));
+        let fed = match self.feed() {
+            Fed::Open => self.feed_more()?,
+            fed => fed,
+        };
+        match fed {
+            Fed::Complete => {}
+            Fed::Open => return Ok(Some(Record::Bad(line.number, "quote never closed"))),
+            Fed::TooWide => return Ok(Some(Record::Bad(line.number, "too many columns"))),
         }
         let fields =
             Fields { text: &self.text[..self.filled.0], ends: &self.ends[..self.filled.1] };
@@ -100,8 +119,8 @@ impl Records {
         self.lines.next(&mut self.line)
     }
 
-    /// Reads on while a quote is open; false, with all these lines put back, where it stays open.
-    fn feed_more(&mut self) -> Result<bool, Error> {
+    /// Reads on while a quote is open. Where it stays open, all these lines are put back.
+    fn feed_more(&mut self) -> Result<Fed, Error> {
         let mut more = Vec::new();
         let mut bytes = 0;
         while more.len() < MAX_LINES
@@ -109,11 +128,11 @@ impl Records {
             && let Some(line) = self.next_line()?
         {
             bytes += self.line.len();
-            let closed = !line.too_long && self.feed();
-            more.push((line, std::mem::take(&mut self.line)));
-            if closed {
-                return Ok(true);
+            let fed = if line.too_long { Fed::Open } else { self.feed() };
+            if fed != Fed::Open {
+                return Ok(fed);
             }
+            more.push((line, std::mem::take(&mut self.line)));
             if line.too_long {
                 break;
             }
@@ -121,14 +140,14 @@ impl Records {
         for line in more.into_iter().rev() {
             self.waiting.push_front(line);
         }
-        Ok(false)
+        Ok(Fed::Open)
     }
 
-    /// Gives the line to the parser; whether the row is complete.
-    fn feed(&mut self) -> bool {
+    /// Gives the line to the parser.
+    fn feed(&mut self) -> Fed {
         self.line.push(b'\n');
         let mut used = 0;
-        let complete = loop {
+        let fed = loop {
             let (result, read, text, ends) = self.parser.read_record(
                 &self.line[used..],
                 &mut self.text[self.filled.0..],
@@ -138,16 +157,19 @@ impl Records {
             self.filled = (self.filled.0 + text, self.filled.1 + ends);
             match result {
                 csv_core::ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
+                csv_core::ReadRecordResult::OutputEndsFull if self.ends.len() >= MAX_FIELDS => {
+                    break Fed::TooWide;
+                }
                 csv_core::ReadRecordResult::OutputEndsFull => {
                     self.ends.resize(2 * self.ends.len(), 0);
                 }
-                csv_core::ReadRecordResult::Record => break true,
+                csv_core::ReadRecordResult::Record => break Fed::Complete,
                 csv_core::ReadRecordResult::InputEmpty | csv_core::ReadRecordResult::End => {
-                    break false;
+                    break Fed::Open;
                 }
             }
         };
         self.line.pop();
-        complete
+        fed
     }
 }

@@ -17,9 +17,16 @@ pub(crate) fn file(name: &str, content: impl AsRef<[u8]>) -> (TempDir, PathBuf) 
     (folder, path)
 }
 
+thread_local! {
+    /// Where the logs of a test stand, one after the other: some tests read thousands, so in memory
+    /// where the system has a folder for that.
+    static FOLDER: TempDir = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+}
+
 /// A log that is one file of this content.
 pub(crate) fn try_read(content: impl AsRef<[u8]>, options: &ReadOptions) -> Result<Log, Error> {
-    let (_folder, path) = file("log", content);
+    let path = FOLDER.with(|folder| folder.path().join("log"));
+    std::fs::write(&path, content).unwrap();
     read(&[path], options)
 }
 
@@ -81,4 +88,19 @@ pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
+}
+
+/// A small log of each layout, made by hand, with the name of its format.
+pub(crate) fn corpus() -> Vec<(Format, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let mut logs: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let format = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            (format, std::fs::read(path).unwrap())
+        })
+        .collect();
+    logs.sort_by_key(|(format, _): &(Format, _)| format.name());
+    logs
 }
