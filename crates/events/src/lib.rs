@@ -65,7 +65,7 @@ pub use read::{
 };
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};
-pub use suggest::{Finding, Suggestion, suggest};
+pub use suggest::{Guess, Suggestion, suggest};
 pub use time::{Window, Zone};
 pub use triples::{TripleOptions, Triples};
 pub use vocabulary::{Sequences, Vocabulary};

@@ -36,12 +36,12 @@ pub struct Suggestion {
     /// Further columns that hold numbers.
     pub numbers: Vec<String>,
     /// Why, column by column.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Guess>,
 }
 
 /// What one column is believed to be, and why.
 #[derive(Debug, Clone, Serialize)]
-pub struct Finding {
+pub struct Guess {
     /// The column, by its name or its place from 1.
     pub column: String,
     /// A role, `label`, `number`, or `not read`.
@@ -99,7 +99,7 @@ pub fn suggest(paths: &[PathBuf], format: Option<Format>) -> Result<Suggestion, 
             roles::Use::Nothing => {}
         }
         let role = judgement.role.name().to_owned();
-        suggestion.findings.push(Finding { column, role, reasons: judgement.reasons });
+        suggestion.findings.push(Guess { column, role, reasons: judgement.reasons });
     }
     Ok(suggestion)
 }
