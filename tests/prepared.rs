@@ -1,0 +1,135 @@
+//! Prepared data and features through the real binary: what is trained on them is what is trained on the
+//! log itself, and what a model is told of events it uses.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn tidegate(folder: &Path, line: &str) -> (i32, Value, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    let output = command.current_dir(folder).args(line.split(' ')).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap(), json, stderr)
+}
+
+fn succeed(folder: &Path, line: &str) -> Value {
+    let (code, json, stderr) = tidegate(folder, line);
+    assert_eq!(code, 0, "{line}: {stderr}");
+    json
+}
+
+fn fail(folder: &Path, expected: i32, line: &str) -> String {
+    let (code, _, stderr) = tidegate(folder, line);
+    assert_eq!(code, expected, "{line}: {stderr}");
+    stderr
+}
+
+const SMALL: &str = "--hidden 16 --epochs 2 --quiet --json";
+
+#[test]
+fn a_model_of_prepared_data_is_that_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    succeed(folder, "simulate --out shop.csv --events 4000 --json");
+    let prepared = succeed(folder, "prepare shop.csv --out data --memory 128M --json");
+    assert_eq!(prepared["events"], succeed(folder, "inspect shop.csv --json")["events"]);
+
+    succeed(folder, &format!("train shop.csv --sessions key --out raw {SMALL}"));
+    succeed(folder, &format!("train data --out same {SMALL}"));
+    let model = |name: &str| fs::read(folder.join(name).join("model.safetensors")).unwrap();
+    assert!(model("raw") == model("same"), "the way through the folder changes the model");
+    let scores =
+        |log: &str| succeed(folder, &format!("evaluate same {log} --json"))["tasks"].clone();
+    assert_eq!(scores("data"), scores("shop.csv"));
+
+    // What lies in the folder stays unless told otherwise, and is whole afterwards.
+    assert!(fail(folder, 1, "prepare shop.csv --out data").contains("--force"));
+    fs::write(folder.join("data/mine.txt"), "keep").unwrap();
+    succeed(folder, "prepare shop.csv --out data --force --json");
+    assert!(folder.join("data/mine.txt").is_file() && !folder.join("data.partial").exists());
+    assert!(fail(folder, 2, "prepare shop.csv --out x --memory 5M").contains("128M"));
+    assert!(fail(folder, 2, "prepare shop.csv --out x --memory lots").contains("512M"));
+    assert!(fail(folder, 2, "prepare shop.csv --out x --clean times=9").contains("--from"));
+    assert!(!folder.join("x").exists() && !folder.join("x.partial").exists());
+}
+
+/// Of two items that may follow, the colour of the event before tells which.
+fn colours() -> String {
+    let mut text = "session,item,time,colour,weight,price\n".to_owned();
+    for session in 0..400 {
+        let red = (session * 7 + session / 3) % 2 == 0;
+        let (colour, weight) = if red { ("red", 2.0) } else { ("blue", 900.0) };
+        let price = if session % 4 == 0 { "" } else { "7.5" };
+        text += &format!("{session},start,{},{colour},{weight},{price}\n", 10 * session);
+        let next = if red { "left" } else { "right" };
+        text += &format!("{session},{next},{},,,{price}\n", 10 * session + 1);
+    }
+    text
+}
+
+#[test]
+fn a_model_uses_what_it_is_told_of_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("log.csv"), colours()).unwrap();
+    let recall = |flags: &str, out: &str| {
+        let line =
+            format!("train log.csv --epochs 12 --hidden 16 --out {out} --quiet --json{flags}");
+        succeed(folder, &line)["validation"]["recall@1"].as_f64().unwrap()
+    };
+    let blind = recall("", "blind");
+    assert!(blind < 0.7, "nothing tells which item follows: {blind}");
+    for (flags, out) in
+        [(" --features colour:label", "word"), (" --features weight:log1p+zscore", "number")]
+    {
+        assert!(recall(flags, out) > 0.95, "{flags}");
+        let scores = succeed(folder, &format!("evaluate {out} log.csv --json"));
+        assert!(scores["tasks"]["next-item"]["recall@1"].as_f64().unwrap() > 0.95, "{flags}");
+        let next = succeed(folder, &format!("recommend {out} --events start -k 1 --json"));
+        assert_eq!(next["items"].as_array().unwrap().len(), 1, "ids alone are enough to ask");
+    }
+    // The same through prepared data, which keep the columns that are asked for.
+    succeed(folder, "prepare log.csv --out data --features colour:label --json");
+    let line =
+        "train data --epochs 12 --hidden 16 --features colour:label --out again --quiet --json";
+    succeed(folder, line);
+    // From a log, the last event tells: the session ends with no colour, so ask for one that has some.
+    fs::write(
+        folder.join("now.csv"),
+        "session,item,time,colour,weight,price\n1,start,5,blue,900,\n",
+    )
+    .unwrap();
+    let next = succeed(folder, "recommend again --log now.csv -k 1 --json");
+    assert_eq!(next["items"][0]["item"], "right");
+
+    let error = fail(folder, 1, "train log.csv --features size:label --out x --quiet");
+    assert!(error.contains("no column \"size\""), "{error}");
+    let error = fail(folder, 2, "train log.csv --features colour:lable --out x --quiet");
+    assert!(error.contains("--features"), "{error}");
+    assert!(fail(folder, 1, "export word --out word.onnx").contains("features"));
+}
+
+#[test]
+fn filling_and_cleaning_travel_with_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("log.csv"), colours() + "0,start,0,red,2,\n0,start,0,red,2,\n").unwrap();
+    let rules = "--clean duplicates --fill price=median+flag --features price,price.missing";
+    let line = format!("train log.csv --epochs 2 --hidden 8 --out m {rules} --json");
+    let (code, _, stderr) = tidegate(folder, &line);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("duplicates: 2 events") && stderr.contains("by median"), "{stderr}");
+    // Two rows more are two rows more; the same rules leave them out again.
+    let cases = |log: &str| {
+        let scores = succeed(folder, &format!("evaluate m {log} --json"));
+        scores["tasks"]["next-item"]["cases"].as_u64().unwrap()
+    };
+    assert_eq!(cases("log.csv"), 400);
+    fs::write(folder.join("clean.csv"), colours()).unwrap();
+    assert_eq!(cases("clean.csv"), 400);
+    let error = fail(folder, 2, "train log.csv --fill price=guess --out x");
+    assert!(error.contains("--fill"), "{error}");
+}
