@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use layout::Keep;
 use layout::random::Stream;
 use model::{
-    Activation, Batch, CellKind, Cpu, Device, Dropout, InitialState, Input, Loss, LossKind, Model,
-    ModelConfig, OptimizerConfig, Output, Readout, Trainer,
+    Activation, Batch, CellKind, Cpu, Device, Dropout, Features, InitialState, Input, Inputs,
+    Labels, Loss, LossKind, Model, ModelConfig, OptimizerConfig, Output, Readout, Sequence,
+    Trainer,
 };
 
 struct Counting;
@@ -44,9 +45,10 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const ITEMS: usize = 700;
+const LABELS: usize = 50;
 
 /// Batches of different sizes, as training meets them: whole sessions, and windows of them.
-fn batches(config: &ModelConfig) -> Vec<Batch> {
+fn batches(config: &ModelConfig, features: &Features) -> Vec<Batch> {
     let stream = Stream::new(1, 0, 0);
     let batch = |b: u64| {
         let sessions: Vec<Vec<u32>> = (0..30 + 20 * b)
@@ -55,9 +57,22 @@ fn batches(config: &ModelConfig) -> Vec<Batch> {
                 (0..2 + u64::from(draw(0)) % 12).map(|k| draw(k + 1)).collect()
             })
             .collect();
-        let sessions: Vec<&[u32]> = sessions.iter().map(Vec::as_slice).collect();
+        // Of each event some of these, from another place in each session.
+        let labels: Vec<u32> =
+            (0..200).map(|k| stream.below(9000 + 1000 * b + k, LABELS as u32)).collect();
+        let numbers: Vec<f32> = labels.iter().map(|&label| 0.1 * label as f32).collect();
+        let (kinds, width) = (features.labels.len(), features.numbers.len());
+        let sessions: Vec<Sequence<'_>> = sessions
+            .iter()
+            .enumerate()
+            .map(|(session, items)| Sequence {
+                items,
+                labels: &labels[session..][..kinds * items.len()],
+                numbers: &numbers[session..][..width * items.len()],
+            })
+            .collect();
         let fill = |window: std::ops::Range<usize>| {
-            let mut batch = Batch::new(config);
+            let mut batch = Batch::with_features(config, features);
             batch.fill_window(&sessions, &[], window);
             batch
         };
@@ -71,12 +86,19 @@ fn batches(config: &ModelConfig) -> Vec<Batch> {
 }
 
 /// Memory taken during some steps, after as many of the same.
-fn taken(config: &ModelConfig, optimizer: OptimizerConfig, keep: Keep, threads: usize) -> usize {
+fn taken(
+    config: &ModelConfig,
+    features: &Features,
+    optimizer: OptimizerConfig,
+    keep: Keep,
+    threads: usize,
+) -> usize {
     let device = Cpu::new(threads).expect("threads");
-    let model = Model::new(device.clone(), config, ITEMS, 3).expect("a valid configuration");
+    let inputs = Inputs { items: ITEMS, features: features.clone() };
+    let model = Model::new(device.clone(), config, inputs, 3).expect("a valid configuration");
     let mut trainer = Trainer::new(model, optimizer, 3).expect("a valid optimiser");
     trainer.keep(keep);
-    let batches = batches(config);
+    let batches = batches(config, features);
     let mut steps = || {
         for _ in 0..2 {
             for batch in &batches {
@@ -150,6 +172,10 @@ fn a_training_step_takes_no_memory() {
         head_activation: Activation::Elu,
         ..shapes.clone()
     };
+    let labels = |name: &str| Labels { name: name.to_owned(), size: LABELS };
+    let numbers = vec!["price".to_owned(), "gap".to_owned(), "hour".to_owned()];
+    let known = Features { labels: vec![labels("kind"), labels("day")], numbers };
+    let nothing = Features::default();
     for threads in [1, 2, 3] {
         let others = cells.iter().map(|(name, config)| (*name, config));
         let plain_cells = [
@@ -159,11 +185,15 @@ fn a_training_step_takes_no_memory() {
             ("shapes", &shapes),
             ("pooled", &pooled),
         ];
-        for (name, config) in plain_cells.into_iter().chain(others) {
+        let unknown = plain_cells.into_iter().chain(others);
+        let unknown = unknown.map(|(name, config)| (name, config, &nothing));
+        let with_features =
+            [("rich with features", &rich, &known), ("one-hot with features", &one_hot, &known)];
+        for (name, config, features) in unknown.chain(with_features) {
             for (how, optimizer, keep) in
                 [("sparse", plain, Keep::Gates), ("dense", dense, Keep::States)]
             {
-                let taken = taken(config, optimizer, keep, threads);
+                let taken = taken(config, features, optimizer, keep, threads);
                 assert_eq!(taken, 0, "{name}, {how}, {threads} threads: allocations in 24 steps");
             }
         }

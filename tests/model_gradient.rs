@@ -268,7 +268,7 @@ fn a_step_leaves_nothing_behind() {
         let mut used = Gradients::new(model.device(), model.catalogue());
         let mut workspace = Workspace::default();
         let mut other = Batch::new(&config);
-        other.fill_training(&[&[0, 4, 6, 4, 0, 1, 2, 3], &[6, 6, 6], &[10, 11]], &[]);
+        other.fill_training(&[&[0, 4, 6, 4, 0, 1, 2, 3][..], &[6, 6, 6], &[10, 11]], &[]);
         for (batch, step) in [(&other, 0), (&training_batch(&config), 1)] {
             let context = StepContext { seed: 3, step };
             let loss = model.gradients(batch, context, &mut workspace, &mut used).expect("fits");

@@ -37,7 +37,9 @@ pub(crate) fn run(common: &Common, args: &Import) -> Result<()> {
     let device = device(&settings)?;
     let like = like.map(|path| Trained::load(path, device.clone())).transpose()?;
     let dict = StateDict::open(&args.file, &renames).map_err(Error::from)?;
-    let base = dict.config(like.as_ref().map(|like| like.model.config())).map_err(Error::from)?;
+    let model = like.as_ref().map(|like| &like.model);
+    let base = dict.config(model.map(|model| (model.config(), model.features())));
+    let base = base.map_err(Error::from)?;
     let config = overlay(base, common.config.as_deref())?;
     let knowledge = match (like, items, dict.vocabulary()) {
         (Some(like), _, _) => like.knowledge,

@@ -3,9 +3,9 @@
 use layout::Matrix;
 use layout::random::Stream;
 use model::{
-    Activation, Batch, CellKind, Device, Dropout, Gradients, InitialState, Input, Loss, Model,
-    ModelConfig, Output, Reach, Readout, RecurrentStart, Reference, Scorer, StepContext, Wanted,
-    Workspace,
+    Activation, Batch, CellKind, Device, Dropout, Gradients, InitialState, Input, Inputs, Loss,
+    Model, ModelConfig, Output, Reach, Readout, RecurrentStart, Reference, Scorer, StepContext,
+    Wanted, Workspace,
 };
 
 pub(crate) type Exact = Reference<f64>;
@@ -82,7 +82,12 @@ pub(crate) fn training_batch(config: &ModelConfig) -> Batch {
 /// stream is one in which no vector is so short that normalising it bends the loss within a step of
 /// the differences.
 pub(crate) fn lively_model(config: &ModelConfig) -> Model<Exact> {
-    let mut model = Model::new(Exact::new(), config, ITEMS, 1).expect("a valid configuration");
+    lively(config, ITEMS)
+}
+
+/// The same of any sizes.
+pub(crate) fn lively(config: &ModelConfig, inputs: impl Into<Inputs>) -> Model<Exact> {
+    let mut model = Model::new(Exact::new(), config, inputs, 1).expect("a valid configuration");
     for (k, tensor) in model.parameters_mut().iter_mut().enumerate() {
         let stream = Stream::new(6, k as u32, 0);
         for (e, entry) in tensor.as_mut_slice().iter_mut().enumerate() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use layout::Steps;
 use rustc_hash::FxHashMap;
 
-use crate::ModelConfig;
+use crate::{BatchError, Features, ModelConfig, Sequence};
 
 /// Which positions of a batch of prefixes are asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +22,22 @@ pub enum Wanted {
 /// the order in which they came. *Wanted* positions are those that get a loss or an answer: in
 /// training all, otherwise as asked.
 ///
+/// Sessions are items, or [`Sequence`]s where more is known of an event; of a session that comes as items
+/// alone every label is 0 and every number 0.
+///
 /// Items that a session already holds have *repeat entries* at each wanted position: one per
 /// distinct item of the session so far, with the number of steps since it occurred last.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     repeat_lags: usize,
+    /// How many labels and numbers an event has.
+    widths: [usize; 2],
     steps: Steps,
     sessions: Vec<u32>,
     ids: Vec<u32>,
     targets: Vec<u32>,
+    labels: Vec<u32>,
+    numbers: Vec<f32>,
     weights: Vec<f32>,
     wanted: Vec<u32>,
     origins: Vec<(u32, u32)>,
@@ -38,6 +45,8 @@ pub struct Batch {
     repeat_items: Vec<u32>,
     repeat_lag: Vec<u8>,
     largest: Option<u32>,
+    /// A session with labels or numbers that do not go with its events, and how many these are.
+    misfit: Option<[usize; 2]>,
     goes_on: bool,
     keeps_states: bool,
     lengths: Vec<usize>,
@@ -47,9 +56,14 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch for models of this configuration.
+    /// An empty batch for models of this configuration that see items alone.
     pub fn new(config: &ModelConfig) -> Self {
         Self { repeat_lags: config.repeat_lags, ..Self::default() }
+    }
+
+    /// An empty batch for models of this configuration that see these features of an event.
+    pub fn with_features(config: &ModelConfig, features: &Features) -> Self {
+        Self { widths: features.widths(), ..Self::new(config) }
     }
 
     /// Fills the batch for training: every item but the first is the target of what stands before
@@ -59,7 +73,11 @@ impl Batch {
     /// # Panics
     ///
     /// Where `weights` is neither empty nor as long as `sessions`.
-    pub fn fill_training(&mut self, sessions: &[&[u32]], weights: &[f32]) {
+    pub fn fill_training<'a>(
+        &mut self,
+        sessions: &[impl Copy + Into<Sequence<'a>>],
+        weights: &[f32],
+    ) {
         self.fill_window(sessions, weights, 0..usize::MAX);
     }
 
@@ -80,12 +98,18 @@ impl Batch {
     /// # Panics
     ///
     /// Where `weights` is neither empty nor as long as `sessions`.
-    pub fn fill_window(&mut self, sessions: &[&[u32]], weights: &[f32], window: Range<usize>) {
+    pub fn fill_window<'a>(
+        &mut self,
+        sessions: &[impl Copy + Into<Sequence<'a>>],
+        weights: &[f32],
+        window: Range<usize>,
+    ) {
         assert!(weights.is_empty() || weights.len() == sessions.len(), "one weight a session");
         self.arrange(sessions, 1, window.clone());
         self.place(sessions, window.start, true);
         self.goes_on = window.start > 0;
-        self.keeps_states = sessions.iter().any(|items| items.len().saturating_sub(1) > window.end);
+        self.keeps_states =
+            sessions.iter().any(|&session| session.into().len().saturating_sub(1) > window.end);
         self.weights.clear();
         self.weights.extend(
             self.origins
@@ -122,7 +146,11 @@ impl Batch {
     }
 
     /// Fills the batch for answers. Empty prefixes are left out: nothing is known about them.
-    pub fn fill_prefixes(&mut self, prefixes: &[&[u32]], wanted: Wanted) {
+    pub fn fill_prefixes<'a>(
+        &mut self,
+        prefixes: &[impl Copy + Into<Sequence<'a>>],
+        wanted: Wanted,
+    ) {
         self.arrange(prefixes, 0, 0..usize::MAX);
         self.place(prefixes, 0, false);
         (self.goes_on, self.keeps_states) = (false, false);
@@ -145,26 +173,36 @@ impl Batch {
 
     /// Sorts the sessions by falling number of positions, which is their length less `targets`, and
     /// takes those in the window.
-    fn arrange(&mut self, sessions: &[&[u32]], targets: usize, window: Range<usize>) {
+    fn arrange<'a>(
+        &mut self,
+        sessions: &[impl Copy + Into<Sequence<'a>>],
+        targets: usize,
+        window: Range<usize>,
+    ) {
         self.sessions.clear();
         let first = targets + window.start;
-        let long_enough = |&session: &u32| sessions[session as usize].len() > first;
-        self.sessions.extend((0..sessions.len() as u32).filter(long_enough));
-        self.sessions.sort_by_key(|&session| std::cmp::Reverse(sessions[session as usize].len()));
+        let length = |session: u32| sessions[session as usize].into().len();
+        self.sessions.extend((0..sessions.len() as u32).filter(|&session| length(session) > first));
+        self.sessions.sort_by_key(|&session| std::cmp::Reverse(length(session)));
         self.lengths.clear();
-        let left = |&session: &u32| sessions[session as usize].len() - first;
+        let left = |&session: &u32| length(session) - first;
         self.lengths.extend(self.sessions.iter().map(left).map(|left| left.min(window.len())));
         self.steps.set_lengths(&self.lengths);
     }
 
-    /// Lays out items and targets position after position, `first` being that of step 0.
-    fn place(&mut self, sessions: &[&[u32]], first: usize, with_targets: bool) {
+    /// Lays out items, targets and features position after position, `first` being that of step 0.
+    fn place<'a>(
+        &mut self,
+        sessions: &[impl Copy + Into<Sequence<'a>>],
+        first: usize,
+        with_targets: bool,
+    ) {
         self.ids.clear();
         self.targets.clear();
         self.origins.clear();
         for t in 0..self.steps.count() {
             for &session in &self.sessions[..self.steps.active(t)] {
-                let items = &sessions[session as usize][first + t..];
+                let items = &sessions[session as usize].into().items[first + t..];
                 self.ids.push(items[0]);
                 if with_targets {
                     self.targets.push(items[1]);
@@ -173,11 +211,61 @@ impl Batch {
             }
         }
         self.largest = self.ids.iter().chain(&self.targets).copied().max();
+        self.place_features(sessions);
+    }
+
+    /// Lays out labels and numbers of the events that stand at the positions; 0 where none is known.
+    fn place_features<'a>(&mut self, sessions: &[impl Copy + Into<Sequence<'a>>]) {
+        let ([labels, numbers], positions) = (self.widths, self.ids.len());
+        self.labels.clear();
+        self.labels.resize(labels * positions, 0);
+        self.numbers.clear();
+        self.numbers.resize(numbers * positions, 0.0);
+        let mut all = sessions.iter().map(|&session| session.into());
+        let misfit = all.position(|session| !session.fits(self.widths));
+        self.misfit = misfit.map(|session| [session, sessions[session].into().len()]);
+        if self.misfit.is_some() || self.widths == [0, 0] {
+            return;
+        }
+        for (p, &(session, event)) in self.origins.iter().enumerate() {
+            let (session, event) = (sessions[session as usize].into(), event as usize);
+            if !session.labels.is_empty() {
+                let known = &session.labels[event * labels..][..labels];
+                known.iter().enumerate().for_each(|(k, &l)| self.labels[k * positions + p] = l);
+            }
+            if !session.numbers.is_empty() {
+                let known = &session.numbers[event * numbers..][..numbers];
+                self.numbers[p * numbers..][..numbers].copy_from_slice(known);
+            }
+        }
+    }
+
+    /// Refuses a batch that does not hold these features of every event.
+    pub(crate) fn check_features(&self, features: &Features) -> Result<(), BatchError> {
+        let (found, expected) = (self.widths, features.widths());
+        if found != expected {
+            return Err(BatchError::Features { found, expected });
+        }
+        if let Some([session, events]) = self.misfit {
+            return Err(BatchError::Sequence { session, events });
+        }
+        for (feature, labels) in features.labels.iter().enumerate() {
+            match self.labels(feature).iter().copied().max() {
+                Some(label) if label as usize >= labels.size => {
+                    return Err(BatchError::Label { feature, label, size: labels.size });
+                }
+                _ => (),
+            }
+        }
+        match self.numbers.iter().position(|number| !number.is_finite()) {
+            Some(place) => Err(BatchError::Number { feature: place % self.widths[1] }),
+            None => Ok(()),
+        }
     }
 
     /// Lists the distinct items of the session so far for each wanted position, latest first; `first` is
     /// the position of step 0.
-    fn find_repeats(&mut self, sessions: &[&[u32]], first: usize) {
+    fn find_repeats<'a>(&mut self, sessions: &[impl Copy + Into<Sequence<'a>>], first: usize) {
         self.repeat_offsets.clear();
         self.repeat_items.clear();
         self.repeat_lag.clear();
@@ -189,7 +277,7 @@ impl Batch {
         self.starts.clear();
         self.starts.resize(sessions.len(), 0);
         for (&session, &length) in self.sessions.iter().zip(&self.lengths) {
-            let items = &sessions[session as usize][..first + length];
+            let items = &sessions[session as usize].into().items[..first + length];
             let offset = self.next.len();
             self.starts[session as usize] = offset;
             self.next.resize(offset + items.len(), u32::MAX);
@@ -203,7 +291,7 @@ impl Batch {
         let last_lag = self.repeat_lags - 1;
         self.repeat_offsets.push(0);
         for &(session, t) in &self.origins {
-            let items = &sessions[session as usize][..=t as usize];
+            let items = &sessions[session as usize].into().items[..=t as usize];
             let next = &self.next[self.starts[session as usize]..][..items.len()];
             for (lag, (&item, &next)) in items.iter().zip(next).rev().enumerate() {
                 if next > t {
@@ -228,6 +316,22 @@ impl Batch {
     /// The item at each position, `[N]`.
     pub fn ids(&self) -> &[u32] {
         &self.ids
+    }
+
+    /// Label number `k` of the event at each position, `[N]`.
+    ///
+    /// # Panics
+    ///
+    /// Where an event has no such label.
+    pub fn labels(&self, k: usize) -> &[u32] {
+        let [labels, _] = self.widths;
+        assert!(k < labels, "label {k} of {labels}");
+        &self.labels[k * self.ids.len()..][..self.ids.len()]
+    }
+
+    /// The numbers of the event at each position, `[N, F]`.
+    pub fn numbers(&self) -> &[f32] {
+        &self.numbers
     }
 
     /// The item after each position, `[N]`; empty where the batch is not for training.
@@ -297,7 +401,10 @@ mod tests {
     #[test]
     fn training_sorts_rows_and_makes_every_position_a_target() {
         let mut batch = batch(3);
-        batch.fill_training(&[&[1, 2], &[9], &[3, 4, 3, 3, 5], &[6, 7, 8]], &[1.0, 2.0, 3.0, 4.0]);
+        batch.fill_training(
+            &[&[1, 2][..], &[9], &[3, 4, 3, 3, 5], &[6, 7, 8]],
+            &[1.0, 2.0, 3.0, 4.0],
+        );
         assert_eq!(batch.sessions(), [2, 3, 0]);
         assert_eq!(batch.ids(), [3, 6, 1, 4, 7, 3, 3]);
         assert_eq!(batch.targets(), [4, 7, 2, 3, 8, 3, 5]);
@@ -321,7 +428,7 @@ mod tests {
     #[test]
     fn answers_ask_about_the_last_position_of_each_prefix() {
         let mut batch = batch(3);
-        batch.fill_prefixes(&[&[1], &[], &[2, 3], &[4, 4, 4]], Wanted::Last);
+        batch.fill_prefixes(&[&[1][..], &[], &[2, 3], &[4, 4, 4]], Wanted::Last);
         assert_eq!(batch.sessions(), [3, 2, 0]);
         assert_eq!(batch.ids(), [4, 2, 1, 4, 3, 4]);
         assert_eq!(batch.wanted(), [5, 4, 2]);
@@ -378,14 +485,45 @@ mod tests {
         assert_eq!((batch.goes_on(), batch.keeps_states()), (false, false));
     }
 
+    /// Labels and numbers stand at the position of their event: in every filling, and in a window.
+    #[test]
+    fn features_stand_where_their_event_stands() {
+        let labels = |size| crate::Labels { name: format!("of {size}"), size };
+        let numbers = vec!["price".to_owned()];
+        let features = Features { labels: vec![labels(9), labels(99)], numbers };
+        let mut batch = Batch::with_features(&ModelConfig::default(), &features);
+        let short = Sequence { items: &[1, 2], labels: &[1, 10, 2, 20], numbers: &[0.1, 0.2] };
+        let long = Sequence {
+            items: &[3, 4, 5, 6],
+            labels: &[3, 30, 4, 40, 5, 50, 6, 60],
+            numbers: &[0.3, 0.4, 0.5, 0.6],
+        };
+        let unknown = Sequence::from(&[7, 8, 9]);
+        let sessions = [short, unknown, long];
+        batch.fill_training(&sessions, &[]);
+        assert_eq!(batch.ids(), [3, 7, 1, 4, 8, 5]);
+        assert_eq!(batch.labels(0), [3, 0, 1, 4, 0, 5]);
+        assert_eq!(batch.labels(1), [30, 0, 10, 40, 0, 50]);
+        assert_eq!(batch.numbers(), [0.3, 0.0, 0.1, 0.4, 0.0, 0.5]);
+        batch.fill_window(&sessions, &[], 1..3);
+        assert_eq!((batch.ids(), batch.labels(0)), (&[4, 8, 5][..], &[4, 0, 5][..]));
+        assert_eq!(batch.numbers(), [0.4, 0.0, 0.5]);
+        batch.fill_prefixes(&sessions, Wanted::Last);
+        assert_eq!(batch.labels(1), [30, 0, 10, 40, 0, 20, 50, 0, 60]);
+        assert_eq!(batch.numbers(), [0.3, 0.0, 0.1, 0.4, 0.0, 0.2, 0.5, 0.0, 0.6]);
+        batch.fill_prefixes(&[unknown], Wanted::Every);
+        assert_eq!((batch.labels(1), batch.numbers()), (&[0; 3][..], &[0.0; 3][..]));
+        assert_eq!(batch.check_features(&features), Ok(()));
+    }
+
     #[test]
     fn a_batch_is_filled_again_without_a_trace_of_the_last() {
         let mut used = batch(3);
-        used.fill_training(&[&[1, 2, 3], &[4, 5]], &[0.5, 0.5]);
+        used.fill_training(&[&[1, 2, 3][..], &[4, 5]], &[0.5, 0.5]);
         used.fill_prefixes(&[&[7, 7]], Wanted::Last);
         assert_eq!((used.targets(), used.weights()), (&[][..], &[][..]));
         assert_eq!((used.ids(), used.wanted()), (&[7, 7][..], &[1][..]));
-        used.fill_prefixes(&[], Wanted::Every);
+        used.fill_prefixes(&[&[]; 0], Wanted::Every);
         assert!(used.is_empty());
         assert_eq!(used.largest_item(), None);
     }

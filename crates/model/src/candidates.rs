@@ -187,7 +187,7 @@ mod tests {
 
     fn batch() -> Batch {
         let mut batch = Batch::new(&ModelConfig { repeat_lags: 5, ..ModelConfig::default() });
-        batch.fill_training(&[&[0, 19, 1, 19, 18, 17], &[16, 2, 15, 14]], &[]);
+        batch.fill_training(&[&[0, 19, 1, 19, 18, 17][..], &[16, 2, 15, 14]], &[]);
         batch
     }
 

@@ -13,7 +13,9 @@ use crate::container::{self, FileError, Tensor, Tensors};
 use crate::file::header;
 use crate::model::checked_catalogue;
 use crate::optimizer::Optimizer;
-use crate::{Device, Model, ModelConfig, OptimizerConfig, Parameters, Spec, Trainer};
+use crate::{
+    Device, Features, Inputs, Model, ModelConfig, OptimizerConfig, Parameters, Spec, Trainer,
+};
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -21,6 +23,8 @@ struct Header {
     version: u32,
     model: ModelConfig,
     items: usize,
+    #[serde(default, skip_serializing_if = "Features::is_empty")]
+    features: Features,
     optimizer: OptimizerConfig,
     seed: u64,
     steps: u64,
@@ -73,6 +77,7 @@ impl<D: Device> Trainer<D> {
             version: VERSION,
             model: model.config().clone(),
             items: model.items(),
+            features: model.features().clone(),
             optimizer: optimizer.config,
             seed: *seed,
             steps: optimizer.steps,
@@ -90,9 +95,10 @@ impl<D: Device> Trainer<D> {
     /// [`FileError`] says what is wrong with the file.
     pub fn load(path: &Path, device: D) -> Result<(Self, String), FileError> {
         let (mut tensors, text) = container::read(path, "a Tidegate checkpoint")?;
-        let header: Header = header(path, &text, KIND, VERSION)?;
+        let header: Header = header(path, &text, KIND, &[VERSION])?;
         let refused = |error: crate::ConfigError| FileError::new(path, error.to_string());
-        let catalogue = checked_catalogue(&header.model, header.items).map_err(refused)?;
+        let inputs = Inputs { items: header.items, features: header.features };
+        let catalogue = checked_catalogue(&header.model, &inputs).map_err(refused)?;
         header.optimizer.validate().map_err(refused)?;
         let mut read = |prefix: &str, spec: &Spec| {
             read_matrix(path, &mut tensors, &format!("{prefix}{}", spec.name), spec, &device)
@@ -116,7 +122,7 @@ impl<D: Device> Trainer<D> {
         if let Some(name) = tensors.keys().next() {
             return Err(FileError::new(path, format!("{name} has no place in this checkpoint")));
         }
-        let model = Model::from_parameters(device, header.model, header.items, parameters);
+        let model = Model::from_parameters(device, header.model, inputs, parameters);
         Ok((Self::from_parts(model, optimizer, header.seed), header.state))
     }
 }

@@ -1,6 +1,6 @@
 //! What can be in the way of a model that leaves for another program.
 
-use crate::{InitialState, ModelConfig, Readout};
+use crate::{Features, InitialState, ModelConfig, Readout};
 
 /// A model that cannot be written in the format of others.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,18 @@ pub enum ExportError {
         format: &'static str,
         /// Which value of the key would do.
         remedy: &'static str,
+    },
+    /// The format, as we write it, has items and nothing else of an event.
+    #[error(
+        "a model that sees {names} of each event cannot be written for {format} yet; \
+         model.safetensors of the model's folder has all its tensors, and training without features \
+         makes a model that can be written"
+    )]
+    Features {
+        /// What they are called.
+        names: String,
+        /// The format.
+        format: &'static str,
     },
     /// A protobuf message ends before 2 GiB.
     #[error(
@@ -80,6 +92,17 @@ pub(crate) fn check_shapes(config: &ModelConfig, format: &'static str) -> Result
         }
     }
     Ok(())
+}
+
+/// Refuses a model that sees more of an event than its item.
+pub(crate) fn check_features(features: &Features, format: &'static str) -> Result<(), ExportError> {
+    match features.is_empty() {
+        true => Ok(()),
+        false => {
+            let names = features.names().collect::<Vec<_>>().join(", ");
+            Err(ExportError::Features { names, format })
+        }
+    }
 }
 
 /// Refuses layers of different widths, which no module of PyTorch has.

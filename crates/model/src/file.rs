@@ -14,13 +14,15 @@
 //!     head.0.weight head.0.bias ...        dense layers, as in nn.Sequential, counted without the
 //!     head.output.weight                   activations between them
 //!     readout.*  output.weight [V, D]  output.bias [V]  repeat.bias [R]
+//!     features.labels.NAME.weight  [V_k, E]    what is known of an event beside its item; E is 4H where
+//!     features.numbers.weight      [E, F]      the input is one-hot
 //!     vocabulary.text         the items' own ids, one after the other, UTF-8
 //!     vocabulary.offsets      [V + 1]      where each begins
 //!     vocabulary.counts       [V]          events of each item in training
 //! ```
 //!
-//! The configuration stands in the header. Other tensors, which this crate does not look at, may be
-//! in the same file under names of their own.
+//! The configuration stands in the header, and the features where the model sees any. Other tensors,
+//! which this crate does not look at, may be in the same file under names of their own.
 
 use std::path::Path;
 
@@ -28,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::container::{self, FileError, Tensor, Tensors, Values};
 use crate::model::checked_catalogue;
-use crate::{Device, Form, Model, ModelConfig, Parameters, Spec};
+use crate::{Device, Features, Form, Inputs, Model, ModelConfig, Parameters, Spec};
 
 /// What the items of a model are called in the log, and how often training met them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +45,7 @@ pub struct Vocabulary {
 #[derive(Debug, Clone)]
 pub struct ModelFile {
     config: ModelConfig,
+    features: Features,
     vocabulary: Vocabulary,
     /// The weights in the order of the catalogue, as they lie in memory.
     weights: Vec<Vec<f32>>,
@@ -54,11 +57,14 @@ struct Header {
     kind: String,
     version: u32,
     model: ModelConfig,
+    #[serde(default, skip_serializing_if = "Features::is_empty")]
+    features: Features,
 }
 
 const KIND: &str = "model";
-const VERSION: u32 = 1;
-const OURS: [&str; 9] = [
+/// Without features, and with them: a program that knows the first alone would answer without them.
+const VERSIONS: [u32; 2] = [1, 2];
+const OURS: [&str; 10] = [
     "embedding.",
     "lstm.",
     "gru.",
@@ -67,6 +73,7 @@ const OURS: [&str; 9] = [
     "head.",
     "output.",
     "repeat.",
+    "features.",
     "vocabulary.",
 ];
 
@@ -108,8 +115,9 @@ impl ModelFile {
             tensors.extend(written(spec, model.device().download(weight)));
         }
         write_vocabulary(vocabulary, &mut tensors);
-        let header =
-            Header { kind: KIND.to_owned(), version: VERSION, model: model.config().clone() };
+        let (config, features) = (model.config().clone(), model.features().clone());
+        let version = version(&features);
+        let header = Header { kind: KIND.to_owned(), version, model: config, features };
         let text = serde_json::to_string(&header).expect("a configuration is plain data");
         container::write(path, &tensors, &text)
     }
@@ -121,9 +129,14 @@ impl ModelFile {
     /// [`FileError`] says what is wrong with the file.
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let (mut tensors, text) = container::read(path, "a Tidegate model")?;
-        let header: Header = header(path, &text, KIND, VERSION)?;
+        let header: Header = header(path, &text, KIND, &VERSIONS)?;
+        if header.version != version(&header.features) {
+            let problem = format!("is of version {}, which its features belie", header.version);
+            return Err(FileError::new(path, problem));
+        }
         let vocabulary = read_vocabulary(path, &mut tensors)?;
-        let catalogue = checked_catalogue(&header.model, vocabulary.names.len())
+        let inputs = Inputs { items: vocabulary.names.len(), features: header.features };
+        let catalogue = checked_catalogue(&header.model, &inputs)
             .map_err(|error| FileError::new(path, error.to_string()))?;
         let weights = catalogue.iter().map(|spec| read_weight(path, spec, &mut tensors));
         let weights = weights.collect::<Result<_, _>>()?;
@@ -132,12 +145,18 @@ impl ModelFile {
             let problem = format!("{name} has no place in a model of this configuration");
             return Err(FileError::new(path, problem));
         }
-        Ok(Self { config: header.model, vocabulary, weights, extra: tensors })
+        let features = inputs.features;
+        Ok(Self { config: header.model, features, vocabulary, weights, extra: tensors })
     }
 
     /// What the model is made of.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// What the model sees of an event beside its item.
+    pub fn features(&self) -> &Features {
+        &self.features
     }
 
     /// The items' own ids and counts.
@@ -153,30 +172,38 @@ impl ModelFile {
     /// The weights, each as the catalogue's shape has it, row after row.
     pub(crate) fn parameters(&self) -> Parameters<&[f32]> {
         let mut weights = self.weights.iter();
-        crate::catalogue(&self.config, self.vocabulary.names.len())
+        crate::catalogue(&self.config, self.inputs())
             .map(|_| weights.next().expect("one a tensor").as_slice())
     }
 
     /// The model, on a machine.
     pub fn model<D: Device>(&self, device: D) -> Model<D> {
-        let items = self.vocabulary.names.len();
         let mut weights = self.weights.iter();
-        let parameters = crate::catalogue(&self.config, items).map(|spec| {
+        let parameters = crate::catalogue(&self.config, self.inputs()).map(|spec| {
             let mut matrix = D::Matrix::default();
             let values = weights.next().expect("one a tensor");
             device.upload(&mut matrix, spec.shape[0], spec.shape[1], values);
             matrix
         });
-        Model::from_parameters(device, self.config.clone(), items, parameters)
+        Model::from_parameters(device, self.config.clone(), self.inputs(), parameters)
+    }
+
+    fn inputs(&self) -> Inputs {
+        Inputs { items: self.vocabulary.names.len(), features: self.features.clone() }
     }
 }
 
-/// Reads a header of a certain kind and version.
+/// The version of a file of a model that sees these.
+fn version(features: &Features) -> u32 {
+    VERSIONS[usize::from(!features.is_empty())]
+}
+
+/// Reads a header of a certain kind and of one of some versions.
 pub(crate) fn header<H: for<'de> Deserialize<'de>>(
     path: &Path,
     text: &str,
     kind: &str,
-    version: u32,
+    versions: &[u32],
 ) -> Result<H, FileError> {
     #[derive(Deserialize)]
     struct Any {
@@ -189,9 +216,10 @@ pub(crate) fn header<H: for<'de> Deserialize<'de>>(
     if any.kind != kind {
         return Err(error(format!("is a {}, not a {kind}", any.kind)));
     }
-    if any.version != version {
-        let found = any.version;
-        let problem = format!("is of version {found}; this program reads version {version}");
+    if !versions.contains(&any.version) {
+        let (found, read) = (any.version, versions.iter().map(u32::to_string).collect::<Vec<_>>());
+        let problem =
+            format!("is of version {found}; this program reads version {}", read.join(" and "));
         return Err(error(problem));
     }
     serde_json::from_str(text)

@@ -20,6 +20,7 @@ mod container;
 mod device;
 mod directions;
 mod exchange;
+mod features;
 mod file;
 mod model;
 mod network;
@@ -46,6 +47,7 @@ pub use directions::{
     BidirectionalTape, Directions, LayerWeights, bidirectional_backward, bidirectional_forward,
 };
 pub use exchange::ExportError;
+pub use features::{Features, Inputs, Labels, Sequence};
 pub use file::{ModelFile, Vocabulary};
 pub use layout::TopItems;
 pub use model::{BatchError, Model};
@@ -53,8 +55,8 @@ pub use network::{Gradients, RecurrentDraws, States, StepContext, Workspace, dro
 pub use onnx::OPSET;
 pub use optimizer::{NotFinite, OptimizerConfig, OptimizerKind};
 pub use parameters::{
-    AttentionParameters, DenseParameters, Form, HeadParameters, Parameters, ReadoutParameters,
-    Spec, StartParameters, Touched, Update, catalogue,
+    AttentionParameters, DenseParameters, FeatureParameters, Form, HeadParameters, Parameters,
+    ReadoutParameters, Spec, StartParameters, Touched, Update, catalogue,
 };
 pub use scorer::{Scorer, Scores};
 pub use state_dict::{Renames, StateDict, StateDictError};

@@ -1,7 +1,7 @@
 //! A model: what it is made of, its weights, and the machine they live on.
 
 use crate::parameters::catalogue;
-use crate::{Batch, ConfigError, Device, ModelConfig, Parameters, Spec};
+use crate::{Batch, ConfigError, Device, Features, Inputs, ModelConfig, Parameters, Spec};
 
 /// A batch that the model cannot work on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +13,41 @@ pub enum BatchError {
         item: u32,
         /// The size of the vocabulary.
         items: usize,
+    },
+    /// It was made for other features than the model sees.
+    #[error(
+        "the batch has {} labels and {} numbers of an event, and the model sees {} and {}; make it \
+         with the model's features", found[0], found[1], expected[0], expected[1]
+    )]
+    Features {
+        /// How many labels and numbers of an event it has.
+        found: [usize; 2],
+        /// How many the model sees.
+        expected: [usize; 2],
+    },
+    /// A session that came has labels or numbers, and not as many as its events ask for.
+    #[error("session {session}: not as many labels or numbers as its {events} events ask for")]
+    Sequence {
+        /// Which of those that were given, counted from 0.
+        session: usize,
+        /// The number of its events.
+        events: usize,
+    },
+    /// It holds a label that the model does not know.
+    #[error("label {label} of feature {feature} is outside its {size} labels")]
+    Label {
+        /// Which of the labels of an event, counted from 0.
+        feature: usize,
+        /// The largest that came.
+        label: u32,
+        /// How many there are.
+        size: usize,
+    },
+    /// It holds a number that is not finite.
+    #[error("number {feature} of an event is not finite; 0 stands for one that is missing")]
+    Number {
+        /// Which of the numbers of an event, counted from 0.
+        feature: usize,
     },
     /// No position counts: there is nothing to learn from.
     #[error("the batch holds no position of positive weight; give sessions of two items or more")]
@@ -40,37 +75,40 @@ pub enum BatchError {
 pub struct Model<D: Device> {
     device: D,
     config: ModelConfig,
-    items: usize,
+    inputs: Inputs,
     catalogue: Parameters<Spec>,
     parameters: Parameters<D::Matrix>,
 }
 
 impl<D: Device> Model<D> {
-    /// A new model for `items` items; its weights are a function of the seed.
+    /// A new model for so many items, or for [`Inputs`] of which more is known; its weights are a
+    /// function of the seed.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where the configuration cannot be built, or there is no item.
+    /// [`ConfigError`] where the configuration cannot be built, there is no item, or two features have
+    /// one name.
     pub fn new(
         device: D,
         config: &ModelConfig,
-        items: usize,
+        inputs: impl Into<Inputs>,
         seed: u64,
     ) -> Result<Self, ConfigError> {
-        let catalogue = checked_catalogue(config, items)?;
+        let inputs = inputs.into();
+        let catalogue = checked_catalogue(config, &inputs)?;
         let parameters = catalogue.start(&device, seed);
-        Ok(Self { device, config: config.clone(), items, catalogue, parameters })
+        Ok(Self { device, config: config.clone(), inputs, catalogue, parameters })
     }
 
     /// A model of weights that are there already, in the shapes of the catalogue.
     pub(crate) fn from_parameters(
         device: D,
         config: ModelConfig,
-        items: usize,
+        inputs: Inputs,
         parameters: Parameters<D::Matrix>,
     ) -> Self {
-        let catalogue = catalogue(&config, items);
-        Self { device, config, items, catalogue, parameters }
+        let catalogue = catalogue(&config, &inputs);
+        Self { device, config, inputs, catalogue, parameters }
     }
 
     /// What the model is made of.
@@ -80,7 +118,17 @@ impl<D: Device> Model<D> {
 
     /// Number of items V.
     pub fn items(&self) -> usize {
-        self.items
+        self.inputs.items
+    }
+
+    /// What the model sees of an event beside its item.
+    pub fn features(&self) -> &Features {
+        &self.inputs.features
+    }
+
+    /// The sizes that follow from the log.
+    pub fn inputs(&self) -> &Inputs {
+        &self.inputs
     }
 
     /// The machine that holds the weights.
@@ -121,17 +169,16 @@ impl<D: Device> Model<D> {
         broken.map(|(spec, _)| spec.name.clone())
     }
 
-    /// Refuses a batch that holds an unknown item.
+    /// Refuses a batch that holds an unknown item, or not the features that the model sees.
     ///
     /// # Errors
     ///
-    /// [`BatchError::Item`] names the largest.
+    /// [`BatchError`] names the largest item or label that is unknown.
     pub(crate) fn check(&self, batch: &Batch) -> Result<(), BatchError> {
+        let items = self.items();
         match batch.largest_item() {
-            Some(item) if item as usize >= self.items => {
-                Err(BatchError::Item { item, items: self.items })
-            }
-            _ => Ok(()),
+            Some(item) if item as usize >= items => Err(BatchError::Item { item, items }),
+            _ => batch.check_features(self.features()),
         }
     }
 }
@@ -139,9 +186,11 @@ impl<D: Device> Model<D> {
 /// The catalogue of a configuration that has been checked.
 pub(crate) fn checked_catalogue(
     config: &ModelConfig,
-    items: usize,
+    inputs: &Inputs,
 ) -> Result<Parameters<Spec>, ConfigError> {
     config.validate()?;
+    inputs.features.validate()?;
+    let items = inputs.items;
     if items == 0 || items >= u32::MAX as usize {
         return Err(ConfigError {
             section: "model",
@@ -150,7 +199,7 @@ pub(crate) fn checked_catalogue(
             remedy: "give a log with at least one item and fewer than 2^32 - 1".to_owned(),
         });
     }
-    let specs = catalogue(config, items);
+    let specs = catalogue(config, inputs);
     let too_large = specs.iter().find(|spec| {
         spec.shape[0].checked_mul(spec.shape[1]).is_none_or(|numbers| numbers > 1 << 40)
     });

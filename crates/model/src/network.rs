@@ -2,13 +2,15 @@
 //!
 //! ```text
 //!     items ──► input ──► recurrent stack ──► readout ──► head ──► output ──► loss
-//!               x           h               r           q          scores against the item table
+//!               x ▲         h               r           q          scores against the item table
+//!     features ───┘
 //! ```
 //!
 //! Each part is a module with a tape (what its backward pass needs, and scratch), a `forward` and,
 //! below it, a `backward`. Backward runs the parts in reverse order. Everything feeds on a position
 //! and what stands before it, so every position can be a target at once.
 
+mod features;
 mod gradients;
 mod head;
 mod input;
@@ -77,8 +79,8 @@ impl<D: Device> Model<D> {
     ///
     /// # Errors
     ///
-    /// [`BatchError`] where the batch holds an unknown item or nothing to predict, or goes on from
-    /// states that the workspace has not.
+    /// [`BatchError`] where the batch holds an unknown item or nothing to predict, not the features that
+    /// the model sees, or goes on from states that the workspace has not.
     pub fn gradients(
         &self,
         batch: &Batch,
@@ -101,8 +103,9 @@ impl<D: Device> Model<D> {
             let q = picture(parameters, readout, head);
             let loss = end.loss(parameters, batch, context, q, output, &mut gradients.values);
             gradients.rows.touch(batch.ids(), output.candidates(), self.items());
+            gradients.rows.touch_labels(batch, &self.features().labels);
 
-            let pass = Pass { device, config, batch, context: Some(context) };
+            let pass = Pass::of(self, batch, Some(context));
             let mut dr = output.dq();
             if !parameters.head.layers.is_empty() {
                 let grads = &mut gradients.values.head;
@@ -168,12 +171,18 @@ impl<D: Device> Model<D> {
 struct Pass<'a, D> {
     device: &'a D,
     config: &'a crate::ModelConfig,
+    features: &'a crate::Features,
     batch: &'a Batch,
     /// Present in training: then entries drop.
     context: Option<StepContext>,
 }
 
-impl<D: Device> Pass<'_, D> {
+impl<'a, D: Device> Pass<'a, D> {
+    fn of(model: &'a Model<D>, batch: &'a Batch, context: Option<StepContext>) -> Self {
+        let (device, config, features) = (model.device(), model.config(), model.features());
+        Self { device, config, features, batch, context }
+    }
+
     /// Switches entries off in training; forward and backward call it alike.
     fn dropout(&self, rate: f32, name: u32, x: &mut D::Matrix) {
         if let Some(StepContext { seed, step }) = self.context
@@ -189,7 +198,7 @@ impl<D: Device> Pass<'_, D> {
     }
 }
 
-/// From the items of a batch to the pictures of its wanted positions, before they are normalised.
+/// From the events of a batch to the pictures of its wanted positions, before they are normalised.
 fn forward<D: Device>(
     model: &Model<D>,
     layers: Layers<'_, D>,
@@ -197,13 +206,12 @@ fn forward<D: Device>(
     context: Option<StepContext>,
     workspace: &mut Workspace<D::Matrix>,
 ) {
-    let pass = Pass { device: model.device(), config: model.config(), batch, context };
+    let pass = Pass::of(model, batch, context);
     let params = model.parameters();
     let Workspace { input, stack, states, readout, head, .. } = workspace;
     stack.start(&pass);
     states::begin(&pass, &params.starts, states, stack.layers());
-    let w_x = &params.recurrent[0].w_x;
-    input::forward(&pass, params.embedding.as_ref(), w_x, input, stack.first());
+    input::forward(&pass, params, input, stack.first());
     stack::forward(&pass, layers, input.entering(&pass), stack);
     states::keep(&pass, stack.layers(), states);
     readout::forward(&pass, &params.readout, input, stack.top(&pass), readout);

@@ -26,7 +26,7 @@ use graph::{Graph, Size, ints, value};
 use proto::{FLOAT, INT32, INT64, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 pub(crate) use recurrent::uncoupled;
 
-use crate::exchange::check_shapes;
+use crate::exchange::{check_features, check_shapes};
 use crate::{ExportError, Input, ModelConfig, ModelFile, Output, Parameters, Readout};
 
 /// The version of the operators' meaning that our files ask for.
@@ -45,6 +45,7 @@ impl ModelFile {
     pub fn to_onnx(&self, with_items: bool) -> Result<Vec<u8>, ExportError> {
         let config = self.config();
         check_shapes(config, "ONNX")?;
+        check_features(self.features(), "ONNX")?;
         let names = &self.vocabulary().names;
         let mut graph = Graph::default();
         let json = |value: serde_json::Result<String>| value.expect("plain data");

@@ -10,7 +10,9 @@ use layout::{Cell, Gate, NormParams, RecurrentDims, RecurrentParams};
 
 use crate::start::Start;
 use crate::streams;
-use crate::{Device, InitialState, Input, ModelConfig, Output, Readout, RecurrentStart};
+use crate::{
+    Device, InitialState, Input, Inputs, Labels, ModelConfig, Output, Readout, RecurrentStart,
+};
 
 /// One value for each tensor of a model.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +34,26 @@ pub struct Parameters<T> {
     pub output_bias: Option<T>,
     /// A bias for items that the session holds, by lag, `[1, R]`.
     pub repeat_bias: Option<T>,
+    /// What is known of an event beside its item. The last of all, so that the random numbers that the
+    /// others start with do not depend on it.
+    pub features: FeatureParameters<T>,
+}
+
+/// The tensors of what is known of an event beside its item. E is the width of what they are added to:
+/// that of the embedding, or G·H of the first layer's pre-activations where the input is one-hot.
+///
+/// ```text
+///     s_t = x_t + Σ_k F_k[l_tk] + W n_t
+/// ```
+///
+/// All start at zero: a model with features begins as the one without, and the row of a label that
+/// training never meets says nothing.
+#[derive(Debug, Clone, Default)]
+pub struct FeatureParameters<T> {
+    /// A vector for each label, `[V_k, E]`, one table a feature.
+    pub labels: Vec<T>,
+    /// From the numbers, `[E, F]`; absent where there is none.
+    pub numbers: Option<T>,
 }
 
 /// The learned start of a layer, the same for all rows.
@@ -128,6 +150,10 @@ impl<T> Parameters<T> {
             output: self.output.map(&mut f),
             output_bias: self.output_bias.map(&mut f),
             repeat_bias: self.repeat_bias.map(&mut f),
+            features: FeatureParameters {
+                labels: self.features.labels.into_iter().map(&mut f).collect(),
+                numbers: self.features.numbers.map(&mut f),
+            },
         }
     }
 
@@ -164,6 +190,10 @@ impl<T> Parameters<T> {
             output: self.output.as_ref(),
             output_bias: self.output_bias.as_ref(),
             repeat_bias: self.repeat_bias.as_ref(),
+            features: FeatureParameters {
+                labels: self.features.labels.iter().collect(),
+                numbers: self.features.numbers.as_ref(),
+            },
         }
     }
 
@@ -188,7 +218,8 @@ impl<T> Parameters<T> {
         let head = dense.chain(&self.head.w_q);
         let output = self.output.iter().chain(&self.output_bias).chain(&self.repeat_bias);
         let layers = self.embedding.iter().chain(recurrent).chain(starts);
-        layers.chain(readout).chain(head).chain(output)
+        let features = self.features.labels.iter().chain(&self.features.numbers);
+        layers.chain(readout).chain(head).chain(output).chain(features)
     }
 
     /// References to the values in the order of the catalogue, to write.
@@ -205,7 +236,8 @@ impl<T> Parameters<T> {
         let output =
             self.output.iter_mut().chain(&mut self.output_bias).chain(&mut self.repeat_bias);
         let layers = self.embedding.iter_mut().chain(recurrent).chain(starts);
-        layers.chain(readout).chain(head).chain(output)
+        let features = self.features.labels.iter_mut().chain(&mut self.features.numbers);
+        layers.chain(readout).chain(head).chain(output).chain(features)
     }
 }
 
@@ -228,7 +260,7 @@ pub struct Spec {
 pub enum Update {
     /// All of them.
     Dense,
-    /// The rows of some items only; the gradient of every other row is zero.
+    /// The rows of some items or labels only; the gradient of every other row is zero.
     Rows(Touched),
 }
 
@@ -241,6 +273,8 @@ pub enum Touched {
     Candidates,
     /// Both.
     Both,
+    /// The labels of the batch, of the feature of this number.
+    Label(usize),
 }
 
 /// How a model file writes a tensor.
@@ -256,12 +290,13 @@ pub enum Form {
     Transposed,
 }
 
-/// The catalogue of a model with `items` items.
-pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
+/// The catalogue of a model of so many items, and of what is known of an event beside its item.
+pub fn catalogue(config: &ModelConfig, inputs: impl Into<Inputs>) -> Parameters<Spec> {
     use Form::{Matrix, Vector};
-    use Touched::{Both, Candidates, Inputs};
+    use Touched::{Both, Candidates, Inputs, Label};
     use Update::{Dense, Rows};
 
+    let crate::Inputs { items, features } = inputs.into();
     let (embedding, width) = (config.embedding, config.readout_width());
     // Width of the states that the readout sees.
     let state = config.state_width();
@@ -351,6 +386,16 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
         let b = spec(&format!("head.{k}.bias"), [1, outputs], Dense, Vector, start);
         DenseParameters { w: linear(&format!("head.{k}.weight"), outputs, inputs, inputs), b }
     };
+    // What features are added to.
+    let entering = if one_hot { config.dims(0).shapes().w_x[0] } else { embedding };
+    let label = |(k, labels): (usize, &Labels)| {
+        let name = format!("features.labels.{}.weight", labels.name);
+        spec(&name, [labels.size, entering], Rows(Label(k)), Matrix, Start::Zero)
+    };
+    let numbers = || {
+        let shape = [entering, features.numbers.len()];
+        spec("features.numbers.weight", shape, Dense, Matrix, Start::Zero)
+    };
     let picture = config.output_width();
     let w_q = config.head.last().filter(|_| config.has_head_output());
     Parameters {
@@ -373,6 +418,10 @@ pub fn catalogue(config: &ModelConfig, items: usize) -> Parameters<Spec> {
             .then(|| spec("output.bias", [items, 1], output_update, Vector, Start::Zero)),
         repeat_bias: (config.repeat_lags > 0)
             .then(|| spec("repeat.bias", [1, config.repeat_lags], Dense, Vector, Start::Zero)),
+        features: FeatureParameters {
+            labels: features.labels.iter().enumerate().map(label).collect(),
+            numbers: (!features.numbers.is_empty()).then(numbers),
+        },
     }
 }
 
@@ -445,6 +494,16 @@ mod tests {
         assert_eq!(names.len(), 17 + 4 + 4, "h_0 and c_0 of each layer; two dense layers");
         assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), names);
         assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), names);
+        let labels = ["kind", "day"].map(|name| Labels { name: name.to_owned(), size: 3 });
+        let numbers = vec!["price".to_owned()];
+        let features = crate::Features { labels: labels.to_vec(), numbers };
+        let mut specs = catalogue(&shapes, Inputs { items: 7, features });
+        let more: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+        assert_eq!(more[..names.len()], names, "the features come last");
+        let [kind, day] = ["kind", "day"].map(|name| format!("features.labels.{name}.weight"));
+        assert_eq!(more[names.len()..], [&kind, &day, "features.numbers.weight"]);
+        assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), more);
+        assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), more);
         let mut specs = catalogue(&everything(), 7);
         let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
         assert_eq!(names.len(), 17);

@@ -26,7 +26,7 @@ use layout::Cell;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{self, Tensors};
-use crate::exchange::{check_shapes, check_widths};
+use crate::exchange::{check_features, check_shapes, check_widths};
 use crate::file::written;
 use crate::onnx::uncoupled;
 use crate::{ExportError, Form, ModelConfig, ModelFile, Output, Parameters, Readout, Spec};
@@ -66,6 +66,7 @@ impl ModelFile {
             Cell::Lstm | Cell::Coupled | Cell::Gru | Cell::Rnn => (),
         }
         check_shapes(self.config(), "PyTorch")?;
+        check_features(self.features(), "PyTorch")?;
         check_widths(self.config(), "PyTorch")?;
         let coupled = self.config().cell.cell == Cell::Coupled;
         let config = plain(self.config());

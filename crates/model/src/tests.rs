@@ -1,6 +1,7 @@
 //! Training, files and checkpoints of whole models, on the reference and on the processor.
 
 mod exchange;
+mod features;
 mod files;
 pub(crate) mod interpreter;
 mod training;

@@ -110,7 +110,7 @@ impl<D: Device> Trainer<D> {
         Some(Model::from_parameters(
             self.model.device().clone(),
             self.model.config().clone(),
-            self.model.items(),
+            self.model.inputs().clone(),
             mean,
         ))
     }

@@ -1,6 +1,6 @@
-//! The gradients of a step, and which rows of the item tables it has reached.
+//! The gradients of a step, and which rows of the tables it has reached.
 
-use crate::{Device, Parameters, Spec, Touched, Update};
+use crate::{Batch, Device, Labels, Parameters, Spec, Touched, Update};
 
 /// The gradient of every weight. Rows that a step does not reach are zero.
 #[derive(Debug, Clone)]
@@ -28,8 +28,8 @@ impl<M> Gradients<M> {
         }
     }
 
-    /// Sets everything to zero that the next step adds to. Of the item tables only the rows that
-    /// the last step has reached are cleared, and nothing that the full softmax replaces anyway.
+    /// Sets everything to zero that the next step adds to. Of tables only the rows that the
+    /// last step has reached are cleared, and nothing that the full softmax replaces anyway.
     pub(super) fn clear<D: Device<Matrix = M>>(
         &mut self,
         device: &D,
@@ -52,12 +52,15 @@ impl<M> Gradients<M> {
     }
 }
 
-/// The items that a step has met: as inputs, as candidates, and either way. Each once, rising.
+/// The items that a step has met: as inputs, as candidates, and either way; and the labels. Each once,
+/// rising.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     inputs: Vec<u32>,
     candidates: Vec<u32>,
     both: Vec<u32>,
+    /// The labels that a step has met, of each kind.
+    labels: Vec<Vec<u32>>,
     met: Vec<bool>,
 }
 
@@ -67,28 +70,46 @@ impl Rows {
             Touched::Inputs => &self.inputs,
             Touched::Candidates => &self.candidates,
             Touched::Both => &self.both,
+            // None is noted before the first step.
+            Touched::Label(k) => self.labels.get(k).map_or(&[], Vec::as_slice),
         }
     }
 
     /// Notes the items of a step; `candidates` names each item at most once, in any order.
     pub(super) fn touch(&mut self, inputs: &[u32], candidates: &[u32], items: usize) {
-        self.met.resize(items, false);
+        self.met.resize(self.met.len().max(items), false);
         for list in [&mut self.inputs, &mut self.candidates, &mut self.both] {
             list.clear();
         }
         self.candidates.extend(candidates);
         self.candidates.sort_unstable();
-        for &item in inputs {
-            if !std::mem::replace(&mut self.met[item as usize], true) {
-                self.inputs.push(item);
-            }
-        }
-        self.inputs.sort_unstable();
+        note(inputs, &mut self.met, &mut self.inputs);
         self.both.extend(&self.inputs);
         self.both.extend(self.candidates.iter().filter(|&&item| !self.met[item as usize]));
         self.both.sort_unstable();
         self.inputs.iter().for_each(|&item| self.met[item as usize] = false);
     }
+
+    /// Notes the labels of a step.
+    pub(super) fn touch_labels(&mut self, batch: &Batch, labels: &[Labels]) {
+        self.labels.resize_with(labels.len(), Vec::new);
+        for (k, (met_labels, labels)) in self.labels.iter_mut().zip(labels).enumerate() {
+            self.met.resize(self.met.len().max(labels.size), false);
+            met_labels.clear();
+            note(batch.labels(k), &mut self.met, met_labels);
+            met_labels.iter().for_each(|&label| self.met[label as usize] = false);
+        }
+    }
+}
+
+/// Notes each number once, rising; leaves the marks where it has met them.
+fn note(numbers: &[u32], met: &mut [bool], noted: &mut Vec<u32>) {
+    for &number in numbers {
+        if !std::mem::replace(&mut met[number as usize], true) {
+            noted.push(number);
+        }
+    }
+    noted.sort_unstable();
 }
 
 #[cfg(test)]

@@ -2,14 +2,18 @@
 //!
 //! ```text
 //!     embedding   x = scale · E[id] / ‖E[id]‖        (x = E[id] where scale is 0)
-//!                 into the first layer: dropout(x)
+//!                 into the first layer: dropout(x + features)
 //!     one-hot     the first layer's pre-activations hold w_xᵀ[id], or the running mean of these:
-//!                 the same as w_x times the counts of the session so far, divided by their sum
+//!                 the same as w_x times the counts of the session so far, divided by their sum;
+//!                 and the features
 //! ```
+//!
+//! What is known of an event beside its item is added in `features`, and goes into the first layer
+//! alone: the readout sees x, the item.
 
 use layout::{Accumulate, Pooling, Reach, RecurrentTape};
 
-use super::Pass;
+use super::{Pass, features};
 use crate::streams::DROPOUT_INPUT;
 use crate::{Device, Parameters};
 
@@ -21,11 +25,12 @@ pub(super) struct Tape<M> {
     norm: M,
     /// The items as the readout sees them, `[N, E]`; not used where `gathered` is that already.
     scaled: M,
-    /// What enters the first layer, `[N, E]`; not used where nothing drops.
-    dropped: M,
+    /// What enters the first layer, `[N, E]`; not used where that is the item as the readout sees it.
+    entering: M,
+    features: features::Tape<M>,
     /// ∂L/∂x, `[N, E]`: first what the readout sends, then the sum.
     dx: M,
-    /// ∂L/∂dropout(x), `[N, E]`.
+    /// ∂L/∂ what enters, `[N, E]`: before its dropout is undone, and after.
     dentering: M,
     /// The gradient of the gathered rows.
     dgathered: M,
@@ -41,8 +46,8 @@ impl<M> Tape<M> {
     pub(super) fn entering<D: Device<Matrix = M>>(&self, pass: &Pass<'_, D>) -> Option<&M> {
         match pass.config.input {
             crate::Input::OneHot => None,
-            crate::Input::Embedding if pass.drops(pass.config.dropout.input) => Some(&self.dropped),
-            crate::Input::Embedding => Some(self.x(pass)),
+            crate::Input::Embedding if is_x(pass) => Some(self.x(pass)),
+            crate::Input::Embedding => Some(&self.entering),
         }
     }
 
@@ -59,12 +64,15 @@ impl<M> Tape<M> {
         let x = seen(pass, &self.gathered, &self.scaled);
         match pass.config.input {
             crate::Input::OneHot => (None, None),
-            crate::Input::Embedding if pass.drops(pass.config.dropout.input) => {
-                (Some(&self.dropped), Some(&mut self.dentering))
-            }
-            crate::Input::Embedding => (Some(x), Some(&mut self.dentering)),
+            crate::Input::Embedding if is_x(pass) => (Some(x), Some(&mut self.dentering)),
+            crate::Input::Embedding => (Some(&self.entering), Some(&mut self.dentering)),
         }
     }
+}
+
+/// Whether what enters the first layer is the item as the readout sees it.
+fn is_x<D: Device>(pass: &Pass<'_, D>) -> bool {
+    pass.features.is_empty() && !pass.drops(pass.config.dropout.input)
 }
 
 /// Of the gathered rows and the scaled ones, those that the rest of the network sees.
@@ -79,13 +87,13 @@ fn seen<'m, D: Device>(
 /// `first` is the tape of the first layer, whose start is set.
 pub(super) fn forward<D: Device>(
     pass: &Pass<'_, D>,
-    embedding: Option<&D::Matrix>,
-    w_x: &D::Matrix,
+    params: &Parameters<D::Matrix>,
     tape: &mut Tape<D::Matrix>,
     first: &mut RecurrentTape<D::Matrix>,
 ) {
     let (device, config, ids) = (pass.device, pass.config, pass.batch.ids());
-    let Some(table) = embedding else {
+    let Some(table) = &params.embedding else {
+        let w_x = &params.recurrent[0].w_x;
         if config.running_mean {
             device.embedding_forward(w_x, ids, &mut tape.gathered);
             let (steps, x) = (pass.batch.steps(), &tape.gathered);
@@ -93,6 +101,7 @@ pub(super) fn forward<D: Device>(
         } else {
             device.embedding_forward(w_x, ids, &mut first.a);
         }
+        features::forward(pass, &params.features, &mut tape.features, &mut first.a);
         return;
     };
     device.embedding_forward(table, ids, &mut tape.gathered);
@@ -100,10 +109,11 @@ pub(super) fn forward<D: Device>(
         let Tape { gathered, scaled, norm, .. } = tape;
         device.normalize_forward(config.input_scale, gathered, scaled, norm);
     }
-    if pass.drops(config.dropout.input) {
-        let Tape { gathered, scaled, dropped, .. } = tape;
-        device.add(seen(pass, gathered, scaled), Accumulate::Replace, dropped);
-        pass.dropout(config.dropout.input, DROPOUT_INPUT, dropped);
+    if !is_x(pass) {
+        let Tape { gathered, scaled, entering, .. } = tape;
+        device.add(seen(pass, gathered, scaled), Accumulate::Replace, entering);
+        features::forward(pass, &params.features, &mut tape.features, entering);
+        pass.dropout(config.dropout.input, DROPOUT_INPUT, entering);
     }
 }
 
@@ -116,7 +126,7 @@ pub(super) fn backward<D: Device>(
     grads: &mut Parameters<D::Matrix>,
 ) {
     let (device, config, ids) = (pass.device, pass.config, pass.batch.ids());
-    let Tape { gathered, scaled, norm, dx, dentering, dgathered, .. } = tape;
+    let Tape { gathered, scaled, norm, features, dx, dentering, dgathered, .. } = tape;
     let Some(dtable) = grads.embedding.as_mut() else {
         let dtable = &mut grads.recurrent[0].w_x;
         if config.running_mean {
@@ -127,9 +137,11 @@ pub(super) fn backward<D: Device>(
         } else {
             device.embedding_backward(ids, dz, dtable);
         }
+        features::backward(pass, features, dz, &mut grads.features);
         return;
     };
     pass.dropout(config.dropout.input, DROPOUT_INPUT, dentering);
+    features::backward(pass, features, dentering, &mut grads.features);
     let dx = if config.readout == crate::Readout::Attention {
         device.add(dentering, Accumulate::Add, dx);
         dx

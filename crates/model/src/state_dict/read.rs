@@ -11,10 +11,12 @@ use safetensors::tensor::Dtype;
 
 use super::{Header, KIND, VERSION, catalogue, infer, plain};
 use crate::container::{self, FileError, Tensor, Tensors, Values};
-use crate::exchange::check_shapes;
+use crate::exchange::{check_features, check_shapes};
 use crate::file::{header, read_weight, second_bias};
 use crate::model::checked_catalogue;
-use crate::{ConfigError, Device, Form, Model, ModelConfig, Output, Parameters, Spec, Vocabulary};
+use crate::{
+    ConfigError, Device, Features, Form, Model, ModelConfig, Output, Parameters, Spec, Vocabulary,
+};
 
 /// Beginnings of names in a file, and what stands there instead: `rnn=lstm` reads `rnn.weight_hh_l0` as
 /// `lstm.weight_hh_l0`; nothing after the `=` drops the beginning.
@@ -86,7 +88,7 @@ impl StateDict {
         let (header, vocabulary) = match text {
             None => (None, None),
             Some(text) => {
-                let Header { model, items, counts, .. } = header(path, &text, KIND, VERSION)?;
+                let Header { model, items, counts, .. } = header(path, &text, KIND, &[VERSION])?;
                 let vocabulary = items.map(|names| {
                     let counts = counts.unwrap_or_else(|| vec![1; names.len()]);
                     Vocabulary { names, counts }
@@ -129,14 +131,19 @@ impl StateDict {
     /// # Errors
     ///
     /// [`FileError`] where they do not tell.
-    pub fn config(&self, like: Option<&ModelConfig>) -> Result<ModelConfig, FileError> {
+    pub fn config(
+        &self,
+        like: Option<(&ModelConfig, &Features)>,
+    ) -> Result<ModelConfig, FileError> {
         match (&self.header, like) {
             (Some(config), _) => Ok(config.clone()),
-            (None, Some(like)) => {
+            (None, Some((like, features))) => {
                 // The same names and shapes, and other answers: PyTorch's modules have none of these.
-                check_shapes(like, "a state dict").map_err(|error| {
-                    FileError::new(&self.path, format!("is not like that model: {error}"))
-                })?;
+                check_shapes(like, "a state dict")
+                    .and_then(|()| check_features(features, "a state dict"))
+                    .map_err(|error| {
+                        FileError::new(&self.path, format!("is not like that model: {error}"))
+                    })?;
                 Ok(plain(like))
             }
             (None, None) => infer::config(self),
@@ -155,7 +162,8 @@ impl StateDict {
         config: &ModelConfig,
         items: usize,
     ) -> Result<Model<D>, StateDictError> {
-        checked_catalogue(config, items)?;
+        let inputs = items.into();
+        checked_catalogue(config, &inputs)?;
         let specs = catalogue(config, items);
         let shapes = expected(&specs);
         self.check_names(config, &shapes)?;
@@ -191,7 +199,7 @@ impl StateDict {
         });
         match first_error {
             Some(error) => Err(error.into()),
-            None => Ok(Model::from_parameters(device, config.clone(), items, parameters)),
+            None => Ok(Model::from_parameters(device, config.clone(), inputs, parameters)),
         }
     }
 

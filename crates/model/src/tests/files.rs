@@ -78,12 +78,12 @@ fn a_checkpoint_holds_what_is_remembered_and_no_more() {
     }
 }
 
-fn vocabulary() -> Vocabulary {
+pub(super) fn vocabulary() -> Vocabulary {
     let names = (0..ITEMS).map(|k| if k == 4 { String::new() } else { format!("Ä{k}") }).collect();
     Vocabulary { names, counts: (0..ITEMS as u64).rev().collect() }
 }
 
-fn extra() -> Tensors {
+pub(super) fn extra() -> Tensors {
     let counts = Tensor { shape: vec![2, 2], values: Values::U32(vec![1, 2, 3, u32::MAX]) };
     let text = Tensor::vector(Values::U8(b"seed = 1".to_vec()));
     Tensors::from([("markov.counts".to_owned(), counts), ("run.toml".to_owned(), text)])
@@ -203,7 +203,7 @@ fn the_second_bias_is_added_to_the_first() {
 }
 
 /// Writes the tensors of a good file with one change and gives the error that reading it gives.
-fn changed(good: &Path, change: impl Fn(&mut Tensors, &mut String)) -> String {
+pub(super) fn changed(good: &Path, change: impl Fn(&mut Tensors, &mut String)) -> String {
     let (mut tensors, mut text) = crate::container::read(good, "a model").expect("good");
     change(&mut tensors, &mut text);
     let bad = good.with_extension("bad");
