@@ -61,13 +61,16 @@ fn batches(config: &ModelConfig, features: &Features) -> Vec<Batch> {
         let labels: Vec<u32> =
             (0..200).map(|k| stream.below(9000 + 1000 * b + k, LABELS as u32)).collect();
         let numbers: Vec<f32> = labels.iter().map(|&label| 0.1 * label as f32).collect();
-        let sequence = |(session, items): (usize, &'_ Vec<u32>)| {
-            let some = |width: usize| session..session + width * items.len();
-            let (labels, numbers) =
-                (&labels[some(features.labels.len())], &numbers[some(features.numbers.len())]);
-            Sequence { items, labels, numbers }
-        };
-        let sessions: Vec<Sequence<'_>> = sessions.iter().enumerate().map(sequence).collect();
+        let (kinds, width) = (features.labels.len(), features.numbers.len());
+        let sessions: Vec<Sequence<'_>> = sessions
+            .iter()
+            .enumerate()
+            .map(|(session, items)| Sequence {
+                items,
+                labels: &labels[session..][..kinds * items.len()],
+                numbers: &numbers[session..][..width * items.len()],
+            })
+            .collect();
         let fill = |window: std::ops::Range<usize>| {
             let mut batch = Batch::with_features(config, features);
             batch.fill_window(&sessions, &[], window);

@@ -129,7 +129,8 @@ fn gradients_with_one_hot_input() {
 /// Of labels alone, and of numbers alone.
 #[test]
 fn gradients_of_one_kind() {
-    for config in [everything(), one_hot()] {
+    let scaled = ModelConfig { input_scale: 1.5, ..plain() };
+    for config in [scaled, one_hot()] {
         let [mut labels, mut numbers] = [features(), features()];
         labels.numbers.clear();
         numbers.labels.clear();

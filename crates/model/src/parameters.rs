@@ -494,6 +494,16 @@ mod tests {
         assert_eq!(names.len(), 17 + 4 + 4, "h_0 and c_0 of each layer; two dense layers");
         assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), names);
         assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), names);
+        let labels = ["kind", "day"].map(|name| Labels { name: name.to_owned(), size: 3 });
+        let numbers = vec!["price".to_owned()];
+        let features = crate::Features { labels: labels.to_vec(), numbers };
+        let mut specs = catalogue(&shapes, Inputs { items: 7, features });
+        let more: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+        assert_eq!(more[..names.len()], names, "the features come last");
+        let [kind, day] = ["kind", "day"].map(|name| format!("features.labels.{name}.weight"));
+        assert_eq!(more[names.len()..], [&kind, &day, "features.numbers.weight"]);
+        assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), more);
+        assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), more);
         let mut specs = catalogue(&everything(), 7);
         let names: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
         assert_eq!(names.len(), 17);
