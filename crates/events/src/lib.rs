@@ -35,7 +35,7 @@ pub use baselines::{Baseline, Baselines};
 pub use cases::{Case, Cases, Row};
 pub use error::Error;
 pub use format::{Columns, Format, Role};
-pub use inspect::{Lengths, Repeats, Summary};
+pub use inspect::{FurtherColumn, Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
 pub use read::{EventSink, Further, Key, ReadOptions, Row as EventRow, read, read_into};
