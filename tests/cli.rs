@@ -228,6 +228,53 @@ fn inspect_counts() {
     assert_eq!(again["events"], 4);
 }
 
+/// What `--suggest` writes is a file for `--config`, and the log is read with it.
+#[test]
+fn inspect_suggests_what_columns_are_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = log().replace("who,when,what,did", "wer,moment,ding,tat");
+    fs::write(folder.path().join("log.csv"), text).unwrap();
+    call(folder.path(), &["inspect", "log.csv"]).fails(1);
+    let told = call(folder.path(), &["inspect", "log.csv", "--suggest"]);
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    fs::write(folder.path().join("log.toml"), &told.stdout).unwrap();
+    let json = call(folder.path(), &["inspect", "log.csv", "--suggest", "--json"]).json();
+    assert_eq!(json["toml"], told.stdout);
+    assert_eq!(json["columns"]["user"], "wer", "{}", told.stdout);
+    assert_eq!(json["columns"]["time"], "moment", "{}", told.stdout);
+    let found = call(folder.path(), &["inspect", "log.csv", "--config", "log.toml", "--json"]);
+    assert_eq!((&found.json()["users"], &found.json()["items"]), (&150.into(), &12.into()));
+}
+
+/// Zones, years and what a layout leaves aside come through flags and keys to the report.
+#[test]
+fn inspect_tells_what_it_assumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let tmall =
+        "user_id,item_id,cat_id,seller_id,brand_id,time_stamp,action_type\n1,2,3,4,5,829,0\n";
+    fs::write(folder.path().join("log.csv"), tmall).unwrap();
+    let found = call(folder.path(), &["inspect", "log.csv", "--json"]);
+    assert!(found.stderr.contains("2014 is assumed"), "{}", found.stderr);
+    assert_eq!(found.json()["first"], "2014-08-29T00:00:00Z");
+    let flags = ["inspect", "log.csv", "--json", "--year", "2016", "--time-zone", "Asia/Shanghai"];
+    let found = call(folder.path(), &flags).json();
+    assert_eq!(
+        (&found["first"], &found["notes"]),
+        (&"2016-08-28T16:00:00Z".into(), &Value::Array(vec![]))
+    );
+    let wrong = call(folder.path(), &["inspect", "log.csv", "--time-zone", "Nowhere"]);
+    assert!(wrong.fails(2).contains("--time-zone"));
+    fs::write(folder.path().join("c.toml"), "[data]\nlabels = [\"brand_id\"]\nyear = 2015\n")
+        .unwrap();
+    let found = call(folder.path(), &["inspect", "log.csv", "--config", "c.toml", "--json"]).json();
+    assert_eq!(
+        (&found["further"][0]["words"], &found["first"]),
+        (&1.into(), &"2015-08-29T00:00:00Z".into())
+    );
+    let people = call(folder.path(), &["inspect", "log.csv", "--config", "c.toml"]);
+    assert!(people.stdout.contains("brand_id: 1 words, missing in 0"), "{}", people.stdout);
+}
+
 #[test]
 fn inspect_says_what_a_header_was_taken_for() {
     let folder = tempfile::tempdir().unwrap();

@@ -55,7 +55,12 @@ With --truth, the users' types go to that file and the causes of purchases to on
 Examples:
   tidegate inspect clicks.csv.gz
   tidegate inspect logs/ --json
-  tidegate inspect table.csv --columns user=customer,item=sku,time=when")]
+  tidegate inspect table.csv --columns user=customer,item=sku,time=when
+  tidegate inspect table.csv --suggest > table.toml
+  tidegate inspect table.csv --config table.toml
+
+--suggest looks at the first rows of a table and writes, as a file for --config, what it believes that
+the columns are for, with its reasons. docs/logs.md describes every layout.")]
     Inspect(Inspect),
     /// Group, clean and index a log of any size once, for training
     #[command(after_help = "\
@@ -185,7 +190,9 @@ pub(crate) struct Common {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct Reading {
-    /// csv, tsv, sessions, pairs, taobao, yoochoose, eshop or retailrocket [default: found by
+    /// The layout: csv, tsv, sessions (a session a line), users (a user and the items, a line), pairs
+    /// (prefix, tab, target), or that of a data set: taobao, yoochoose, eshop, retailrocket, rees46,
+    /// tmall, jdata, diginetica, otto, online-retail, gru4rec, recbole, coveo [default: found by
     /// looking]
     #[arg(long, value_name = "NAME")]
     pub(crate) format: Option<String>,
@@ -199,6 +206,12 @@ pub(crate) struct Reading {
     /// ends a session [default: 30m]
     #[arg(long, value_name = "TIME")]
     pub(crate) gap: Option<String>,
+    /// Where the clock hung that wrote times without a zone, such as Europe/Warsaw [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
+    /// The year of dates that have none, as tmall's [default: the year of the data set]
+    #[arg(long, value_name = "YEAR", allow_negative_numbers = true, value_parser = clap::value_parser!(i16).range(1..=9999))]
+    pub(crate) year: Option<i16>,
     /// Read no event before this date (ISO 8601)
     #[arg(long, value_name = "DATE")]
     pub(crate) from: Option<String>,
@@ -247,6 +260,9 @@ pub(crate) struct Inspect {
     /// Files, folders, or - for stdin
     #[arg(value_name = "LOG")]
     pub(crate) logs: Vec<PathBuf>,
+    /// Say what the columns of an unknown table seem to be for, as a file for --config
+    #[arg(long, conflicts_with = "columns")]
+    pub(crate) suggest: bool,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -1,10 +1,12 @@
-//! `tidegate inspect`: what is in a log.
+//! `tidegate inspect`: what is in a log, or what its columns seem to be for.
 
 use anyhow::Result;
-use events::Summary;
+use events::{Format, Suggestion, Summary};
+use serde::Serialize;
 
 use crate::args::{Common, Inspect};
 use crate::output::{Style, count, per_cent, print, print_json};
+use crate::progress::warn;
 use crate::reading::read_log;
 use crate::settings::Settings;
 
@@ -13,10 +15,30 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
     settings.overlay(&args.logs, &args.reading);
     settings.announce()?;
     let data = &settings.data;
+    if args.suggest {
+        let format = data.format.as_deref().map(str::parse::<Format>).transpose()?;
+        return tell(&events::suggest(data.logs()?, format)?, settings.json);
+    }
     let log = read_log(data.logs()?, &data.read_options()?)?;
     let options = data.session_rules()?.options()?;
     let summary = Summary::new(&log, &options, data.min_support, data.min_length)?;
     if settings.json { print_json(&summary) } else { print(&render(&summary, Style::for_stdout())) }
+}
+
+/// A suggestion as a settings file, or as JSON that has the file in it.
+fn tell(suggestion: &Suggestion, json: bool) -> Result<()> {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        #[serde(flatten)]
+        suggestion: &'a Suggestion,
+        missing: Vec<&'static str>,
+        toml: String,
+    }
+    let (missing, toml) = (suggestion.missing(), suggestion.to_toml());
+    for role in &missing {
+        warn(&format!("no column looks like the {role}: name it in `columns` before use"));
+    }
+    if json { print_json(&Told { suggestion, missing, toml }) } else { print(&toml) }
 }
 
 fn render(summary: &Summary, style: Style) -> String {
@@ -38,6 +60,9 @@ fn render(summary: &Summary, style: Style) -> String {
     line("rows", count(summary.rows) + &bad);
     for (reason, times) in &summary.bad_row_reasons {
         line("", format!("{}: {reason}", count(*times)));
+    }
+    for (reason, times) in &summary.left_aside {
+        line("", format!("{} left aside: {reason}", count(*times)));
     }
     if summary.outside > 0 {
         line("", format!("{} outside --from and --until", count(summary.outside)));
@@ -71,6 +96,12 @@ fn render(summary: &Summary, style: Style) -> String {
     for (place, (kind, times)) in summary.kinds.iter().take(12).enumerate() {
         let name = if place == 0 { "kinds" } else { "" };
         line(name, format!("{:>12}  {kind}", count(*times)));
+    }
+    for (place, column) in summary.further.iter().enumerate() {
+        let name = if place == 0 { "further" } else { "" };
+        let words = column.words.map(|words| format!("{} words, ", count(words)));
+        let words = words.unwrap_or_default();
+        line(name, format!("{}: {words}missing in {}", column.name, count(column.missing)));
     }
     if let (Some(first), Some(last)) = (&summary.first, &summary.last) {
         line("span", format!("{first} to {last}"));

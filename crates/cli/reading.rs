@@ -8,12 +8,15 @@ use events::{CleanReport, FillReport, Log, ReadOptions, ReadReport};
 use crate::output::count;
 use crate::progress::warn;
 
-/// Reads a log and warns about rows that could not be used, and where a table seems to have times
-/// that nobody reads.
+/// Reads a log and warns about rows that could not be used, about what had to be assumed, and where a
+/// table seems to have times that nobody reads.
 pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions) -> Result<Log> {
     let log = events::read(paths, options)?;
     let report = &log.report;
     warn_of_bad_rows(report);
+    for note in &report.notes {
+        warn(note);
+    }
     if log.events.time.is_empty() && !report.unused.is_empty() && options.columns.is_empty() {
         warn(&format!(
             "no column is known to be the time (not used: {}), so events keep the order of the \

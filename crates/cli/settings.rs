@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use events::{
-    CleanRules, Columns, FeatureSpecs, FillRules, Format, ReadOptions, Role, SessionOptions, Split,
-    Tables, Window,
+    CleanRules, Columns, FeatureSpecs, FillRules, Format, Further, ReadOptions, Role,
+    SessionOptions, Split, Tables, Window, Zone,
 };
 use model::{ModelConfig, OptimizerConfig};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,14 @@ pub(crate) struct DataSettings {
     pub(crate) validate: Option<PathBuf>,
     pub(crate) format: Option<String>,
     pub(crate) columns: Option<String>,
+    /// Columns of words that are read beside those.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) labels: Vec<String>,
+    /// Columns of numbers, likewise.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) numbers: Vec<String>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) year: Option<i16>,
     pub(crate) sessions: Option<String>,
     pub(crate) gap: Option<String>,
     pub(crate) from: Option<String>,
@@ -92,6 +100,10 @@ impl Default for DataSettings {
             validate: None,
             format: None,
             columns: None,
+            labels: Vec::new(),
+            numbers: Vec::new(),
+            time_zone: None,
+            year: None,
             sessions: None,
             gap: None,
             from: None,
@@ -229,6 +241,8 @@ impl Settings {
         put(&mut data.columns, &reading.columns);
         put(&mut data.sessions, &reading.sessions);
         put(&mut data.gap, &reading.gap);
+        put(&mut data.time_zone, &reading.time_zone);
+        data.year = reading.year.or(data.year);
         put(&mut data.from, &reading.from);
         put(&mut data.until, &reading.until);
         data.max_bad = reading.max_bad.unwrap_or(data.max_bad);
@@ -258,14 +272,33 @@ impl DataSettings {
         }
         let format = self.format.as_deref().map(str::parse::<Format>).transpose()?;
         let columns = self.columns.as_deref().map(str::parse::<Columns>).transpose()?;
+        let zone = self.time_zone.as_deref().map(str::parse::<Zone>).transpose()?;
         Ok(ReadOptions {
             format,
             columns: columns.unwrap_or_default(),
             window: Window::parse(self.from.as_deref(), self.until.as_deref())?,
-            further: self.features()?.further(),
+            further: self.further()?,
+            zone: zone.unwrap_or_default(),
+            year: self.year,
             max_bad: self.max_bad,
             ..ReadOptions::default()
         })
+    }
+
+    /// The columns that are read beside those with a role: those of the features, and those that are
+    /// asked for by name.
+    fn further(&self) -> Result<Further> {
+        let mut further = self.features()?.further();
+        for (asked, all) in
+            [(&self.labels, &mut further.labels), (&self.numbers, &mut further.numbers)]
+        {
+            for name in asked {
+                if !all.contains(name) {
+                    all.push(name.clone());
+                }
+            }
+        }
+        Ok(further)
     }
 
     /// What a model sees of events beside their items.

@@ -46,6 +46,8 @@ pub struct Summary {
     /// does not say.
     #[serde(serialize_with = "map")]
     pub kinds: Vec<(String, u64)>,
+    /// The further columns that were asked for.
+    pub further: Vec<FurtherColumn>,
     /// Time of the first event, ISO 8601; null where the log has no times.
     pub first: Option<String>,
     /// Time of the last event.
@@ -56,6 +58,17 @@ pub struct Summary {
     pub repeats: Repeats,
     /// What `--min-support` and `--min-length` would leave out.
     pub dropped: Dropped,
+}
+
+/// A further column of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FurtherColumn {
+    /// Its name.
+    pub name: String,
+    /// Different words; none for a column of numbers.
+    pub words: Option<u64>,
+    /// Events without an entry.
+    pub missing: u64,
 }
 
 /// How long sessions are.
@@ -122,6 +135,7 @@ impl Summary {
             sessions: sessions.len() as u64,
             items: log.items.len() as u64,
             kinds: kinds(log),
+            further: further(log),
             first: iso(events.time.iter().min()),
             last: iso(events.time.iter().max()),
             lengths: Lengths::of(&sessions),
@@ -175,6 +189,20 @@ fn kinds(log: &Log) -> Vec<(String, u64)> {
     let mut kinds: Vec<_> = log.kinds.iter().map(str::to_owned).zip(counts).collect();
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.1));
     kinds
+}
+
+fn further(log: &Log) -> Vec<FurtherColumn> {
+    let labels = log.labels.iter().map(|column| FurtherColumn {
+        name: column.name.clone(),
+        words: Some(column.names.len() as u64),
+        missing: column.values.iter().filter(|&&value| value == NONE).count() as u64,
+    });
+    let numbers = log.numbers.iter().map(|column| FurtherColumn {
+        name: column.name.clone(),
+        words: None,
+        missing: column.values.iter().filter(|value| value.is_nan()).count() as u64,
+    });
+    labels.chain(numbers).collect()
 }
 
 fn share(part: usize, whole: usize) -> f64 {

@@ -56,7 +56,7 @@ pub use fill::{
 };
 pub use format::{Columns, Format, Role};
 pub use grid::{Grid, GridOptions};
-pub use inspect::{Lengths, Repeats, Summary};
+pub use inspect::{FurtherColumn, Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
 pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, prepare};

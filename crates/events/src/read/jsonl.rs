@@ -36,6 +36,13 @@ struct Event<'a> {
     kind: &'a RawValue,
 }
 
+/// What an event says.
+struct Said<'a> {
+    item: Cow<'a, str>,
+    kind: Cow<'a, str>,
+    time: i64,
+}
+
 /// Reads sessions line by line.
 pub(super) fn read(
     mut lines: Lines,
@@ -74,8 +81,8 @@ fn read_line(
     let walked = each(events, |event| {
         log.rows += 1;
         match take(event) {
-            Ok((_, _, time)) if !options.window.contains(time) => log.outside += 1,
-            Ok((item, kind, time)) => {
+            Ok(said) if !options.window.contains(said.time) => log.outside += 1,
+            Ok(Said { item, kind, time }) => {
                 let (session, time) = (Some(Key::Name(&key)), Some(time));
                 let (item, kind) = (item.as_ref(), Some(kind.as_ref()));
                 let row = Row { item, session, time, kind, ..Row::default() };
@@ -116,15 +123,16 @@ fn open(text: &[u8]) -> Result<(Cow<'_, str>, &str), (&'static str, String)> {
     }
 }
 
-/// Item, kind and time of an event, or why it is none.
-fn take(event: &str) -> Result<(Cow<'_, str>, Cow<'_, str>, i64), (&'static str, &str)> {
+/// What an event says, or why it is none.
+fn take(event: &str) -> Result<Said<'_>, (&'static str, &str)> {
     let fields = serde_json::from_str::<Event<'_>>(event).ok();
     // A list would do for the fields of a struct.
     let fields = fields.filter(|_| event.starts_with('{')).ok_or(("not an event", event))?;
     let item = word(fields.aid.get()).ok_or(("no item", event))?;
     let kind = word(fields.kind.get()).ok_or(("no type of the event", event))?;
     let time = word(fields.ts.get()).and_then(|text| time::parse_time(&text));
-    Ok((item, kind, time.ok_or(("time not understood", fields.ts.get()))?))
+    let time = time.ok_or(("time not understood", fields.ts.get()))?;
+    Ok(Said { item, kind, time })
 }
 
 /// A string, or a number as it is spelled; none where it is empty or anything else.

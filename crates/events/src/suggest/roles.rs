@@ -228,10 +228,15 @@ impl Table<'_> {
             table.free().into_iter().filter(usable).collect()
         };
         let follows = |from: usize, to: usize| profiles[from].determines(&profiles[to]);
+        // What only rises with the time is a part of it: the hour, the week.
+        let time = self.found(Role::Time).filter(|&at| profiles[at].rising > 0.999);
+        let of_time = |at: usize| time.is_some() && profiles[at].rising > 0.999;
 
         if self.found(Role::User).is_none() && self.found(Role::Session).is_none() {
-            let actor = self
-                .best(|at| if ids(self).contains(&at) { profiles[at].bursts - 0.05 } else { 0.0 });
+            let actor = self.best(|at| {
+                let fits = ids(self).contains(&at) && !of_time(at);
+                if fits { profiles[at].bursts - 0.05 } else { 0.0 }
+            });
             if let Some(at) = actor {
                 // Sessions come in bursts, too, and each of them belongs to one user.
                 let owner = ids(self).into_iter().filter(|&other| {
@@ -264,7 +269,7 @@ impl Table<'_> {
                 let profile = &profiles[at];
                 let several = profile.distinct() >= 5 && profile.variety() < 0.98;
                 let free = follows(actor, at).is_none_or(|share| share < 0.9);
-                let fits = several && free && self.is_id(at);
+                let fits = several && free && !of_time(at) && self.is_id(at);
                 if fits { (profiles[at].distinct() as f64).ln() } else { 0.0 }
             });
             if let Some(at) = item {
