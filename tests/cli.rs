@@ -110,7 +110,11 @@ fn a_wrong_command_line_is_code_2_and_names_the_flag() {
         (&["train", "a.txt", "--out", "m", "--columns", "buyer=x"], "--columns"),
         (&["train", "a.txt", "--out", "m", "--hidden", "0"], "--hidden"),
         (&["train", "a.txt", "--out", "m", "--hidden", "20,"], "--hidden"),
-        (&["train", "a.txt", "--out", "m", "--hidden", "20,10", "--layers", "3"], "model.widths"),
+        (
+            &["train", "a.txt", "--out", "m", "--hidden", "20,10", "--layers", "3"],
+            "--hidden 20,10 and --layers 3: ",
+        ),
+        (&["train", "a.txt", "--out", "m", "--learning-rate", "1e300"], ": 1e300 is out of range"),
         (&["train", "a.txt", "--out", "m", "--window", "-1"], "--window"),
         (&["train", "a.txt", "--out", "m", "--epochs", "0"], "--epochs"),
         (&["train", "a.txt", "--out", "m", "--learning-rate", "0"], "training.learning_rate"),
@@ -156,6 +160,12 @@ fn a_wrong_config_is_code_2_and_names_file_line_and_key() {
             "[model.loss]\nkind = \"bpr-max\"\nsmoothing = 0.1\n",
             ["model.loss.smoothing", "set it to 0"],
         ),
+        // What would change nothing.
+        ("[model]\nattention_key = 8\n", ["model.attention_key", "set readout to"]),
+        ("[model]\nloss = { frequent = 9 }\n", ["model.loss.frequent", "loss.drawn"]),
+        ("[optimizer]\nnesterov = true\n", ["optimizer.nesterov", "set kind to \"sgd\""]),
+        ("[training]\nplateau_factor = 0.5\n", ["training.plateau_factor", "decay"]),
+        ("[model]\nwidths = [20, 0]\n", ["model.widths", "a layer of 0 units"]),
         ("task = [\"churn\"]\n", ["--task", "churn"]),
         ("threads = 20000\n", ["threads = 20000", "1 to 1024"]),
     ] {
@@ -360,6 +370,28 @@ fn a_learning_rate_that_does_not_suit_the_optimizer_is_warned_of() {
     assert!(stderr.contains("begin with --learning-rate 0.3\n"), "{stderr}");
     let stderr = warned(&["--optimizer", "rmsprop"]);
     assert!(!stderr.contains("begin with"), "{stderr}");
+}
+
+/// A flag takes the place of its own key and leaves the others of the file alone.
+#[test]
+fn what_a_file_says_of_widths_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    fs::write(path.join("a.txt"), "1 2 3\n2 3 1\n3 1 2\n1 2\n").unwrap();
+    let train = ["train", "a.txt", "--config", "c.toml", "--force", "--out", "m", "--quiet"];
+    for (text, hidden, parts) in [
+        ("embedding = 12\nlayers = 2\n", "7", ["embedding = 12\n", "layers = 2\n"]),
+        ("widths = [9, 8, 7]\n", "6", ["embedding = 6\n", "layers = 3\n"]),
+    ] {
+        fs::write(path.join("c.toml"), format!("[model]\n{text}[training]\nepochs = 1\n")).unwrap();
+        let flags = ["--split", "none", "--hidden", hidden];
+        assert_eq!(call(path, &[&train[..], &flags].concat()).code, Some(0));
+        let run = fs::read_to_string(path.join("m/run.toml")).unwrap();
+        assert!(parts.iter().all(|part| run.contains(part)), "{run}");
+    }
+    fs::write(path.join("c.toml"), "[model]\nlayers = 3\n").unwrap();
+    let called = call(path, &[&train[..], &["--hidden", "20,10"]].concat());
+    assert!(called.fails(2).contains("--hidden 20,10: the settings file says layers = 3"));
 }
 
 #[test]

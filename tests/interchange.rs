@@ -178,7 +178,11 @@ fn folders_and_files_appear_whole_or_not_at_all() {
     fs::write(shop.path().join("more.toml"), "[model]\nlayers = 2\n").unwrap();
     fs::write(shop.path().join("none.toml"), "[model]\nlayers = 0\n").unwrap();
     says("import short.safetensors --out new", 1, &["short.safetensors", "not a whole"]);
-    says("import model/model.safetensors --out new", 1, &["is a model, not a state-dict"]);
+    says(
+        "import model/model.safetensors --out new",
+        1,
+        &["is a model of Tidegate", "tidegate export"],
+    );
     says("import state.safetensors --items two.txt --out new", 1, &["[2, 6]", "[16, 6]"]);
     says("import state.safetensors --config more.toml --out new", 1, &["missing", "_l1"]);
     says("import state.safetensors --config none.toml --out new", 2, &["model.layers"]);
@@ -188,6 +192,10 @@ fn folders_and_files_appear_whole_or_not_at_all() {
     let import =
         format!("import {} --rename emb=embedding,rnn=lstm,fc=output --out new", plain.display());
     says(&import, 2, &["names no items", "--items FILE", "--like DIR"]);
+    let import = import.replace("rnn=lstm", "rnn=lstm,rnn=gru");
+    says(&import, 2, &["--rename rnn is to become lstm and gru"]);
+    let import = import.replace(",rnn=gru", ",head=output");
+    says(&import, 1, &["--rename head=output: no name begins with head. among "]);
     says("export model", 2, &["--out FILE is missing"]);
     says("export model --out a.pt", 2, &["--out a.pt", "--format"]);
     says("export model --out a.onnx --items a.onnx", 2, &["same file"]);
@@ -202,6 +210,26 @@ fn folders_and_files_appear_whole_or_not_at_all() {
     }
     let files: Vec<_> = fs::read_dir(normalised.path()).unwrap().collect();
     assert_eq!(files.len(), 3, "log, settings and model: {files:?}");
+}
+
+/// Weights that are numbers, and answers that are none.
+#[test]
+fn weights_too_large_for_an_answer_are_an_error_and_no_answer() {
+    let plain = "temperature = 0.0\ninput_scale = 0.0\nrepeat_lags = 0\n";
+    let shop = Shop::new(&format!("hidden = 12\n{plain}"));
+    shop.call("export model --out state.safetensors").json();
+    let file = shop.path().join("state.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for number in bytes[8 + header..].chunks_exact_mut(4) {
+        number.copy_from_slice(&1e38f32.to_le_bytes());
+    }
+    fs::write(&file, bytes).unwrap();
+    shop.call("import state.safetensors --out large").json();
+    for verb in ["recommend large --events p3", "evaluate large log.txt --format sessions"] {
+        let called = shop.call(verb);
+        assert!(called.fails(1).starts_with("error: the scores are not finite: "), "{verb}");
+    }
 }
 
 /// The graph is the same every time, says what it is, and keeps the ids to itself where it is told to.

@@ -110,9 +110,12 @@ fn a_small_shop_is_learned() {
 #[test]
 fn every_optimizer_learns_the_shop() {
     let shop = Shop::new();
-    let config = format!("{CONFIG}[optimizer]\nmomentum = 0.9\nkind = \"sgd\"\n");
-    fs::write(&shop.config, config).unwrap();
-    for (name, rate) in [("sgd", "0.5"), ("adagrad", "0.1"), ("rmsprop", "0.002")] {
+    let momentum = "momentum = 0.9\n";
+    for (name, rate, keys) in
+        [("sgd", "0.5", momentum), ("adagrad", "0.1", ""), ("rmsprop", "0.002", momentum)]
+    {
+        let config = format!("{CONFIG}[optimizer]\n{keys}kind = \"adam\"\n");
+        fs::write(&shop.config, config).unwrap();
         let out = shop.out(name);
         let flags = ["--optimizer", name, "--learning-rate", rate, "--epochs", "12"];
         let result = succeed(shop.train(&out, &flags).output().unwrap());
@@ -238,12 +241,14 @@ fn every_cell_learns_and_answers() {
 #[test]
 fn every_shape_learns_and_answers() {
     let shop = Shop::new();
+    let with =
+        |config: &str, keys: &str| config.replace("hidden = 16", &format!("hidden = 16\n{keys}"));
     let shape = |readout: &str, keys: &str| {
-        CONFIG.replace("readout = \"attention\"", &format!("readout = \"{readout}\"\n{keys}"))
+        with(&without_attention(), &format!("readout = \"{readout}\"\n{keys}"))
     };
     for (name, config, flags) in [
         ("mixed", shape("last", ""), &["--hidden", "24,16"][..]),
-        ("residual", shape("attention", "layers = 3\nresidual = true"), &[]),
+        ("residual", with(CONFIG, "layers = 3\nresidual = true"), &[]),
         ("learned", shape("last", "layers = 2\ninitial_state = \"learned\""), &["--cell", "gru"]),
         ("mean", shape("mean", ""), &["--hidden", "32"]),
         ("max", shape("max", ""), &["--hidden", "32"]),
@@ -274,9 +279,15 @@ fn every_shape_learns_and_answers() {
     }
 }
 
+/// The same settings with no readout but the last state.
+fn without_attention() -> String {
+    let config = CONFIG.replace("readout = \"attention\"\nattention_key = 8\n", "");
+    config.replace(", readout = 0.1", "")
+}
+
 /// Settings in which windows do all that they can: sessions of 70 items in windows of 9.
 fn windowed() -> String {
-    CONFIG.replace("readout = \"attention\"", "").replace("epochs = 8", "epochs = 5\nwindow = 9")
+    without_attention().replace("epochs = 8", "epochs = 5\nwindow = 9")
 }
 
 /// A window as long as the longest session makes the run that cuts no session, bit by bit; a shorter one

@@ -139,9 +139,10 @@ Examples:
 
 A shape has T steps, B rows, input width I, H units, and where they matter L layers [1] and V items
 [10000]; lengths=skew makes rows as long as sessions are, few of them T steps. GFLOP/s count
-8*T*B*H*(I+H) for an LSTM layer forward (a GRU 6, see --cell) and three times that in training. `train` takes [model] and
-[optimizer] of --config; without it, the softmax runs over all items. `stream` times one step of one
-row (B1, no T), 8*H*H, on one thread, beside the cache that holds the recurrent weights.
+8*T*B*H*(I+H) for an LSTM layer forward (other cells: see --cell) and three times that in training.
+`train` takes [model] and [optimizer] of --config; without it, the softmax runs over all items.
+`stream` times one step of one row (B1, no T), 8*H*H, on one thread, beside the cache that holds the
+recurrent weights.
 `score` finds the best 20 of V items for B sessions whose pictures are H wide (no T, no I): 2*B*V*H.")]
     Bench(Bench),
     /// Say which machines and kernels this program can use
@@ -348,13 +349,14 @@ pub(crate) struct Train {
     #[arg(long, value_name = "NAME")]
     pub(crate) cell: Option<CellKind>,
     /// Units of each layer; several numbers, such as 200,100, for layers of different widths, the
-    /// lowest first
+    /// lowest first, in place of --layers
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) hidden: Vec<u32>,
     /// Layers
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) layers: Option<u32>,
-    /// Width of the embedding [default: as --hidden, of several numbers the last]
+    /// Width of the embedding [default: what the file says, or as --hidden, of several numbers the
+    /// last]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) embedding: Option<u32>,
     /// Passes over the training sessions
@@ -479,7 +481,9 @@ pub(crate) struct Bench {
     /// forward, training or step [default: all that WHAT has]
     #[arg(long, value_name = "NAME")]
     pub(crate) mode: Option<String>,
-    /// The recurrent cell, as in train [default: lstm]
+    /// The recurrent cell of sequence, stream and train [default: lstm]. GFLOP/s count 8*T*B*H*(I+H)
+    /// for lstm, lstm+peephole and lstm+layernorm, 6 in place of the 8 for gru and lstm+coupled, 2 for
+    /// rnn; with a projection to P, 8*T*B*H*(I+P) (6 if coupled) and 2*T*B*H*P more
     #[arg(long, value_name = "NAME")]
     pub(crate) cell: Option<CellKind>,
     /// The numbers it computes in: f32 [default: f32]

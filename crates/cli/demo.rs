@@ -43,6 +43,7 @@ pub(crate) fn run(common: &Common, args: &Demo) -> Result<()> {
     let begin = Instant::now();
     let settings = Settings::load(common, None)?;
     settings.announce()?;
+    settings.check_effects()?;
     let out = args.out.clone().or(settings.out.clone()).unwrap_or_else(|| FOLDER.into());
     let again = fs::read_to_string(out.join(REPORT_JSON)).is_ok_and(|text| report::is_ours(&text));
     let force = args.force || settings.force || again;

@@ -14,7 +14,8 @@
 //! | `devices`   | [`devices`]   |
 //! | `gpu-check` | [`gpu_check`] |
 //!
-//! [`args`] is what can be typed, [`settings`] what can be written in a file, [`output`] how results
+//! [`args`] is what can be typed, [`settings`] what can be written in a file, [`widths`] where both speak of
+//! the same sizes, [`output`] how results
 //! look, [`target`] the files they go to, [`failure`] which exit code an error stands for.
 
 #![forbid(unsafe_code)]
@@ -40,6 +41,7 @@ mod settings;
 mod simulate;
 mod target;
 mod train_verb;
+mod widths;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;

@@ -17,6 +17,7 @@ use train::{SessionRules, Training, Treatment, Wishes};
 use crate::args::{Common, Completing, Describing, Reading};
 use crate::failure::usage;
 use crate::progress::say;
+use crate::widths::Said;
 
 /// A whole settings file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub(crate) struct Settings {
     pub(crate) task: Vec<String>,
     pub(crate) data: DataSettings,
     pub(crate) model: ModelConfig,
+    /// What the file has said of `model`, where flags must know.
+    #[serde(skip)]
+    pub(crate) said: Said,
     pub(crate) optimizer: OptimizerConfig,
     pub(crate) training: Training,
     #[serde(skip_serializing_if = "is_default")]
@@ -215,15 +219,16 @@ impl Settings {
             usage(format!("{}: {}", path.display(), error.to_string().trim_end()))
         })?;
         let table: toml::Table = toml::from_str(&text).unwrap_or_default();
-        let given = |key| table.get("model").and_then(|model| model.get(key)).is_some();
-        let ModelConfig { embedding, hidden, widths, layers, .. } = &mut settings.model;
-        if !widths.is_empty() && !given("layers") {
-            *layers = widths.len();
-        }
-        if (given("hidden") || !widths.is_empty()) && !given("embedding") {
-            *embedding = widths.last().copied().unwrap_or(*hidden);
-        }
+        settings.said = Said::of(&table);
+        settings.said.fill(&mut settings.model);
         Ok(settings)
+    }
+
+    /// Refuses keys of training that the others leave without effect.
+    pub(crate) fn check_effects(&self) -> Result<()> {
+        self.model.validate_effects().map_err(train::Error::from)?;
+        self.optimizer.validate_effects().map_err(train::Error::from)?;
+        Ok(self.training.validate_effects()?)
     }
 
     /// The seed.
@@ -267,7 +272,7 @@ impl DataSettings {
     /// How logs are read.
     pub(crate) fn read_options(&self) -> Result<ReadOptions> {
         if !(0.0..=1.0).contains(&self.max_bad) {
-            let message = format!("--max-bad {}: a share between 0 and 1", self.max_bad);
+            let message = format!("--max-bad {:?}: a share between 0 and 1", self.max_bad);
             return Err(usage(message));
         }
         let format = self.format.as_deref().map(str::parse::<Format>).transpose()?;
@@ -449,6 +454,16 @@ mod tests {
         }
     }
 
+    /// Its embedding of 0 has only followed.
+    #[test]
+    fn a_width_of_zero_is_blamed_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, "[model]\nwidths = [20, 0]\n").unwrap();
+        let error = Settings::read(&path).unwrap().model.validate().unwrap_err().to_string();
+        assert!(error.starts_with("model.widths: a layer of 0 units"), "{error}");
+    }
+
     #[test]
     fn an_error_in_the_file_names_the_line_and_the_key() {
         let folder = tempfile::tempdir().unwrap();
@@ -478,11 +493,13 @@ mod tests {
         for text in [
             include_str!("../../examples/yoochoose.toml"),
             include_str!("../../examples/yoochoose-small.toml"),
+            include_str!("../../examples/eshop.toml"),
         ] {
             let settings: Settings = toml::from_str(text).unwrap();
             settings.model.validate().unwrap();
             settings.optimizer.validate().unwrap();
             settings.training.validate().unwrap();
+            settings.check_effects().unwrap();
             settings.data.split().unwrap();
         }
     }

@@ -130,21 +130,8 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     data.fill_rules()?;
     data.logs()?;
     model.cell = args.cell.unwrap_or(model.cell);
-    match args.hidden[..] {
-        [] => {}
-        [hidden] => {
-            (model.hidden, model.embedding) = (hidden as usize, hidden as usize);
-            model.widths.clear();
-        }
-        [.., last] => {
-            model.widths = args.hidden.iter().map(|&hidden| hidden as usize).collect();
-            (model.layers, model.embedding) = (args.hidden.len(), last as usize);
-        }
-    }
-    let number = |flag: Option<u32>, key: usize| flag.map_or(key, |flag| flag as usize);
-    model.embedding = number(args.embedding, model.embedding);
-    model.layers = number(args.layers, model.layers);
-    training.epochs = number(args.epochs, training.epochs);
+    settings.said.overlay(args, model)?;
+    training.epochs = args.epochs.map_or(training.epochs, |epochs| epochs as usize);
     if let Some(kind) = &args.optimizer {
         settings.optimizer.kind = kind.parse().map_err(train::Error::from)?;
     }
@@ -155,6 +142,10 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     settings.optimizer.validate().map_err(train::Error::from)?;
     training.validate()?;
     training.validate_for(model)?;
+    if before.is_none() {
+        // A run that has begun goes on as it was.
+        settings.check_effects()?;
+    }
     check_device(&settings)?;
     settings.seed = Some(settings.seed());
     settings.threads = Some(threads(&settings) as u16);

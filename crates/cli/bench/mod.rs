@@ -92,9 +92,8 @@ impl What {
         let (parse, default) = match self {
             Self::Stream => (Shape::parse_step as fn(&str) -> _, &shape::STEP_DEFAULT[..]),
             Self::Score => (Shape::parse_rows as _, &shape::ROWS_DEFAULT[..]),
-            Self::Sequence | Self::Softmax | Self::Train => {
-                (Shape::parse as _, &shape::DEFAULT[..])
-            }
+            Self::Softmax => (Shape::parse_positions as _, &shape::DEFAULT[..]),
+            Self::Sequence | Self::Train => (Shape::parse as _, &shape::DEFAULT[..]),
         };
         match asked {
             [] => default.iter().map(|text| parse(text)).collect(),
@@ -119,6 +118,12 @@ struct Plan {
 pub(crate) fn run(common: &Common, args: &Bench) -> Result<()> {
     let mut settings = Settings::load(common, None)?;
     overlay(&mut settings.bench, args);
+    if let (What::Softmax | What::Score, Some(cell)) = (args.what, args.cell) {
+        let what = args.what.name();
+        return Err(usage(format!(
+            "--cell {cell}: bench {what} has no recurrent layer; leave it out"
+        )));
+    }
     settings.model.cell = args.cell.unwrap_or(settings.model.cell);
     if args.what == What::Stream {
         // A step of one row is one thread's work, so the peak is to be one thread's, too.
@@ -191,7 +196,7 @@ impl Plan {
         check_dtype(asked.dtype.as_deref().unwrap_or("f32"))?;
         let seconds = asked.seconds.unwrap_or(1.0);
         if !(0.0..=3600.0).contains(&seconds) {
-            return Err(usage(format!("--seconds {seconds}: give 0 to 3600 for each result")));
+            return Err(usage(format!("--seconds {seconds:?}: give 0 to 3600 for each result")));
         }
         let plan = Self {
             what,
@@ -208,6 +213,7 @@ impl Plan {
         }
         if what == What::Train {
             plan.optimizer.validate().map_err(::train::Error::from)?;
+            plan.optimizer.validate_effects().map_err(::train::Error::from)?;
             plan.shapes.iter().try_for_each(|shape| train::config(shape, &plan.model).map(drop))?;
         }
         Ok(plan)

@@ -40,8 +40,8 @@ pub(crate) const STEP_DEFAULT: [&str; 4] =
 /// them shows, and many.
 pub(crate) const ROWS_DEFAULT: [&str; 2] = ["B100,H100,V17376", "B10000,H100,V17376"];
 
-/// The sizes of a bench. What a bench has no use for (V without a softmax) it leaves alone, so that
-/// one list of shapes serves all of them.
+/// The sizes of a bench. A size that a bench has no use for (V without a softmax) it leaves alone, so that
+/// one list of shapes serves all that take batches of steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// As it was typed.
@@ -79,22 +79,44 @@ impl Shape {
         Ok(shape)
     }
 
+    /// Reads the shape of positions whose layers, if any, are done with.
+    ///
+    /// # Errors
+    ///
+    /// One that names the part that is wrong.
+    pub(crate) fn parse_positions(text: &str) -> Result<Self> {
+        Self::parse(text)?.in_no_direction()
+    }
+
     /// Reads the shape of rows without steps. T and I are left alone and count as 1.
     ///
     /// # Errors
     ///
     /// One that names the part that is wrong.
     pub(crate) fn parse_rows(text: &str) -> Result<Self> {
-        Ok(Self { steps: 1, input: 1, skewed: false, ..Self::read(text, ROWS_GRAMMAR, "TI")? })
+        let shape = Self::read(text, ROWS_GRAMMAR, "TI")?;
+        Self { steps: 1, input: 1, skewed: false, ..shape }.in_no_direction()
     }
 
-    /// Reads the shape of a step: one row, one layer. T is left alone and counts as 1.
+    /// Refuses directions where no layer reads the rows.
+    fn in_no_direction(self) -> Result<Self> {
+        match self.both {
+            true => Err(refusal(&self.text, "\"bi\": no layer reads these rows; leave it out")),
+            false => Ok(self),
+        }
+    }
+
+    /// Reads the shape of a step: one row, one layer, no T.
     ///
     /// # Errors
     ///
     /// One that names the part that is wrong.
     pub(crate) fn parse_step(text: &str) -> Result<Self> {
         let shape = Self::read(text, STEP_GRAMMAR, "T")?;
+        if let Some(part) = shape.text.split(',').map(str::trim).find(|p| p.starts_with('T')) {
+            let problem = format!("{part:?}: a step is one step; leave it out");
+            return Err(refusal(&shape.text, &problem));
+        }
         let Self { batch, layers, .. } = shape;
         if batch > 1 {
             let problem = format!("\"B{batch}\": a streaming step is for one user; write B1");
@@ -297,13 +319,14 @@ mod tests {
         let shape = Shape::parse_step("V300,H5,B1,I4").unwrap();
         let Shape { steps, batch, input, hidden, layers, items, .. } = shape;
         assert_eq!((steps, batch, input, hidden, layers, items), (1, 1, 4, 5, 1, 300));
-        assert_eq!(Shape::parse_step("T50,B1,I4,H5,L1").unwrap().positions(), 1.0);
+        assert_eq!(Shape::parse_step("B1,I4,H5,L1").unwrap().positions(), 1.0);
         assert!(STEP_DEFAULT.iter().all(|text| Shape::parse_step(text).is_ok()));
         for (text, problem, remedy) in [
             ("B2,I4,H5", "\"B2\": a streaming step is for one user", "write B1"),
             ("B1,I4,H5,L2", "\"L2\"", "write L1"),
             ("B1,I4,H5,lengths=skew", "\"lengths=skew\"", "leave it out"),
             ("B1,I4,H5,bi", "\"bi\"", "leave it out"),
+            ("B1,I4,T50,H5", "\"T50\": a step is one step", "leave it out"),
             ("I4,H5", "B is missing", "write B1,I128"),
             ("B1,I4,H5,X6", "\"X6\" is no part", "write B1,I128"),
         ] {
@@ -323,6 +346,19 @@ mod tests {
         assert!(ROWS_DEFAULT.iter().all(|text| Shape::parse_rows(text).is_ok()));
         let message = Shape::parse_rows("B2,V5").unwrap_err().to_string();
         assert_eq!(message, "--shape B2,V5: H is missing; write B10000,H100[,V17376]");
+    }
+
+    #[test]
+    fn what_no_layer_reads_has_no_directions() {
+        let positions = Shape::parse_positions("T3,B2,I4,H5,lengths=skew").unwrap();
+        assert_eq!(positions, Shape::parse("T3,B2,I4,H5,lengths=skew").unwrap());
+        for error in [
+            Shape::parse_positions("T3,B2,I4,H5,bi").unwrap_err(),
+            Shape::parse_rows("B2,H5,bi").unwrap_err(),
+        ] {
+            assert_eq!(crate::failure::exit_code(&error), 2);
+            assert!(error.to_string().contains("\"bi\": no layer reads these rows"), "{error}");
+        }
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) fn run(common: &Common, args: &GpuCheck) -> Result<()> {
     let settings = Settings::load(common, None)?;
     let shapes = shapes(&args.shape)?;
     if !(0.0..=60.0).contains(&args.sample_s) {
-        return Err(usage(format!("--sample-s {}: give 0 to 60 for each sample", args.sample_s)));
+        return Err(usage(format!("--sample-s {:?}: give 0 to 60 for each sample", args.sample_s)));
     }
     let gpu = Gpu::new(card_number(&settings)?)?;
     let seed = settings.seed();

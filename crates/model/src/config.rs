@@ -1,5 +1,6 @@
 //! What a model is made of, as a file or a command line spells it.
 
+mod idle;
 mod shapes;
 
 pub use shapes::{Activation, InitialState, Reach};
@@ -177,8 +178,8 @@ pub enum LossKind {
 pub struct Loss {
     /// What a position's scores are worth: `cross-entropy`, `bpr-max` or `top1-max`.
     pub kind: LossKind,
-    /// The items below this index (the most frequent ones) are candidates in every step; read only
-    /// where `drawn` is not zero.
+    /// The items below this index (the most frequent ones) are candidates in every step; for a sample
+    /// only.
     pub frequent: usize,
     /// How many of the other items are drawn as candidates in each step; 0: all items are
     /// candidates. The cross-entropy lets each of the drawn stand for all that it was drawn from;
@@ -243,6 +244,8 @@ impl Default for ModelConfig {
 
 /// The largest size that a key may ask for: products of two stay far below any overflow.
 const LARGEST: usize = 1 << 20;
+/// The most recurrent layers.
+pub(crate) const MOST_LAYERS: usize = 64;
 
 impl ModelConfig {
     /// What sees more of a session than the states of the layers hand on, as a person would call it; a
@@ -313,6 +316,8 @@ impl ModelConfig {
     ///
     /// [`ConfigError`] names the first key that does not fit and what to do about it.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        // First, since an embedding of a wrong width may only have followed them.
+        self.validate_widths()?;
         self.validate_sizes()?;
         self.validate_shapes()?;
         self.validate_numbers()?;
@@ -340,9 +345,9 @@ impl ModelConfig {
                 return Err(error(key, &problem, &format!("set it to at most {LARGEST}")));
             }
         }
-        if self.layers > 64 {
+        if self.layers > MOST_LAYERS {
             let problem = format!("{} is too many", self.layers);
-            return Err(error("layers", &problem, "set it to at most 64"));
+            return Err(error("layers", &problem, &format!("set it to at most {MOST_LAYERS}")));
         }
         if self.repeat_lags > 256 {
             let problem = format!("{} is too many", self.repeat_lags);
@@ -366,7 +371,7 @@ impl ModelConfig {
         ];
         for (key, share) in shares {
             if !(0.0..1.0).contains(&share) {
-                let problem = format!("{share} is no share");
+                let problem = format!("{share:?} is no share");
                 return Err(error(key, &problem, "set it to 0 or more and less than 1"));
             }
         }
@@ -378,7 +383,7 @@ impl ModelConfig {
         ];
         for (key, scale) in scales {
             if !(0.0..=1e4).contains(&scale) {
-                let problem = format!("{scale} is out of range");
+                let problem = format!("{scale:?} is out of range");
                 return Err(error(key, &problem, "set it between 0 and 10000"));
             }
         }
@@ -421,8 +426,9 @@ impl ModelConfig {
                 ));
             }
             if !(-100.0..=100.0).contains(&bias) {
-                let problem = format!("{bias} is out of range");
-                return Err(error("forget_bias", &problem, "set it to a number such as 1"));
+                let problem = format!("{bias:?} is out of range");
+                let remedy = "set it between -100 and 100, such as to 1";
+                return Err(error("forget_bias", &problem, remedy));
             }
         }
         if self.dropout.zoneout_c > 0.0 && !self.cell.cell.has_cell_state() {

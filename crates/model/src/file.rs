@@ -198,6 +198,18 @@ fn version(features: &Features) -> u32 {
     VERSIONS[usize::from(!features.is_empty())]
 }
 
+/// Whether a header is that of a model file.
+pub(crate) fn is_model(text: &str) -> bool {
+    serde_json::from_str::<Any>(text).is_ok_and(|header| header.kind == KIND)
+}
+
+/// What every header says.
+#[derive(Deserialize)]
+struct Any {
+    kind: String,
+    version: u32,
+}
+
 /// Reads a header of a certain kind and of one of some versions.
 pub(crate) fn header<H: for<'de> Deserialize<'de>>(
     path: &Path,
@@ -205,11 +217,6 @@ pub(crate) fn header<H: for<'de> Deserialize<'de>>(
     kind: &str,
     versions: &[u32],
 ) -> Result<H, FileError> {
-    #[derive(Deserialize)]
-    struct Any {
-        kind: String,
-        version: u32,
-    }
     let error = |problem: String| FileError::new(path, problem);
     let any: Any = serde_json::from_str(text)
         .map_err(|reason| error(format!("its header cannot be understood: {reason}")))?;
@@ -271,6 +278,14 @@ pub(crate) fn read_weight(
             let second = take(&second_bias(spec), &[length])?;
             let (added, apart) = second.split_at(length - (columns - length));
             values.iter_mut().zip(added).for_each(|(value, second)| *value += second);
+            if !values.iter().all(|value| value.is_finite()) {
+                let problem = format!(
+                    "{} and {} add up to a number that is not finite",
+                    spec.name,
+                    second_bias(spec)
+                );
+                return Err(FileError::new(path, problem));
+            }
             values.extend(apart);
             Ok(values)
         }

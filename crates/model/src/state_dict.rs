@@ -14,13 +14,15 @@
 //! module that is told to be strict would stumble over them. Configuration and ids stand in the header,
 //! where PyTorch does not look. Coupled gates become those of a plain LSTM, which can have any.
 //!
-//! Here such a file is written; `read` reads one, ours or another's, and `infer` tells from names and
-//! shapes what a file does not say about itself.
+//! Here such a file is written; `read` reads one, ours or another's, under the names that `names` gives its
+//! tensors, and `infer` tells from names and shapes what a file does not say about itself.
 
 mod infer;
+mod names;
 mod read;
 
-pub use read::{Renames, StateDict, StateDictError};
+pub use names::Renames;
+pub use read::{StateDict, StateDictError};
 
 use layout::Cell;
 use serde::{Deserialize, Serialize};

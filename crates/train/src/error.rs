@@ -56,6 +56,12 @@ pub enum Error {
         /// The tensor in which it shows first.
         tensor: String,
     },
+    /// Answers that are no numbers: the weights of the model are finite, what follows from them is not.
+    #[error(
+        "the scores are not finite: the weights are too large for numbers of 32 bits; train the model \
+         with a lower training.learning_rate, or look at the file that it was imported from"
+    )]
+    ScoresNotFinite,
     /// Stopped by the user, after the step at hand.
     #[error(
         "stopped; the checkpoint is {}: go on with the same command and --resume",

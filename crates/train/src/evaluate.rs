@@ -4,6 +4,8 @@
 //! length and cut into batches; so memory is bounded, and answers come group by group in the order
 //! of the cases. No case sees another: a row is a prefix with its own beginnings.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use events::{Baseline, Case, Cases, NONE};
 use model::{Batch, Device, Model, Scorer, Scores, Sequence, Wanted};
 use rayon::prelude::*;
@@ -33,7 +35,7 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// Where a case holds an item that the model does not know.
+/// Where a case holds an item that the model does not know, and where scores are not finite.
 pub fn evaluate<D: Device>(model: &Model<D>, cases: &Cases) -> Result<Metrics, Error> {
     let mut ranks = Ranks::default();
     answer(model, cases, 0, |_, answers| {
@@ -50,7 +52,8 @@ pub fn evaluate<D: Device>(model: &Model<D>, cases: &Cases) -> Result<Metrics, E
 ///
 /// # Errors
 ///
-/// Those of `visit`, and where a case holds an item that the model does not know.
+/// Those of `visit`, where a case holds an item that the model does not know, and where scores are not
+/// finite.
 pub fn answer<D: Device>(
     model: &Model<D>,
     cases: &Cases,
@@ -165,11 +168,15 @@ fn answer_batch<D: Device>(
     let prefixes: Vec<Sequence<'_>> = jobs.iter().map(|job| job.events).collect();
     batch.fill_prefixes(&prefixes, jobs[0].wanted());
     let batch = &*batch;
+    let finite = AtomicBool::new(true);
     scorer.score(batch, |first, scores: &Scores| {
         let find = || -> Vec<(u32, Answer)> {
             (0..scores.rows())
                 .into_par_iter()
                 .flat_map_iter(|row| {
+                    if !are_finite(scores.row(row)) {
+                        finite.store(false, Ordering::Relaxed);
+                    }
                     let (job, step) = batch.origins()[first + row];
                     let asked = &jobs[job as usize].asked;
                     let from = asked.partition_point(|&(position, _)| position < step);
@@ -188,7 +195,13 @@ fn answer_batch<D: Device>(
             answers[case as usize] = answer;
         }
     })?;
-    Ok(())
+    if finite.into_inner() { Ok(()) } else { Err(Error::ScoresNotFinite) }
+}
+
+/// Whether all scores are numbers.
+fn are_finite(scores: &[f32]) -> bool {
+    // Without a way out, so that it is a walk of whole registers.
+    scores.iter().fold(true, |finite, score| finite & score.is_finite())
 }
 
 /// Prefixes of which nothing is known get the items by popularity, which is their numbering.
@@ -288,6 +301,18 @@ mod tests {
         assert_eq!(best(&scores, 4), [2, 4, 0, 3]);
         assert!(best(&scores, 0).is_empty());
         assert_eq!(best(&scores, 9), [2, 4, 0, 3, 1, 5]);
+    }
+
+    #[test]
+    fn one_score_that_is_no_number_is_enough() {
+        assert!(are_finite(&[1.0; 40]) && are_finite(&[f32::MAX, f32::MIN]));
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for place in [0, 17, 39] {
+                let mut scores = [1.0; 40];
+                scores[place] = wrong;
+                assert!(!are_finite(&scores), "{wrong} at {place}");
+            }
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Recommendation {
 ///
 /// # Errors
 ///
-/// Where a prefix holds an item that the model does not know.
+/// Where a prefix holds an item that the model does not know, and where scores are not finite.
 pub fn recommend<D: Device>(
     model: &Model<D>,
     knowledge: &Knowledge,
@@ -54,11 +54,16 @@ pub fn recommend<D: Device>(
         rest = later;
         let these: Vec<Sequence<'_>> = now.iter().map(seen).collect();
         batch.fill_prefixes(&these, Wanted::Last);
+        let mut finite = true;
         scorer.best(&batch, k, |first, best| {
             for row in 0..best.log_sums.len() {
+                finite &= is_finite(best, row);
                 found[now[batch.origins()[first + row].0 as usize]] = probabilities(best, row);
             }
         })?;
+        if !finite {
+            return Err(Error::ScoresNotFinite);
+        }
     }
     for (prefix, recommendations) in prefixes.iter().zip(&mut found) {
         if prefix.is_empty() {
@@ -66,6 +71,12 @@ pub fn recommend<D: Device>(
         }
     }
     Ok(found)
+}
+
+/// Whether there is a number for each of the best of a row, and for the sum over all items: an item beyond
+/// the best that has none shows in the sum.
+fn is_finite(best: &TopItems, row: usize) -> bool {
+    best.log_sums[row].is_finite() && best.row(row).all(|(_, score)| score.is_finite())
 }
 
 /// The best of a row, their scores as probabilities.
@@ -90,6 +101,17 @@ fn popular(knowledge: &Knowledge, k: usize) -> Vec<Recommendation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_finite_is_found_among_the_best_and_in_the_sum() {
+        let finite = |score: f32, log_sum: f64| {
+            let (items, scores) = (vec![1, 0], vec![1.0, score]);
+            is_finite(&TopItems { width: 2, items, scores, log_sums: vec![log_sum] }, 0)
+        };
+        assert!(finite(0.5, 2.0));
+        assert!(!finite(f32::NEG_INFINITY, 2.0) && !finite(0.5, f64::NAN));
+        assert!(!finite(0.5, f64::INFINITY));
+    }
 
     #[test]
     fn scores_become_probabilities() {

@@ -119,8 +119,8 @@ pub fn finished(out: &Path) -> Result<Option<Value>, Error> {
 ///
 /// # Errors
 ///
-/// See [`Error`]; after [`Error::Interrupted`] there is a checkpoint, after [`Error::NotFinite`]
-/// there is none, since resuming would end in the same way.
+/// See [`Error`]; after [`Error::Interrupted`] there is a checkpoint, after [`Error::NotFinite`] and
+/// [`Error::ScoresNotFinite`] there is none, since resuming would end in the same way.
 pub fn train<D: Device>(
     device: D,
     data: &Data,
@@ -142,7 +142,7 @@ pub fn train<D: Device>(
             checkpoint.finish(&looper.state, &report(&outcome))?;
             Ok(outcome)
         }
-        Err(error @ Error::NotFinite { .. }) => {
+        Err(error @ (Error::NotFinite { .. } | Error::ScoresNotFinite)) => {
             // Resuming would end in the same way.
             checkpoint.abandon();
             Err(error)

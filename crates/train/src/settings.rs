@@ -77,13 +77,13 @@ impl Training {
     pub fn validate(&self) -> Result<(), Error> {
         let wrong = |key, problem: String, remedy| Err(Error::Setting { key, problem, remedy });
         let counts = [
-            ("epochs", self.epochs, 1_000_000),
-            ("batch_targets", self.batch_targets, 1 << 24),
-            ("max_length", self.max_length, 1 << 20),
+            ("epochs", self.epochs, 1_000_000, "set it to 1 to 1000000"),
+            ("batch_targets", self.batch_targets, 1 << 24, "set it to 1 to 16777216"),
+            ("max_length", self.max_length, 1 << 20, "set it to 1 to 1048576"),
         ];
-        for (key, value, most) in counts {
+        for (key, value, most, remedy) in counts {
             if value == 0 || value > most {
-                return wrong(key, format!("{value} is out of range"), "set it to 1 or more");
+                return wrong(key, format!("{value} is out of range"), remedy);
             }
         }
         if self.window > 1 << 20 {
@@ -91,27 +91,27 @@ impl Training {
             return wrong("window", problem, "set it to at most 1048576, or to 0 for none");
         }
         if !(0.0..1.0).contains(&self.warmup) {
-            let problem = format!("{} is no share", self.warmup);
+            let problem = format!("{:?} is no share", self.warmup);
             return wrong("warmup", problem, "set it to 0 or more and below 1");
         }
         if !(0.0..=1.0).contains(&self.average) {
-            let problem = format!("{} is no share", self.average);
+            let problem = format!("{:?} is no share", self.average);
             return wrong("average", problem, "set it between 0 and 1");
         }
         if !(self.plateau_factor > 0.0 && self.plateau_factor <= 1.0) {
-            let problem = format!("{} is no share", self.plateau_factor);
+            let problem = format!("{:?} is no share", self.plateau_factor);
             return wrong("plateau_factor", problem, "set it above 0 and to at most 1");
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1e3) {
-            let problem = format!("{} is out of range", self.learning_rate);
+            let problem = format!("{:?} is out of range", self.learning_rate);
             return wrong("learning_rate", problem, "set it above 0 and to at most 1000");
         }
         if !(0.0..=1e9).contains(&self.checkpoint_seconds) {
-            let problem = format!("{} is out of range", self.checkpoint_seconds);
-            return wrong("checkpoint_seconds", problem, "set it to 0 or more");
+            let problem = format!("{:?} is out of range", self.checkpoint_seconds);
+            return wrong("checkpoint_seconds", problem, "set it between 0 and 1000000000");
         }
         if !(-50.0..=50.0).contains(&self.recency) {
-            let problem = format!("{} is out of range", self.recency);
+            let problem = format!("{:?} is out of range", self.recency);
             return wrong("recency", problem, "set it between -50 and 50");
         }
         Ok(())
@@ -131,6 +131,27 @@ impl Training {
             problem: format!("the {what} looks back over the whole session, beyond any window"),
             remedy: "set it to 0, or choose readout = \"last\" and no running mean",
         })
+    }
+
+    /// Refuses keys of a plateau where there is none and they are not at their defaults.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Setting`] names the key and what to do about it.
+    pub fn validate_effects(&self) -> Result<(), Error> {
+        let default = Self::default();
+        let keys = [
+            ("plateau_factor", self.plateau_factor != default.plateau_factor),
+            ("plateau_patience", self.plateau_patience != default.plateau_patience),
+        ];
+        match keys.into_iter().find(|&(_, set)| set && self.decay != Decay::Plateau) {
+            None => Ok(()),
+            Some((key, _)) => Err(Error::Setting {
+                key,
+                problem: "is for the plateau only, and decay is another".to_owned(),
+                remedy: "leave it out, or set decay to \"plateau\"",
+            }),
+        }
     }
 
     /// The most targets of one step, where sessions are learned in windows.
@@ -184,6 +205,47 @@ mod tests {
             let error = training.validate().unwrap_err();
             assert!(error.is_usage());
             assert!(error.to_string().starts_with(&format!("training.{key}: ")), "{error}");
+        }
+    }
+
+    /// Too large is told from too small, and shown in as few digits as it was typed in.
+    #[test]
+    fn remedies_name_both_ends() {
+        type Change = fn(&mut Training);
+        let wrong: [(Change, &str); 6] = [
+            (|t| t.epochs = 1_000_001, "1000001 is out of range; set it to 1 to 1000000"),
+            (|t| t.batch_targets = 20_000_000, "20000000 is out of range; set it to 1 to 16777216"),
+            (|t| t.max_length = 2_000_000, "2000000 is out of range; set it to 1 to 1048576"),
+            (
+                |t| t.learning_rate = 1e300,
+                "1e300 is out of range; set it above 0 and to at most 1000",
+            ),
+            (
+                |t| t.checkpoint_seconds = 1e200,
+                "1e200 is out of range; set it between 0 and 1000000000",
+            ),
+            (|t| t.recency = -1e99, "-1e99 is out of range; set it between -50 and 50"),
+        ];
+        for (change, text) in wrong {
+            let mut training = Training::default();
+            change(&mut training);
+            let error = training.validate().unwrap_err().to_string();
+            assert!(error.ends_with(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn keys_of_a_plateau_want_one() {
+        let factor = Training { plateau_factor: 0.5, ..Training::default() };
+        let patience = Training { plateau_patience: 3, ..Training::default() };
+        assert!(Training::default().validate_effects().is_ok());
+        for (training, key) in [(factor, "plateau_factor"), (patience, "plateau_patience")] {
+            let error = training.validate_effects().unwrap_err();
+            assert!(error.is_usage());
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("training.{key}: ")), "{text}");
+            assert!(text.contains("set decay to \"plateau\""), "{text}");
+            Training { decay: Decay::Plateau, ..training }.validate_effects().unwrap();
         }
     }
 

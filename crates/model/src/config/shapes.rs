@@ -72,7 +72,7 @@ impl ModelConfig {
         self.head.last().is_some_and(|&width| width != self.output_width())
     }
 
-    pub(super) fn validate_shapes(&self) -> Result<(), ConfigError> {
+    pub(super) fn validate_widths(&self) -> Result<(), ConfigError> {
         if !self.widths.is_empty() && self.widths.len() != self.layers {
             let (layers, widths) = (self.layers, self.widths.len());
             let problem = format!("names {widths} widths, but there are {layers} layers");
@@ -86,6 +86,10 @@ impl ModelConfig {
                 return Err(error(key, &problem, &remedy));
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn validate_shapes(&self) -> Result<(), ConfigError> {
         if self.head.len() > 64 {
             let problem = format!("{} layers are too many", self.head.len());
             return Err(error("head", &problem, "name at most 64"));
@@ -133,8 +137,11 @@ mod tests {
     #[test]
     fn errors_name_the_key_and_the_remedy() {
         type Change = fn(&mut ModelConfig);
-        let wrong: [(&str, &str, Change); 9] = [
+        let wrong: [(&str, &str, Change); 10] = [
             ("widths", "set layers to 2", |c| c.widths = vec![20, 10]),
+            ("widths", "a layer of 0 units", |c| {
+                (c.widths, c.layers, c.embedding) = (vec![20, 0], 2, 0);
+            }),
             ("widths", "a layer of 0 units", |c| c.widths = vec![0]),
             ("head", "a layer of 0 units", |c| c.head = vec![20, 0]),
             ("head", "at most 64", |c| c.head = vec![2; 65]),

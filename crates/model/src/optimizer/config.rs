@@ -43,9 +43,22 @@ impl FromStr for OptimizerKind {
     }
 }
 
+impl OptimizerKind {
+    /// As a file and a command line spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Adam => "adam",
+            Self::Sgd => "sgd",
+            Self::Adagrad => "adagrad",
+            Self::RmsProp => "rmsprop",
+        }
+    }
+}
+
 /// How a gradient becomes a change of weights. The learning rate comes with each step.
 ///
-/// A key that the chosen kind does not read changes nothing:
+/// A key that the chosen kind does not read changes nothing
+/// ([`OptimizerConfig::validate_effects`] refuses it):
 ///
 /// | kind | reads beside `weight_decay`, `l2`, `clip_norm` and `sparse` |
 /// |---|---|
@@ -120,7 +133,7 @@ impl OptimizerConfig {
     /// [`ConfigError`] names the first key that does not fit and what to do about it.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let out_of_range = |key: &str, value: f32, remedy: &str| {
-            Err(error(key, format!("{value} is out of range"), remedy))
+            Err(error(key, format!("{value:?} is out of range"), remedy))
         };
         let shares = [
             ("beta_1", self.beta_1),
@@ -145,7 +158,7 @@ impl OptimizerConfig {
         ];
         for (key, size) in sizes {
             if !(size >= 0.0 && size.is_finite()) {
-                return out_of_range(key, size, "set it to 0 or more");
+                return out_of_range(key, size, "set it to a number of 0 or more");
             }
         }
         if self.kind == OptimizerKind::Sgd && self.nesterov && self.momentum == 0.0 {
@@ -153,6 +166,37 @@ impl OptimizerConfig {
             return Err(error("nesterov", problem, "set momentum to 0.9, or nesterov to false"));
         }
         Ok(())
+    }
+
+    /// Refuses keys that the kind does not read, where they are not at their defaults.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the first such key and what to do about it.
+    pub fn validate_effects(&self) -> Result<(), ConfigError> {
+        use OptimizerKind::{Adagrad, Adam, RmsProp, Sgd};
+        let default = Self::default();
+        let keys: [(&str, bool, &[OptimizerKind]); 9] = [
+            ("beta_1", self.beta_1 != default.beta_1, &[Adam]),
+            ("beta_2", self.beta_2 != default.beta_2, &[Adam]),
+            ("epsilon", self.epsilon != default.epsilon, &[Adam, Adagrad, RmsProp]),
+            ("momentum", self.momentum != default.momentum, &[Sgd, RmsProp]),
+            ("nesterov", self.nesterov, &[Sgd]),
+            ("alpha", self.alpha != default.alpha, &[RmsProp]),
+            ("centered", self.centered, &[RmsProp]),
+            ("lr_decay", self.lr_decay != default.lr_decay, &[Adagrad]),
+            (
+                "initial_accumulator_value",
+                self.initial_accumulator_value != default.initial_accumulator_value,
+                &[Adagrad],
+            ),
+        ];
+        let idle = |&&(_, set, readers): &&(_, bool, &[_])| set && !readers.contains(&self.kind);
+        let Some(&(key, _, readers)) = keys.iter().find(idle) else { return Ok(()) };
+        let names = readers.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" and ");
+        let problem = format!("is for {names} only, and the kind is {}", self.kind.name());
+        let remedy = format!("leave it out, or set kind to \"{}\"", readers[0].name());
+        Err(error(key, problem, &remedy))
     }
 
     /// Step number `t`, counted from 1, at a learning rate; `scale` is what clipping has left of
@@ -226,7 +270,7 @@ mod tests {
     fn every_kind_has_one_name() {
         for name in ["adam", "sgd", "adagrad", "rmsprop"] {
             let kind: OptimizerKind = name.parse().unwrap();
-            assert_eq!(serde_json::to_value(kind).unwrap(), name);
+            assert_eq!((serde_json::to_value(kind).unwrap(), kind.name()), (name.into(), name));
         }
         let error = "lion".parse::<OptimizerKind>().unwrap_err();
         assert!(error.to_string().contains("\"lion\"; set it to adam, sgd"), "{error}");
@@ -259,6 +303,42 @@ mod tests {
         let nesterov = OptimizerConfig { kind: OptimizerKind::Sgd, ..nesterov };
         assert_eq!(nesterov.validate().unwrap_err().key, "nesterov");
         assert_eq!(OptimizerConfig { momentum: 0.5, ..nesterov }.validate(), Ok(()));
+    }
+
+    /// Each key is taken by the kinds that read it, and by no other.
+    #[test]
+    fn a_key_that_the_kind_does_not_read_is_refused() {
+        type Change = fn(&mut OptimizerConfig);
+        let keys: [(&str, &str, Change); 9] = [
+            ("beta_1", "adam", |c| c.beta_1 = 0.8),
+            ("beta_2", "adam", |c| c.beta_2 = 0.99),
+            ("epsilon", "adam adagrad rmsprop", |c| c.epsilon = 1e-10),
+            ("momentum", "sgd rmsprop", |c| c.momentum = 0.9),
+            ("nesterov", "sgd", |c| c.nesterov = true),
+            ("alpha", "rmsprop", |c| c.alpha = 0.9),
+            ("centered", "rmsprop", |c| c.centered = true),
+            ("lr_decay", "adagrad", |c| c.lr_decay = 0.1),
+            ("initial_accumulator_value", "adagrad", |c| c.initial_accumulator_value = 0.1),
+        ];
+        for (key, readers, change) in keys {
+            for name in ["adam", "sgd", "adagrad", "rmsprop"] {
+                let mut config =
+                    OptimizerConfig { kind: name.parse().unwrap(), ..Default::default() };
+                assert_eq!(config.validate_effects(), Ok(()), "{name}");
+                change(&mut config);
+                let found = config.validate_effects();
+                if readers.split(' ').any(|reader| reader == name) {
+                    assert_eq!(found, Ok(()), "{name} {key}");
+                } else {
+                    let error = found.unwrap_err();
+                    assert_eq!((error.section, error.key.as_str()), ("optimizer", key));
+                    let text = error.to_string();
+                    let first = readers.split(' ').next().unwrap();
+                    assert!(text.contains(&format!("the kind is {name}; ")), "{text}");
+                    assert!(text.ends_with(&format!("set kind to \"{first}\"")), "{text}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 
 use layout::Cell;
 
-use super::read::{StateDict, listed};
+use super::names::beginnings;
+use super::read::StateDict;
+use crate::config::MOST_LAYERS;
 use crate::{CellKind, Dropout, FileError, Input, ModelConfig, Output, Readout};
 
 const FAMILIES: [(&str, Cell); 3] = [("lstm", Cell::Lstm), ("gru", Cell::Gru), ("rnn", Cell::Rnn)];
@@ -31,7 +33,7 @@ pub(super) fn config(dict: &StateDict) -> Result<ModelConfig, FileError> {
     }
     let hidden = rows / cell.gates();
     let projects = dict.shape(&named("weight_hr", 0)).is_some();
-    let layers = (0..).take_while(|&l| dict.shape(&named("weight_hh", l)).is_some()).count();
+    let layers = layers(dict, family);
 
     let table = dict.shape("embedding.weight");
     let (input, embedding) = match table {
@@ -67,6 +69,17 @@ pub(super) fn config(dict: &StateDict) -> Result<ModelConfig, FileError> {
     })
 }
 
+/// How many layers the names tell of: as many as the highest with a tensor. Which of its tensors are missing
+/// is said later.
+fn layers(dict: &StateDict, family: &str) -> usize {
+    let layer = |name: &String| {
+        let name = name.strip_prefix(family)?.strip_prefix('.')?;
+        let (_, number) = name.strip_suffix("_reverse").unwrap_or(name).rsplit_once("_l")?;
+        number.parse::<usize>().ok().filter(|&l| l < MOST_LAYERS)
+    };
+    dict.tensors.keys().filter_map(layer).max().map_or(1, |highest| highest + 1)
+}
+
 /// What the recurrent layers are called, and so which cell they have.
 fn family(dict: &StateDict) -> Result<(&'static str, Cell), String> {
     let is_there = |(family, _): &&(&str, Cell)| {
@@ -81,12 +94,16 @@ fn family(dict: &StateDict) -> Result<(&'static str, Cell), String> {
             Err(format!("has both {one}.* and {other}.*; a model has one kind of layer"))
         }
         (None, _) => {
-            let names = dict.tensors.values().map(|(found, _)| found).collect();
-            let names = listed(&names);
-            Err(format!(
-                "has no lstm.*, gru.* or rnn.* tensors among {names}; --rename OLD=NEW, such as \
-                 rnn=lstm,fc=output, gives names another beginning"
-            ))
+            let names = beginnings(dict.tensors.values().map(|(found, _)| found.as_str()));
+            let remedy = match dict.shape("weight_hh_l0") {
+                Some(_) => {
+                    "save the module that holds the layer, so that names begin with the layer's"
+                }
+                None => {
+                    "--rename OLD=NEW, such as rnn=lstm,fc=output, gives names another beginning"
+                }
+            };
+            Err(format!("has no lstm.*, gru.* or rnn.* tensors; there are {names}; {remedy}"))
         }
     }
 }

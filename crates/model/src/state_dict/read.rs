@@ -9,49 +9,15 @@ use std::path::{Path, PathBuf};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
+use super::names::{Renames, listed, meant};
 use super::{Header, KIND, VERSION, catalogue, infer, plain};
 use crate::container::{self, FileError, Tensor, Tensors, Values};
 use crate::exchange::{check_features, check_shapes};
-use crate::file::{header, read_weight, second_bias};
+use crate::file::{header, is_model, read_weight, second_bias};
 use crate::model::checked_catalogue;
 use crate::{
     ConfigError, Device, Features, Form, Model, ModelConfig, Output, Parameters, Spec, Vocabulary,
 };
-
-/// Beginnings of names in a file, and what stands there instead: `rnn=lstm` reads `rnn.weight_hh_l0` as
-/// `lstm.weight_hh_l0`; nothing after the `=` drops the beginning.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Renames(Vec<(String, String)>);
-
-impl std::str::FromStr for Renames {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let pair = |part: &str| match part.split_once('=') {
-            Some((old, new)) if !old.trim().is_empty() => {
-                let trimmed = |name: &str| name.trim().trim_end_matches('.').to_owned();
-                Ok((trimmed(old), trimmed(new)))
-            }
-            _ => Err(format!("{part:?}: say OLD=NEW, such as rnn=lstm,fc=output")),
-        };
-        text.split(',').map(pair).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl Renames {
-    /// The name that ours are compared with. Each pair is tried once, in order, on what the pairs before
-    /// it have made.
-    fn apply(&self, name: &str) -> String {
-        let mut name = name.to_owned();
-        for (old, new) in &self.0 {
-            let rest = name.strip_prefix(old.as_str()).and_then(|rest| rest.strip_prefix('.'));
-            if let Some(rest) = rest {
-                name = if new.is_empty() { rest.to_owned() } else { format!("{new}.{rest}") };
-            }
-        }
-        name
-    }
-}
 
 /// A state dict in memory: checked to be a whole file of numbers, not yet to be a model.
 #[derive(Debug, Clone)]
@@ -60,6 +26,7 @@ pub struct StateDict {
     bytes: Vec<u8>,
     /// Name in the file and shape, by the name that ours are compared with.
     pub(super) tensors: BTreeMap<String, (String, Vec<usize>)>,
+    renames: Renames,
     header: Option<ModelConfig>,
     vocabulary: Option<Vocabulary>,
 }
@@ -69,8 +36,8 @@ impl StateDict {
     ///
     /// # Errors
     ///
-    /// [`FileError`] where it is not whole, has a tensor of a type that cannot be read, or two of one
-    /// name once they are renamed.
+    /// [`FileError`] where it is not whole, is a model file of ours, has a tensor of a type that cannot be
+    /// read, or two of one name once they are renamed, and where a pair of `renames` fits no name.
     pub fn open(path: &Path, renames: &Renames) -> Result<Self, FileError> {
         let error = |problem: String| FileError::new(path, problem);
         let bytes =
@@ -87,6 +54,11 @@ impl StateDict {
         // First, since a whole model of ours has tensors that are no numbers.
         let (header, vocabulary) = match text {
             None => (None, None),
+            Some(text) if is_model(&text) => {
+                let problem = "is a model of Tidegate already: use it as it is, or make a state dict of \
+                               it with `tidegate export`";
+                return Err(error(problem.to_owned()));
+            }
             Some(text) => {
                 let Header { model, items, counts, .. } = header(path, &text, KIND, &[VERSION])?;
                 let vocabulary = items.map(|names| {
@@ -97,22 +69,24 @@ impl StateDict {
             }
         };
         let file = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+        let (found, views): (Vec<_>, Vec<_>) = file.iter().unzip();
+        let names = renames.apply(&found).map_err(error)?;
         let mut tensors = BTreeMap::new();
-        for (found, view) in file.iter() {
+        for ((found, view), name) in found.into_iter().zip(views).zip(names) {
             if !matches!(view.dtype(), Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16) {
                 let problem = "F32, F64, F16 and BF16 are read: convert it with .float(), or leave \
                                out what is no weight";
                 return Err(error(format!("{found} is of type {}; {problem}", view.dtype())));
             }
             let place = (found.to_owned(), view.shape().to_vec());
-            let name = renames.apply(found);
             if let Some((other, _)) = tensors.insert(name.clone(), place) {
                 return Err(error(format!(
                     "both {other} and {found} would be {name}; see --rename"
                 )));
             }
         }
-        Ok(Self { path: path.to_owned(), bytes, tensors, header, vocabulary })
+        let (path, renames) = (path.to_owned(), renames.clone());
+        Ok(Self { path, bytes, tensors, renames, header, vocabulary })
     }
 
     /// Where it was read from.
@@ -166,7 +140,7 @@ impl StateDict {
         checked_catalogue(config, &inputs)?;
         let specs = catalogue(config, items);
         let shapes = expected(&specs);
-        self.check_names(config, &shapes)?;
+        self.check_names(config, items, &shapes)?;
         for (name, shape) in &shapes {
             let (found, found_shape) = &self.tensors[name];
             if found_shape != shape {
@@ -262,6 +236,7 @@ impl StateDict {
     fn check_names(
         &self,
         config: &ModelConfig,
+        items: usize,
         shapes: &BTreeMap<String, Vec<usize>>,
     ) -> Result<(), StateDictError> {
         let missing: BTreeSet<_> =
@@ -279,23 +254,53 @@ impl StateDict {
         let mut problem = Vec::new();
         for (names, says) in [(&missing, "missing"), (&unknown, "without a place")] {
             if !names.is_empty() {
-                problem.push(format!("{says}: {}", listed(names)));
+                problem.push(format!("{says}: {}", listed(names.iter().copied())));
             }
         }
-        let remedy = match () {
+        let guess = match unknown.iter().any(|name| name.ends_with("_reverse")) {
+            true => None,
+            false => self.guess(items, shapes),
+        };
+        let biases = missing.iter().all(|name| name.contains(".bias_"));
+        let remedy = guess.as_deref().unwrap_or(match () {
             () if unknown.iter().any(|name| name.ends_with("_reverse")) => {
                 "layers in both directions see the future and cannot be asked what comes next"
             }
-            () if missing.iter().any(|name| name.contains(".bias_")) => {
+            () if biases && !missing.is_empty() => {
                 "give a module made with bias=False biases of zero"
+            }
+            () if unknown.is_empty() => {
+                "save the whole module, or say with [model] of --config what it is made of"
             }
             () => {
                 "--rename OLD=NEW gives names another beginning, [model] of --config says what \
-                   the model is made of"
+                 the model is made of"
             }
-        };
+        });
         let cell = config.cell;
         Err(self.error(format!("as a model with {cell}: {}; {remedy}", problem.join("; "))))
+    }
+
+    /// What the tensors without a place may have been meant for. Where there is no table of its own for the
+    /// scores, they were taken to be made from the embedding, so it is missing whatever the configuration.
+    fn guess(&self, items: usize, shapes: &BTreeMap<String, Vec<usize>>) -> Option<String> {
+        let is_missing = |name: &str| !self.tensors.contains_key(name);
+        let due = shapes.iter().map(|(name, shape)| (name.as_str(), shape.as_slice()));
+        let tables = ["embedding.weight", "output.weight"].map(|name| (name, &[][..]));
+        let tables = tables.into_iter().filter(|(name, _)| !shapes.contains_key(*name));
+        let missing: Vec<_> = due.chain(tables).filter(|(name, _)| is_missing(name)).collect();
+        let has_place = |name: &String| shapes.contains_key(name);
+        // Another beginning would take away the names of those that have their places.
+        let is_shared = |name: &str| {
+            let beginning = name.rsplit_once('.').map_or("", |(beginning, _)| beginning);
+            let placed = self.tensors.keys().filter(|name| has_place(name));
+            let mut rests = placed.filter_map(|name| name.strip_prefix(beginning));
+            rests.any(|rest| rest.starts_with('.'))
+        };
+        let here = self.tensors.iter().filter(|(name, _)| !has_place(name) && !is_shared(name));
+        let unplaced: Vec<_> =
+            here.map(|(name, (_, shape))| (name.as_str(), shape.as_slice())).collect();
+        meant(&self.renames, &missing, &unplaced, items)
     }
 
     fn error(&self, problem: String) -> StateDictError {
@@ -320,15 +325,6 @@ fn expected(specs: &Parameters<Spec>) -> BTreeMap<String, Vec<usize>> {
         shapes.insert(spec.name.clone(), shape);
     }
     shapes
-}
-
-/// Some of the names, and how many there are beside them.
-pub(super) fn listed(names: &BTreeSet<&String>) -> String {
-    let shown: Vec<&str> = names.iter().take(6).map(|name| name.as_str()).collect();
-    match names.len().saturating_sub(shown.len()) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }
 
 /// A number of 16 bits: one for the sign, five for the exponent, ten behind the point.

@@ -334,6 +334,13 @@ fn what_does_not_fit_is_named() {
         true
     });
     says(fails(&endless, "", &config, ITEMS), &["repeat.bias", "not finite"]);
+    let heavy = edited(&good, |name, tensor| {
+        if let (true, crate::Values::F32(values)) = (name.contains(".bias_"), &mut tensor.values) {
+            values[1] = 3e38;
+        }
+        true
+    });
+    says(fails(&heavy, "", &config, ITEMS), &["gru.bias_ih_l0 and gru.bias_hh_l0 add up to"]);
     let whole = edited(&good, |name, tensor| {
         if name == "repeat.bias" {
             tensor.values = crate::Values::U32(vec![1; tensor.values.len()]);
@@ -347,19 +354,88 @@ fn what_does_not_fit_is_named() {
     long[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     says(open(&long, "").unwrap_err(), &["not a whole safetensors file"]);
     says(open(&original, "embedding=output").unwrap_err(), &["both", "would be output.weight"]);
-    assert!("rnn".parse::<Renames>().is_err() && "=x".parse::<Renames>().is_err());
 
     // Other names, and a beginning that is dropped.
     let renamed = open(&without_header(&good), "gru=other.rnn").unwrap();
+    let none = renamed.config(None).unwrap_err().to_string();
     says(
-        renamed.config(None).unwrap_err().to_string(),
-        &["no lstm.*", "other.rnn", "--rename"]
-            .map(|p| if p == "other.rnn" { "gru.bias" } else { p }),
+        none,
+        &["no lstm.*", "there are embedding.*, gru.*, output.*, readout.*, repeat.*;", "--rename"],
+    );
+    says(
+        open(&original, "gru=gru,fc=output").unwrap_err(),
+        &["--rename fc=output: no name begins with fc. among embedding.*, gru.*, "],
     );
     assert!(open(&original, "gru=a.gru,a=").unwrap().model(cpu(), &config, ITEMS).is_ok());
     let wrong =
         open(&without_header(&good), "gru=lstm").unwrap().config(None).unwrap_err().to_string();
     says(wrong, &["15 rows", "4 blocks", "--rename"]);
+}
+
+/// A module whose names are not ours, told from names and shapes alone: what is missing is said, and what the
+/// tensors without a place may have been meant for.
+#[test]
+fn what_is_missing_is_named_and_other_names_are_guessed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let plain =
+        ModelConfig { temperature: 0.0, input_scale: 0.0, repeat_lags: 0, ..of_cell("lstm") };
+    let config = ModelConfig { output: Output::Free, output_bias: true, layers: 2, ..plain };
+    assert_ne!(config.embedding, config.hidden);
+    let good = write(folder.path(), &file(&config).to_state_dict(true).expect("written"));
+    // The tensors under other beginnings; nothing instead of one takes it out.
+    let fails = |names: &[(&str, &str)], renames: &str| {
+        let (tensors, _) = crate::container::read(&good, "a state dict").expect("read");
+        let renamed = |name: &String| {
+            let fits = |(old, _): &&(&str, &str)| name.starts_with(old);
+            let found = names.iter().find(fits);
+            found.map_or(name.clone(), |(old, new)| name.replacen(old, new, 1))
+        };
+        let tensors: Tensors =
+            tensors.into_iter().map(|(name, tensor)| (renamed(&name), tensor)).collect();
+        let views = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        let views = views.filter(|(name, _)| !name.is_empty());
+        let path = folder.path().join("other.safetensors");
+        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).expect("written");
+        let renames =
+            if renames.is_empty() { Renames::default() } else { renames.parse().unwrap() };
+        let made =
+            StateDict::open(&path, &renames).and_then(|dict| dict.config(None).map(|c| (dict, c)));
+        let (dict, config) = match made {
+            Ok(made) => made,
+            Err(error) => return error.to_string(),
+        };
+        dict.model(cpu(), &config, ITEMS).expect_err("names are missing").to_string()
+    };
+    let ends = |error: String, end: &str| assert!(error.ends_with(end), "{error}");
+    ends(
+        fails(&[("output.", "fc.")], ""),
+        "fc.weight is shaped like output.weight, which is missing: try --rename fc=output",
+    );
+    ends(
+        fails(&[("output.", "fc."), ("lstm.", "rnn.")], "rnn=lstm"),
+        "--rename rnn=lstm,fc=output",
+    );
+    ends(
+        fails(&[("output.", "a.out."), ("embedding.", "a.emb.")], ""),
+        "which are missing: try --rename a.emb=embedding,a.out=output",
+    );
+    let error = fails(&[("lstm.weight_hh_l1", "")], "");
+    assert!(error.contains(": missing: lstm.weight_hh_l1; "), "{error}");
+    let error = fails(&[("lstm.weight_hh_l0", "")], "");
+    assert!(error.contains("lstm.weight_hh_l0 is missing"), "{error}");
+    let error = fails(&[("lstm.", "")], "");
+    assert!(error.contains("there are bias_hh_l0") && error.contains("save the module"), "{error}");
+    let error = fails(&[("lstm.", "encoder.")], "");
+    assert!(error.contains("there are embedding.*, encoder.*, output.*; --rename"), "{error}");
+
+    let path = folder.path().join("model.safetensors");
+    let made = Model::new(cpu(), &config, ITEMS, 3).expect("valid");
+    let names = (0..ITEMS).map(|k| k.to_string()).collect();
+    let vocabulary = Vocabulary { names, counts: vec![1; ITEMS] };
+    ModelFile::save(&path, &made, &vocabulary, &Tensors::new()).expect("written");
+    let error = StateDict::open(&path, &Renames::default()).unwrap_err().to_string();
+    assert!(error.contains("a model of Tidegate already: use it as it is, or"), "{error}");
+    assert!(error.contains("tidegate export"), "{error}");
 }
 
 #[test]
