@@ -192,7 +192,7 @@ pub(crate) struct Common {
 #[command(next_help_heading = "Reading")]
 pub(crate) struct Reading {
     /// The layout: csv, tsv, sessions (a session a line), users (a user and the items, a line), pairs
-    /// (prefix, tab, target), or that of a data set: taobao, yoochoose, eshop, retailrocket, rees46,
+    /// (prefix, tab, target), parquet, arrow, or that of a data set: taobao, yoochoose, eshop, retailrocket, rees46,
     /// tmall, jdata, diginetica, otto, online-retail, gru4rec, recbole, coveo [default: found by
     /// looking]
     #[arg(long, value_name = "NAME")]
