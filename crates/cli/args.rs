@@ -87,7 +87,7 @@ Learning rates to begin with: 0.005 for adam and rmsprop, 0.1 for adagrad, 3 for
 The folder gets model.safetensors (the whole model), run.toml (every setting of the run) and
 log.jsonl (a line an epoch). Every other setting is a key of the file given by --config: an old
 run.toml shows them all.")]
-    Train(Train),
+    Train(Box<Train>),
     /// Score a model on a log, beside popularity, session popularity and Markov
     #[command(after_help = "\
 Examples:

@@ -175,11 +175,12 @@ fn only_what_is_asked_for_is_loaded() {
     let (folder, path) = Folder::with("log.csv", &mixed_log());
     let out = folder.prepare(&path, options(), SessionRule::Gap, 1 << 30);
     let roles = vec![Role::Item, Role::Category];
-    let log = read(&[out.clone()], &ReadOptions { roles, ..ReadOptions::default() }).unwrap();
+    let log =
+        read(std::slice::from_ref(&out), &ReadOptions { roles, ..ReadOptions::default() }).unwrap();
     assert!(log.events.kind.is_empty() && log.events.price.is_empty() && log.labels.is_empty());
     assert_eq!(log.events.category.len(), 3000);
     let from = events::Window::parse(Some("2017-07-14T05:00:00Z"), None).unwrap();
-    let cut = read(&[out.clone()], &ReadOptions { window: from, ..options() }).unwrap();
+    let cut = read(std::slice::from_ref(&out), &ReadOptions { window: from, ..options() }).unwrap();
     assert_eq!(cut.report.outside + cut.events.len() as u64, 3000);
     assert!(cut.events.len() > 100 && cut.events.time.iter().all(|&time| from.contains(time)));
     assert_eq!(cut.labels[0].values.len(), cut.events.len());
@@ -194,7 +195,7 @@ fn only_what_is_asked_for_is_loaded() {
 fn a_damaged_folder_says_so() {
     let (folder, path) = Folder::with("log.csv", &mixed_log());
     let out = folder.prepare(&path, options(), SessionRule::Gap, 1 << 30);
-    let refused = || read(&[out.clone()], &options()).unwrap_err();
+    let refused = || read(std::slice::from_ref(&out), &options()).unwrap_err();
     for file in ["events.parquet", "names.parquet", "sessions.parquet"] {
         let whole = fs::read(out.join(file)).unwrap();
         fs::write(out.join(file), &whole[..whole.len() / 2]).unwrap();

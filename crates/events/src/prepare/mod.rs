@@ -11,7 +11,7 @@
 //! Nothing but the names of items, kinds, categories and words stays in memory all the time. The parts
 //! are the same whatever the budget, and runs are merged by (start, first row of the log): the same log
 //! gives the same bytes, with any budget. What is written is described where it is written
-//! ([`write`]), and read back as a log like any other ([`load`]).
+//! (`write`), and read back as a log like any other (`load`).
 
 mod gather;
 mod load;

@@ -72,7 +72,7 @@ impl Default for ReadOptions {
     }
 }
 
-/// Columns of a table that no [`Role`](crate::Role) is for, by their names in its header (or their
+/// Columns of a table that no [`Role`] is for, by their names in its header (or their
 /// places, as [`Columns`] has them).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Further {
@@ -166,9 +166,8 @@ pub fn read_into(
         }
         match layout {
             Format::Prepared => {
-                let reason =
-                    "is a folder with prepared.json in it, and needs no --format".to_owned();
-                return Err(Error::Flag { flag: "--format", value: "prepared".to_owned(), reason });
+                let reason = "no prepared.json lies in it, and a file alone is none".to_owned();
+                return Err(Error::Prepared { path: name, reason });
             }
             Format::Parquet | Format::Arrow => {
                 columnar::read(&path, source, layout, options, &mut log)?;

@@ -26,9 +26,9 @@ pub struct Row<'a> {
     pub quantity: Option<f32>,
     /// Money of the line.
     pub amount: Option<f32>,
-    /// The words of [`Further::labels`]; shorter, or empty, where the last of them are missing.
+    /// The words of [`Further::labels`](crate::Further::labels); shorter, or empty, where the last of them are missing.
     pub labels: &'a [Option<&'a str>],
-    /// The numbers of [`Further::numbers`], likewise.
+    /// The numbers of [`Further::numbers`](crate::Further::numbers), likewise.
     pub numbers: &'a [Option<f32>],
 }
 
