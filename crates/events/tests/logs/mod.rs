@@ -90,17 +90,16 @@ pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A small log of each layout, made by hand, with the name of its format.
+/// Small logs of each layout, made by hand, with the names of their formats: `tmall.older` is the
+/// older one of two.
 pub(crate) fn corpus() -> Vec<(Format, Vec<u8>)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut logs: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let format = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
-            (format, std::fs::read(path).unwrap())
-        })
-        .collect();
-    logs.sort_by_key(|(format, _): &(Format, _)| format.name());
-    logs
+    let mut paths: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let log = |path: PathBuf| {
+        let format = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        (format, std::fs::read(path).unwrap())
+    };
+    paths.into_iter().map(log).collect()
 }
