@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use events::{
-    CleanRules, Error, Format, Further, Log, NONE, PrepareOptions, Prepared, ReadOptions, Role,
-    SessionOptions, SessionRule, Sessions, clean, clean_sessions, prepare, read,
+    CleanReport, CleanRules, Error, Format, Further, Log, NONE, PrepareOptions, Prepared,
+    ReadOptions, Role, SessionOptions, SessionRule, Sessions, clean, clean_sessions, prepare, read,
 };
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ fn mixed_log() -> String {
             "u{},i{},{},{},{},{},{},{}\n",
             draw(20, 90),
             draw(28, 40),
-            1_500_000_000 + row * 20 + draw(34, 400) * 3,
+            1_500_000_000 + (row * 20 + draw(34, 400) * 3) / 600 * 600,
             ["view", "buy"][draw(40, 2) as usize],
             hole(format!("c{}", draw(41, 6)), 44),
             hole(format!("{}.5", draw(45, 9)), 48),
@@ -148,6 +148,18 @@ fn what_is_suspicious_is_left_out_as_from_a_log_in_memory() {
     for (found, expected) in prepared.clean.rules.iter().zip(&report.rules) {
         assert_eq!((found.events, found.groups), (expected.events, expected.groups), "{found:?}");
     }
+
+    // Users are whole in their part, be their sessions never so many.
+    let keyed = || {
+        let columns = "user=user,item=item,time=time,session=kind".parse().unwrap();
+        ReadOptions { columns, ..options() }
+    };
+    let rules: CleanRules = "day=45".parse().unwrap();
+    let mut log = read(std::slice::from_ref(&path), &keyed()).unwrap();
+    let expected = clean(&mut log, &rules);
+    let (_, prepared) = folder.clean(&path, keyed(), SessionRule::Key, 5_000, &rules);
+    let counts = |report: &CleanReport| (report.rules[0].events, report.rules[0].groups);
+    assert_eq!(counts(&prepared.clean), counts(&expected));
 
     let times: CleanRules = "times=365".parse().unwrap();
     let read = options();
