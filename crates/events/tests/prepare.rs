@@ -65,7 +65,7 @@ impl Folder {
         let sessions = SessionOptions { rule, ..SessionOptions::default() };
         let options = PrepareOptions { read, sessions, memory, clean: clean.clone() };
         let prepared = prepare(&[log.to_owned()], &options, &out).unwrap();
-        assert_eq!(prepared.spilled > 0, memory < 10_000);
+        assert_eq!(prepared.spilled > 0, memory < 150_000);
         assert!(!out.join(".spill").exists(), "what lay on the disk on the way is gone");
         (out, prepared)
     }
@@ -111,7 +111,8 @@ fn the_same_log_in_the_same_order_whatever_the_memory() {
         let sessions = SessionOptions { rule, ..SessionOptions::default() };
         let expected = spelled(&log, &Sessions::from_log(&log, &sessions).unwrap());
 
-        let outs = [0, 5_000, 1 << 30].map(|memory| folder.prepare(&path, options(), rule, memory));
+        let outs =
+            [0, 100_000, 1 << 30].map(|memory| folder.prepare(&path, options(), rule, memory));
         for file in ["events.parquet", "sessions.parquet", "names.parquet", "prepared.json"] {
             let bytes = |out: &PathBuf| fs::read(out.join(file)).unwrap();
             assert!(outs.iter().all(|out| bytes(out) == bytes(&outs[0])), "{file} differs");
