@@ -2,6 +2,7 @@
 //! future, and the sum is the sum that the equations say.
 
 mod models;
+mod slopes;
 
 use layout::Matrix;
 use model::{
@@ -13,7 +14,8 @@ use models::{
     Exact, ITEMS, SESSIONS, WEIGHTS, answers, everything, lively, lively_model, loss_and_gradients,
     one_hot, plain, training_batch,
 };
-use testkit::{assert_gradient, assert_same_bits};
+use slopes::slopes;
+use testkit::assert_same_bits;
 
 /// Two labels and three numbers; no session has the last label of the second.
 fn features() -> Features {
@@ -66,33 +68,6 @@ fn batch(config: &ModelConfig, window: std::ops::Range<usize>) -> Batch {
 }
 
 const WHOLE: std::ops::Range<usize> = 0..usize::MAX;
-
-/// Holds the gradient of every tensor of a model against central differences of its loss.
-fn slopes(
-    model: &Model<Exact>,
-    of: impl Fn(&Model<Exact>) -> (f64, Gradients<Matrix<f64>>),
-) -> Gradients<Matrix<f64>> {
-    let (_, gradients) = of(model);
-    let tensors = model.catalogue().iter().zip(gradients.values().iter());
-    for (k, (spec, gradient)) in tensors.enumerate() {
-        let at = model.parameters().iter().nth(k).expect("as the catalogue");
-        assert_gradient(&spec.name, &gradient.view().to_owned(), &at.view().to_owned(), |moved| {
-            let mut model = model.clone();
-            let tensor = model.parameters_mut().iter_mut().nth(k).expect("as the catalogue");
-            tensor.as_mut_slice().copy_from_slice(moved.as_slice().expect("row-major"));
-            of(&model).0
-        });
-        let felt = gradient.as_slice().iter().any(|entry| entry.abs() > 1e-4);
-        assert!(felt || !spec.name.starts_with("features."), "{} counts", spec.name);
-        if let Some(reached) = gradients.rows(spec.update) {
-            for row in (0..gradient.rows()).filter(|row| !reached.contains(&(*row as u32))) {
-                let zero = gradient.row(row).iter().all(|&entry| entry == 0.0);
-                assert!(zero, "{}: row {row} is said to be out of reach", spec.name);
-            }
-        }
-    }
-    gradients
-}
 
 fn check(config: &ModelConfig, step: u32) -> Gradients<Matrix<f64>> {
     let batch = batch(config, WHOLE);
@@ -273,7 +248,7 @@ fn without_a_word_about_events_nothing_changes() {
         let prefixes = [&SESSIONS[0][..3], SESSIONS[1]];
         let expected = answers(&lively_model(&config), &prefixes, Wanted::Every);
         let sequences = prefixes.map(Sequence::from);
-        assert_eq!(told(&model, &sequences, Wanted::Every), expected);
+        assert_eq!(answers(&model, &sequences, Wanted::Every), expected);
     }
 }
 
@@ -287,36 +262,12 @@ fn a_new_model_begins_as_the_one_without() {
         let known = sessions();
         let sequences: Vec<Sequence<'_>> = known.iter().map(Known::sequence).collect();
         let items: Vec<&[u32]> = known.iter().map(|known| &known.items[..]).collect();
-        let found = told(&with, &sequences, Wanted::Every);
+        let found = answers(&with, &sequences, Wanted::Every);
         assert_eq!(found, answers(&without, &items, Wanted::Every));
         let count = without.catalogue().iter().count();
         assert_eq!(with.catalogue().iter().count(), count + 3);
         assert!(with.parameters().iter().zip(without.parameters().iter()).all(|(a, b)| a == b));
     }
-}
-
-/// What [`answers`] is for items: the bits of pictures and scores, for sequences.
-fn told<D: Device>(
-    model: &Model<D>,
-    sequences: &[Sequence<'_>],
-    wanted: Wanted,
-) -> Vec<((u32, u32), Vec<u32>)> {
-    let mut batch = Batch::with_features(model.config(), model.features());
-    batch.fill_prefixes(sequences, wanted);
-    let mut scorer = Scorer::new(model);
-    let pictures = scorer.represent(&batch).expect("known items");
-    let width = model.config().output_width();
-    let mut bits: Vec<Vec<u32>> =
-        pictures.chunks(width).map(|row| row.iter().map(|x| x.to_bits()).collect()).collect();
-    let score = scorer.score(&batch, |first, scores| {
-        for row in 0..scores.rows() {
-            bits[first + row].extend(scores.row(row).iter().map(|score| score.to_bits()));
-        }
-    });
-    score.expect("known items");
-    let mut answers: Vec<_> = batch.origins().iter().copied().zip(bits).collect();
-    answers.sort();
-    answers
 }
 
 /// A model on a machine with weights that the answers feel.
@@ -343,7 +294,7 @@ fn nothing_sees_the_future<D: Device>(device: D) {
     let mean = ModelConfig { running_mean: true, ..one_hot() };
     for config in [plain(), two_layers, one_hot(), mean] {
         let model = felt(device.clone(), &config);
-        let whole = told(&model, &[known.sequence()], Wanted::Every);
+        let whole = answers(&model, &[known.sequence()], Wanted::Every);
         for t in 0..known.items.len() {
             let mut labels = known.labels.clone();
             labels[2 * (t + 1)..].iter_mut().for_each(|label| *label = (*label + 1) % 3);
@@ -354,13 +305,13 @@ fn nothing_sees_the_future<D: Device>(device: D) {
                 Sequence { numbers: &numbers, ..known.sequence() },
             ];
             for changed in changes {
-                let changed = told(&model, &[changed], Wanted::Every);
+                let changed = answers(&model, &[changed], Wanted::Every);
                 assert_eq!(changed[..=t], whole[..=t], "what is known after {t} is changed");
                 for later in t + 1..known.items.len() {
                     assert_ne!(changed[later], whole[later], "a change is seen at {later}");
                 }
             }
-            let cut = told(&model, &[known.sequence().cut(0..t + 1)], Wanted::Every);
+            let cut = answers(&model, &[known.sequence().cut(0..t + 1)], Wanted::Every);
             assert_eq!(cut[..], whole[..=t], "events after {t} are missing");
         }
     }
@@ -377,9 +328,9 @@ fn no_answer_depends_on_another<D: Device>(device: D) {
     let all: Vec<Sequence<'_>> = known.iter().map(Known::sequence).collect();
     for config in [plain(), everything(), one_hot()] {
         let model = felt(device.clone(), &config);
-        let every = told(&model, &all, Wanted::Every);
+        let every = answers(&model, &all, Wanted::Every);
         for (k, sequence) in all.iter().enumerate() {
-            let alone = &told(&model, &[*sequence], Wanted::Last)[0];
+            let alone = &answers(&model, &[*sequence], Wanted::Last)[0];
             let origin = (k as u32, sequence.len() as u32 - 1);
             let found = every.iter().find(|(place, _)| *place == origin).expect("asked for");
             assert!(alone.1 == found.1, "prefix {k} in company");
@@ -431,14 +382,14 @@ fn a_missing_label_has_a_row_of_its_own() {
     let items: &[u32] = &[5, 12, 3];
     for config in [plain(), one_hot()] {
         let mut model = felt(Reference::<f32>::new(), &config);
-        let nothing = told(&model, &[items.into()], Wanted::Every);
+        let nothing = answers(&model, &[Sequence::from(items)], Wanted::Every);
         let zeros = Sequence { items, labels: &[0; 6], numbers: &[0.0; 9] };
-        assert_eq!(told(&model, &[zeros], Wanted::Every), nothing);
+        assert_eq!(answers(&model, &[zeros], Wanted::Every), nothing);
         let others = Sequence { labels: &[1, 0, 1, 0, 1, 0], ..zeros };
-        let other = told(&model, &[others], Wanted::Every);
+        let other = answers(&model, &[others], Wanted::Every);
         assert!(other.iter().zip(&nothing).all(|(other, nothing)| other != nothing));
         model.parameters_mut().features.labels[1].row_mut(0)[1] += 0.5;
-        let moved = told(&model, &[items.into()], Wanted::Every);
+        let moved = answers(&model, &[Sequence::from(items)], Wanted::Every);
         assert!(moved.iter().zip(&nothing).all(|(moved, nothing)| moved != nothing));
     }
 }
@@ -452,7 +403,7 @@ fn the_readout_sees_items_alone() {
     readout.w_h.as_mut().expect("a projection").as_mut_slice().fill(0.0);
     let attention = readout.attention.as_mut().expect("attention");
     attention.query.as_mut_slice().fill(0.0);
-    let with = told(&model, &[known.sequence()], Wanted::Every);
-    let without = told(&model, &[known.items[..].into()], Wanted::Every);
+    let with = answers(&model, &[known.sequence()], Wanted::Every);
+    let without = answers(&model, &[Sequence::from(&known.items[..])], Wanted::Every);
     assert_eq!(with, without);
 }

@@ -5,6 +5,7 @@
 //! every machine shares; each machine's operations are held against the reference elsewhere.
 
 mod models;
+mod slopes;
 
 use layout::Matrix;
 use model::{
@@ -16,29 +17,12 @@ use models::{
     ITEMS, SESSIONS, WEIGHTS, answers, everything, lively_model, loss_and_gradients, one_hot,
     plain, training_batch,
 };
-use testkit::assert_gradient;
+use slopes::slopes;
 
 /// Holds the gradient of every tensor of a model against central differences.
 fn check(config: &ModelConfig, step: u32) -> Gradients<Matrix<f64>> {
-    let (model, batch) = (lively_model(config), training_batch(config));
-    let (_, gradients) = loss_and_gradients(&model, &batch, step);
-    let tensors = model.catalogue().iter().zip(gradients.values().iter());
-    for (k, (spec, gradient)) in tensors.enumerate() {
-        let at = model.parameters().iter().nth(k).expect("as the catalogue");
-        assert_gradient(&spec.name, &gradient.view().to_owned(), &at.view().to_owned(), |moved| {
-            let mut model = model.clone();
-            let tensor = model.parameters_mut().iter_mut().nth(k).expect("as the catalogue");
-            tensor.as_mut_slice().copy_from_slice(moved.as_slice().expect("row-major"));
-            loss_and_gradients(&model, &batch, step).0
-        });
-        let reached = gradients.rows(spec.update);
-        for row in 0..gradient.rows() {
-            let outside = reached.is_some_and(|rows| !rows.contains(&(row as u32)));
-            let zero = gradient.row(row).iter().all(|&entry| entry == 0.0);
-            assert!(zero || !outside, "{}: row {row} is said to be out of reach", spec.name);
-        }
-    }
-    gradients
+    let batch = training_batch(config);
+    slopes(&lively_model(config), |model| loss_and_gradients(model, &batch, step))
 }
 
 /// Two layers of every cell, the whole model round them; some with a one-hot input.

@@ -105,6 +105,17 @@ fn a_model_uses_what_it_is_told_of_events() {
     let next = succeed(folder, "recommend again --log now.csv -k 1 --json");
     assert_eq!(next["items"][0]["item"], "right");
 
+    // A log that lacks the column is answered as if no event had a colour.
+    fs::write(folder.join("bare.csv"), "session,item,time\n1,start,5\n1,left,6\n").unwrap();
+    fs::write(folder.join("cases.tsv"), "start left\tright\n").unwrap();
+    succeed(folder, "prepare bare.csv --out bare --json");
+    for log in ["bare.csv", "cases.tsv", "bare"] {
+        let (code, scores, stderr) = tidegate(folder, &format!("evaluate again {log} --json"));
+        assert_eq!(code, 0, "{log}: {stderr}");
+        assert!(stderr.contains("looks at colour, of which this log says nothing"), "{stderr}");
+        assert_eq!(scores["tasks"]["next-item"]["cases"], 1, "{log}");
+    }
+
     let error = fail(folder, 1, "train log.csv --features size:label --out x --quiet");
     assert!(error.contains("no column \"size\""), "{error}");
     let error = fail(folder, 2, "train log.csv --features colour:lable --out x --quiet");

@@ -38,7 +38,7 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     let device = device(&settings)?;
     let trained = Trained::load(&args.model, device.clone())?;
     let treatment = &trained.knowledge.treatment;
-    let mut log = read_log(logs, &as_trained(options, treatment))?;
+    let mut log = read_as_trained(logs, options, treatment)?;
     let sessions = sessions_of(&settings.data, &trained.knowledge, split, &mut log)?;
     let sessions = match split {
         Some(split) => {
@@ -117,9 +117,27 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     print(&(text + "\n"))
 }
 
-/// Reads the columns of a log that the model's features are made of, where it has them.
-pub(crate) fn as_trained(options: ReadOptions, treatment: &Treatment) -> ReadOptions {
-    ReadOptions { further: treatment.features.specs().further(), ..options }
+/// Reads a log with the columns that the model's features are made of, and warns of those that it lacks.
+pub(crate) fn read_as_trained(
+    paths: &[PathBuf],
+    options: ReadOptions,
+    treatment: &Treatment,
+) -> Result<Log> {
+    let further = treatment.features.specs().further();
+    let options = ReadOptions { further, may_lack_further: true, ..options };
+    let log = read_log(paths, &options)?;
+    let mut absent: Vec<&str> = treatment.features.absent(&log);
+    let labels = log.labels.iter().filter(|column| column.names.is_empty());
+    absent.extend(labels.map(|column| column.name.as_str()));
+    let numbers = log.numbers.iter().filter(|column| column.values.iter().all(|x| x.is_nan()));
+    absent.extend(numbers.map(|column| column.name.as_str()));
+    if !absent.is_empty() {
+        warn(&format!(
+            "the model looks at {}, of which this log says nothing: missing at every event",
+            absent.join(", ")
+        ));
+    }
+    Ok(log)
 }
 
 /// The sessions of a log, cleaned and made as those of the model's training unless the settings say

@@ -11,12 +11,11 @@ use train::recommend::recommend;
 use train::{Knowledge, Trained};
 
 use crate::args::{Common, Recommend};
-use crate::evaluate::{as_trained, sessions_of};
+use crate::evaluate::{read_as_trained, sessions_of};
 use crate::failure::usage;
 use crate::machine::device;
 use crate::output::{Style, Table, per_cent, print, print_json};
 use crate::progress::warn;
-use crate::reading::read_log;
 use crate::settings::{RecommendSettings, Settings};
 
 /// How many items where nothing else is asked for.
@@ -117,8 +116,8 @@ fn from_log(
     asked: &RecommendSettings,
     knowledge: &Knowledge,
 ) -> Result<(Vec<String>, Features)> {
-    let options = as_trained(settings.data.read_options()?, &knowledge.treatment);
-    let mut log = read_log(&asked.log, &options)?;
+    let options = settings.data.read_options()?;
+    let mut log = read_as_trained(&asked.log, options, &knowledge.treatment)?;
     let sessions = sessions_of(&settings.data, knowledge, None, &mut log)?;
     let sessions = knowledge.treatment.fill(&mut log, sessions);
     let session = match &asked.user {

@@ -231,22 +231,22 @@ fn load(settings: &Settings) -> Result<Data> {
     let knowledge = Knowledge::of(&counted, &log.items, rules, treatment);
     drop(counted);
     let (vocabulary, treatment) = (&knowledge.vocabulary, &knowledge.treatment);
-    let encode = |log: &Log, sessions: &Sessions| {
-        let mut sequences = vocabulary.encode(sessions, &log.items);
-        sequences.features = treatment.encode(log, sessions);
+    let encode = |log: &Log, sessions: &Sessions, part: &Sessions| {
+        let mut sequences = vocabulary.encode(part, &log.items);
+        sequences.features = treatment.encode_part(log, sessions, part);
         sequences
     };
     let validation = match &data.validate {
-        None => encode(&log, &parts.validation),
+        None => encode(&log, &parts.validation, &parts.validation),
         Some(path) => {
             let mut log = read_log(std::slice::from_ref(path), &options)?;
             let options = Split::None.session_options(session_options, &log);
             let (sessions, _) = treatment.sessions(&mut log, &options)?;
             let sessions = treatment.fill(&mut log, sessions);
-            encode(&log, &sessions)
+            encode(&log, &sessions, &sessions)
         }
     };
-    let train = encode(&log, &train);
+    let train = encode(&log, &parts.train, &train);
     Ok(Data { train, validation: Cases::new(&validation), knowledge })
 }
 

@@ -4,8 +4,8 @@ use layout::Matrix;
 use layout::random::Stream;
 use model::{
     Activation, Batch, CellKind, Device, Dropout, Gradients, InitialState, Input, Inputs, Loss,
-    Model, ModelConfig, Output, Reach, Readout, RecurrentStart, Reference, Scorer, StepContext,
-    Wanted, Workspace,
+    Model, ModelConfig, Output, Reach, Readout, RecurrentStart, Reference, Scorer, Sequence,
+    StepContext, Wanted, Workspace,
 };
 
 pub(crate) type Exact = Reference<f64>;
@@ -109,12 +109,12 @@ pub(crate) fn loss_and_gradients(
 }
 
 /// The answers to every prefix of every session: pictures and scores, row after row.
-pub(crate) fn answers<D: Device>(
+pub(crate) fn answers<'a, D: Device>(
     model: &Model<D>,
-    prefixes: &[&[u32]],
+    prefixes: &[impl Copy + Into<Sequence<'a>>],
     wanted: Wanted,
 ) -> Vec<((u32, u32), Vec<u32>)> {
-    let mut batch = Batch::new(model.config());
+    let mut batch = Batch::with_features(model.config(), model.features());
     batch.fill_prefixes(prefixes, wanted);
     let mut scorer = Scorer::new(model);
     let pictures = scorer.represent(&batch).expect("known items");

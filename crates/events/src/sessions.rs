@@ -223,6 +223,15 @@ impl Sessions {
         &self.items
     }
 
+    /// Where the events of a part of these sessions, which has them in the same order, stand in
+    /// [`Sessions::items`].
+    pub fn places_of(&self, part: &Self) -> impl Iterator<Item = usize> {
+        let mut places = self.events.iter().enumerate();
+        part.events.iter().filter_map(move |event| {
+            places.find(|(_, other)| *other == event).map(|(place, _)| place)
+        })
+    }
+
     /// Which event of its log each of [`Sessions::items`] was.
     pub fn log_events(&self) -> &[u32] {
         &self.events

@@ -129,6 +129,15 @@ impl Treatment {
         self.features.encode(log, sessions)
     }
 
+    /// The same for a part of the sessions from which rare items were left out: a pause, a place in the
+    /// session are those of the whole session, as they will be in later logs.
+    pub fn encode_part(&self, log: &Log, sessions: &Sessions, part: &Sessions) -> Features {
+        if part.events() == sessions.events() || self.features.specs().0.is_empty() {
+            return self.encode(log, part);
+        }
+        self.encode(log, sessions).select(sessions.places_of(part))
+    }
+
     /// Names and sizes of what a model sees beside the items.
     pub fn inputs(&self) -> model::Features {
         let events::Inputs { labels, numbers } = self.features.inputs();
@@ -178,5 +187,29 @@ impl Treatment {
             treatment.features = FittedFeatures::from_json(&features)?;
         }
         Ok(treatment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events::ReadOptions;
+
+    /// A rare item is left out of what is learned, and was there all the same: the pause before the next
+    /// event, its place in the session are not those between the items that are left.
+    #[test]
+    fn what_is_left_out_stays_between_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        let text = "session,item,time\n1,a,0\n1,rare,60\n1,a,100\n2,a,0\n2,a,7\n3,a,9\n";
+        std::fs::write(&path, text).unwrap();
+        let mut log = events::read(&[path], &ReadOptions::default()).unwrap();
+        let mut treatment = Treatment::default();
+        let (sessions, _) = treatment.sessions(&mut log, &SessionOptions::default()).unwrap();
+        let features = "gap:raw,position:raw".parse().unwrap();
+        let (kept, _) = sessions.keep(2, 2);
+        treatment.learn_features(&log, &kept, &Wishes { features, ..Wishes::default() }).unwrap();
+        let found = treatment.encode_part(&log, &sessions, &kept);
+        assert_eq!(found.numbers, [0.0, 0.0, 40.0, 2.0, 0.0, 0.0, 7.0, 1.0]);
     }
 }

@@ -104,16 +104,18 @@ fn read_names(path: &Path, log: &mut Log, card: &Card, options: &ReadOptions) ->
         column: column.clone(),
         header: have.join(", "),
     };
-    for name in &options.further.labels {
-        if !card.labels.contains(name) {
-            return Err(missing(name, &card.labels));
+    for (asked, have) in
+        [(&options.further.labels, &card.labels), (&options.further.numbers, &card.numbers)]
+    {
+        let absent = asked.iter().find(|name| !have.contains(name));
+        if let Some(name) = absent.filter(|_| !options.may_lack_further) {
+            return Err(missing(name, have));
         }
+    }
+    for name in &options.further.labels {
         log.labels.push(LabelColumn { name: name.clone(), ..LabelColumn::default() });
     }
     for name in &options.further.numbers {
-        if !card.numbers.contains(name) {
-            return Err(missing(name, &card.numbers));
-        }
         log.numbers.push(NumberColumn { name: name.clone(), values: Vec::new() });
     }
     let wanted = ["column", "number", "name"].map(str::to_owned);
@@ -169,12 +171,16 @@ fn read_events(
     let words: Vec<&str> = words.map(Role::name).collect();
     let money = [Role::Price, Role::Quantity, Role::Amount].into_iter().filter(|&role| asked(role));
     let money: Vec<&str> = money.map(Role::name).collect();
-    let labels: Vec<String> = log.labels.iter().map(|column| label_column(&column.name)).collect();
-    let numbers: Vec<String> =
-        log.numbers.iter().map(|column| number_column(&column.name)).collect();
+    // Columns that the folder lacks have no name in it.
+    let labels: Vec<Option<String>> = (log.labels.iter())
+        .map(|column| card.labels.contains(&column.name).then(|| label_column(&column.name)))
+        .collect();
+    let numbers: Vec<Option<String>> = (log.numbers.iter())
+        .map(|column| card.numbers.contains(&column.name).then(|| number_column(&column.name)))
+        .collect();
     let fixed = ["session", "item", "time"].into_iter().chain(words).chain(money);
     let wanted: Vec<String> =
-        fixed.map(str::to_owned).chain(labels.iter().chain(&numbers).cloned()).collect();
+        fixed.map(str::to_owned).chain(labels.iter().chain(&numbers).flatten().cloned()).collect();
     let (items, sessions) = (log.items.len() as u32, card.sessions);
     let window = options.window;
     let mut outside = 0;
@@ -211,8 +217,11 @@ fn read_events(
             }
         }
         for (column, name) in log.labels.iter_mut().zip(&labels) {
-            numbers_of(batch, name, &mut column.values)?;
-            known(name, &column.values[before..], column.names.len())?;
+            match name {
+                Some(name) => numbers_of(batch, name, &mut column.values)?,
+                None => column.values.resize(before + batch.num_rows(), NONE),
+            }
+            known(&column.name, &column.values[before..], column.names.len())?;
         }
         for (name, into) in [
             ("price", &mut events.price),
@@ -224,7 +233,10 @@ fn read_events(
             }
         }
         for (column, name) in log.numbers.iter_mut().zip(&numbers) {
-            floats_of(batch, name, &mut column.values)?;
+            match name {
+                Some(name) => floats_of(batch, name, &mut column.values)?,
+                None => column.values.resize(before + batch.num_rows(), f32::NAN),
+            }
         }
         Ok(())
     })?;

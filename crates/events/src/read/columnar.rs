@@ -205,7 +205,7 @@ impl Plan {
                 columns.push(Column::Constant(value.clone()));
             }
         }
-        let schema = Schema::of_table(file, &options.columns, &options.further, &names)?;
+        let schema = Schema::of_table(file, options, &names)?;
         log.begin_table(file, &schema, &names, options.window)?;
         Ok(Self { schema, columns })
     }
@@ -237,8 +237,12 @@ impl Plan {
             let place = self.schema.column(role);
             by_role.push(place.map(|place| self.values(batch, place, how)).transpose()?);
         }
-        let further = |places: &[usize], how| -> Result<Vec<Values>, ArrowError> {
-            places.iter().map(|&place| self.values(batch, place, how)).collect()
+        let further = |places: &[Option<usize>], how| -> Result<Vec<Values>, ArrowError> {
+            let values = |place: &Option<usize>| match *place {
+                Some(place) => self.values(batch, place, how),
+                None => Ok(Values::Constant(None)),
+            };
+            places.iter().map(values).collect()
         };
         let labels = further(self.schema.labels(), As::Text)?;
         let numbers = further(self.schema.numbers(), As::Number)?;

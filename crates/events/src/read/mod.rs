@@ -45,6 +45,8 @@ pub struct ReadOptions {
     pub columns: Columns,
     /// Columns of a table that are read beside those.
     pub further: Further,
+    /// Whether a log may lack those: then all their values are missing. Otherwise that is an error.
+    pub may_lack_further: bool,
     /// The roles whose columns are kept; the others take no memory.
     pub roles: Vec<Role>,
     /// The part that is read.
@@ -63,6 +65,7 @@ impl Default for ReadOptions {
             format: None,
             columns: Columns::default(),
             further: Further::default(),
+            may_lack_further: false,
             roles: Role::ALL.to_vec(),
             window: Window::default(),
             zone: Zone::default(),
@@ -157,7 +160,7 @@ pub fn read_into(
             }
         }
         let layout = format.as_ref().map_or(Format::Csv, |(format, _)| *format);
-        if !layout.has_columns() {
+        if !layout.has_columns() && !options.may_lack_further {
             options.further.refuse(&name)?;
         }
         let lines_of_ids = matches!(layout, Format::Sessions | Format::Pairs | Format::Users);

@@ -1,6 +1,6 @@
 //! Which column of a table is what.
 
-use super::Further;
+use super::ReadOptions;
 use super::builder::Grouping;
 use super::detect::usual_column;
 use super::layout::{Kinds, Layout, Users};
@@ -16,8 +16,8 @@ pub(super) struct Schema {
     pub(super) date: Option<[usize; 3]>,
     pub(super) order: Option<usize>,
     /// Columns of [`Further`].
-    labels: Vec<usize>,
-    numbers: Vec<usize>,
+    labels: Vec<Option<usize>>,
+    numbers: Vec<Option<usize>>,
     pub(super) kind: Kind,
     pub(super) other_category: Option<usize>,
     pub(super) users: Users,
@@ -103,12 +103,11 @@ impl Schema {
     /// A table that names its columns otherwise than in a first row.
     pub(super) fn of_table(
         file: &str,
-        columns: &Columns,
-        further: &Further,
+        options: &ReadOptions,
         names: &[String],
     ) -> Result<Self, Error> {
-        let mut schema = Self::new(file, Format::Csv, columns, names)?;
-        schema.find_further(file, further, names)?;
+        let mut schema = Self::new(file, Format::Csv, &options.columns, names)?;
+        schema.find_further(file, options, names)?;
         schema.header = true;
         Ok(schema)
     }
@@ -117,15 +116,17 @@ impl Schema {
     pub(super) fn find_further(
         &mut self,
         file: &str,
-        further: &Further,
+        options: &ReadOptions,
         first: &[String],
     ) -> Result<(), Error> {
-        let place = |column: &String| {
-            self.place_of(column).ok_or_else(|| Error::NoFurtherColumn {
+        let further = &options.further;
+        let place = |column: &String| match self.place_of(column) {
+            None if !options.may_lack_further => Err(Error::NoFurtherColumn {
                 path: file.to_owned(),
                 column: column.clone(),
                 header: self.names.join(", "),
-            })
+            }),
+            place => Ok(place),
         };
         let labels = further.labels.iter().map(place).collect::<Result<Vec<_>, _>>()?;
         let numbers = further.numbers.iter().map(place).collect::<Result<Vec<_>, _>>()?;
@@ -140,13 +141,13 @@ impl Schema {
         self.roles[role as usize]
     }
 
-    /// Columns of further words.
-    pub(super) fn labels(&self) -> &[usize] {
+    /// Columns of further words; none for one that the table may lack, and does.
+    pub(super) fn labels(&self) -> &[Option<usize>] {
         &self.labels
     }
 
-    /// Columns of further numbers.
-    pub(super) fn numbers(&self) -> &[usize] {
+    /// Columns of further numbers, likewise.
+    pub(super) fn numbers(&self) -> &[Option<usize>] {
         &self.numbers
     }
 
@@ -157,7 +158,8 @@ impl Schema {
             Kind::Spelled | Kind::Always(_) | Kind::Coded(_) => None,
         };
         let others = self.date.iter().flatten().chain(&self.order).chain(&kind);
-        let others = others.chain(&self.other_category).chain(&self.labels).chain(&self.numbers);
+        let further = self.labels.iter().chain(&self.numbers).flatten();
+        let others = others.chain(&self.other_category).chain(further);
         self.roles.iter().flatten().chain(others).copied().collect()
     }
 

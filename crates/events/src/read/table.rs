@@ -62,7 +62,7 @@ pub(super) fn read(
                     .map(|place| String::from_utf8_lossy(fields.get(place)).trim().to_owned())
                     .collect();
                 let mut found = Schema::new(&file, format, &options.columns, &first)?;
-                found.find_further(&file, &options.further, &first)?;
+                found.find_further(&file, options, &first)?;
                 log.begin_table(&file, &found, &first, window)?;
                 clock.set_place(found.column(Role::Time));
                 if found.header {
@@ -142,11 +142,13 @@ impl Schema {
             amount = amount.or(self.money(fields)?);
         }
         for &place in self.labels() {
-            labels.push(Some(text(fields, place)?).filter(|text| !text.is_empty()));
+            let word = place.map(|place| text(fields, place)).transpose()?;
+            labels.push(word.filter(|text| !text.is_empty()));
         }
         for &place in self.numbers() {
             // What is no number is missing: the event itself is as good as any.
-            numbers.push(parse_finite(text(fields, place)?).ok());
+            let number = place.map(|place| text(fields, place)).transpose()?;
+            numbers.push(number.and_then(|text| parse_finite(text).ok()));
         }
         Ok(Row {
             item,
