@@ -122,3 +122,38 @@ fn inspect_says_what_a_header_was_taken_for() {
     let verbose = call(folder.path(), &[&["inspect", "log.csv", "-v"][..], &columns].concat());
     assert!(verbose.stderr.contains("columns = \"user=customer"), "{}", verbose.stderr);
 }
+
+/// How suspicious a log is, and how its holes are best filled.
+#[test]
+fn inspect_counts_what_is_suspicious_and_scores_ways_to_fill() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::from("user,item,time,price\n");
+    for k in 0..300 {
+        let item = k % 7;
+        text += &format!("u{},i{item},{},{}.5\n", k % 20, 1_700_000_000 + 100 * k, 10 * item);
+    }
+    text += "u1,i1,1700000100,10.5\n";
+    fs::write(folder.path().join("log.csv"), text).unwrap();
+    let ask = |flags: &str| {
+        let line = format!("inspect log.csv {flags}");
+        call(folder.path(), &line.split(' ').collect::<Vec<_>>())
+    };
+    let clean = &ask("--clean duplicates,day=9 --json").json()["clean"];
+    let found = |k: usize| (clean[k]["events"].as_u64().unwrap(), &clean[k]["left_out"]);
+    assert_eq!((found(0), found(1).0), ((1, &false.into()), 301), "{clean}");
+    let people = ask("--clean duplicates");
+    assert!(people.stdout.contains("duplicates:count: 1 events, counted"), "{}", people.stdout);
+
+    let scores = ask("--score-fill price --json").json();
+    for hidden in ["rows", "users"] {
+        let of = |method: &str| {
+            let all = scores["hidden"][hidden].as_array().unwrap();
+            all.iter().find(|score| score["rule"] == format!("price={method}")).unwrap().clone()
+        };
+        assert_eq!(of("item")["exact"], 1.0, "{scores}");
+        assert!(of("mean")["mean_absolute"].as_f64().unwrap() > 5.0, "{scores}");
+    }
+    assert!(ask("--score-fill price").stdout.contains("forward+median"));
+    assert!(ask("--score-fill gap").fails(2).contains("--score-fill"));
+    assert!(ask("--score-fill colour:label").fails(1).contains("no column \"colour\""));
+}

@@ -55,6 +55,8 @@ With --truth, the users' types go to that file and the causes of purchases to on
 Examples:
   tidegate inspect clicks.csv.gz
   tidegate inspect logs/ --json
+  tidegate inspect clicks.csv --clean duplicates,hour=200,burst=20/10
+  tidegate inspect clicks.csv --score-fill price
   tidegate inspect table.csv --columns user=customer,item=sku,time=when
   tidegate inspect table.csv --suggest > table.toml
   tidegate inspect table.csv --config table.toml
@@ -264,6 +266,13 @@ pub(crate) struct Inspect {
     /// Say what the columns of an unknown table seem to be for, as a file for --config
     #[arg(long, conflicts_with = "columns")]
     pub(crate) suggest: bool,
+    /// Say how near each way to fill a column comes to values that are there and were hidden: price,
+    /// brand:label, stars:number, ...
+    #[arg(long, value_name = "COLUMN", conflicts_with = "suggest")]
+    pub(crate) score_fill: Option<String>,
+    /// Count what these rules would leave out (docs/features.md) [default: duplicates, disorder, times]
+    #[arg(long, value_name = "RULE,...", conflicts_with = "suggest")]
+    pub(crate) clean: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

@@ -1,13 +1,18 @@
 //! `tidegate inspect`: what is in a log, or what its columns seem to be for.
 
 use anyhow::Result;
-use events::{Format, Suggestion, Summary};
+use events::{
+    CleanReport, CleanRule, CleanRules, Format, Log, SessionOptions, Sessions, Suggestion, Summary,
+    clean, clean_sessions,
+};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::args::{Common, Inspect};
 use crate::output::{Style, count, per_cent, print, print_json};
 use crate::progress::warn;
-use crate::reading::read_log;
+use crate::reading::{findings, read_log};
+use crate::score_fill;
 use crate::settings::Settings;
 
 pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
@@ -19,10 +24,39 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
         let format = data.format.as_deref().map(str::parse::<Format>).transpose()?;
         return tell(&events::suggest(data.logs()?, format)?, settings.json);
     }
-    let log = read_log(data.logs()?, &data.read_options()?)?;
+    if let Some(column) = &args.score_fill {
+        return score_fill::run(&settings, column);
+    }
+    let clean_rules = args.clean.as_deref().or(data.clean.as_deref());
+    let clean_rules = clean_rules.map(str::parse::<CleanRules>).transpose()?.unwrap_or_default();
+    let mut log = read_log(data.logs()?, &data.read_options()?)?;
     let options = data.session_rules()?.options()?;
     let summary = Summary::new(&log, &options, data.min_support, data.min_length)?;
-    if settings.json { print_json(&summary) } else { print(&render(&summary, Style::for_stdout())) }
+    let found = suspicious(&mut log, &options, clean_rules)?;
+    if settings.json {
+        let mut all = serde_json::to_value(&summary)?;
+        all["clean"] = json!(found.rules);
+        return print_json(&all);
+    }
+    let style = Style::for_stdout();
+    let mut text = render(&summary, style);
+    for (place, line) in findings(&found).enumerate() {
+        let name = if place == 0 { "suspicious" } else { "" };
+        text += &format!("{}  {line}\n", style.dim(&format!("  {name:<10}")));
+    }
+    print(&text)
+}
+
+/// What rules find. All is counted and nothing left out, so that each rule sees the whole log.
+fn suspicious(log: &mut Log, options: &SessionOptions, rules: CleanRules) -> Result<CleanReport> {
+    let count_only = |rule: CleanRule| CleanRule { count_only: true, ..rule };
+    let rules = CleanRules(rules.0.into_iter().map(count_only).collect());
+    let mut found = clean(log, &rules);
+    if rules.0.iter().any(|rule| rule.check.is_of_sessions()) {
+        let sessions = Sessions::from_log(log, options)?;
+        clean_sessions(log, &sessions, &rules, &mut found);
+    }
+    Ok(found)
 }
 
 /// A suggestion as a settings file, or as JSON that has the file in it.

@@ -37,6 +37,7 @@ mod prepare;
 mod progress;
 mod reading;
 mod recommend;
+mod score_fill;
 mod settings;
 mod simulate;
 mod target;

@@ -52,7 +52,7 @@ pub use features::{
 };
 pub use fill::{
     FillReport, FillRule, FillRules, FillScore, FilledColumn, FittedFill, HoldOut, Method,
-    ScoreOptions, score_fill,
+    ScoreOptions, fill_methods, score_fill,
 };
 pub use format::{Columns, Format, Role};
 pub use grid::{Grid, GridOptions};

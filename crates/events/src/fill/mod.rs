@@ -21,7 +21,7 @@ mod steps;
 mod tests;
 
 pub use rule::{FillRule, FillRules, Method};
-pub use score::{FillScore, HoldOut, ScoreOptions, score_fill};
+pub use score::{FillScore, HoldOut, ScoreOptions, fill_methods, score_fill};
 use steps::{Step, fill, number_step, samples, word_step};
 
 use serde::{Deserialize, Serialize};

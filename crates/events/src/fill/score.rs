@@ -56,6 +56,33 @@ pub struct FillScore {
     pub exact: f64,
 }
 
+/// The ways to fill numbers, and words, that need nothing to be said beside their names; those that do not
+/// always know an answer also with one behind them that does.
+const NUMBERS: [&str; 11] = [
+    "mean",
+    "median",
+    "mode",
+    "forward",
+    "forward+median",
+    "interpolate",
+    "interpolate+median",
+    "recent",
+    "recent+item",
+    "item",
+    "shrink",
+];
+const WORDS: [&str; 6] = ["mode", "forward", "forward+mode", "recent", "recent+item", "item"];
+
+/// A rule for each way to fill a column of words, or of numbers.
+///
+/// # Errors
+///
+/// [`Error::Flag`] where no rule can be about a column of this name.
+pub fn fill_methods(column: &Column, words: bool) -> Result<Vec<FillRule>, Error> {
+    let methods: &[&str] = if words { &WORDS } else { &NUMBERS };
+    methods.iter().map(|method| format!("{}={method}", column.name()).parse()).collect()
+}
+
 /// Scores rules that all fill the same column. All are asked for the same hidden values.
 ///
 /// # Errors
