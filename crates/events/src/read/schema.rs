@@ -15,7 +15,7 @@ pub(super) struct Schema {
     /// Year, month and day, where the date has three columns.
     pub(super) date: Option<[usize; 3]>,
     pub(super) order: Option<usize>,
-    /// Columns of [`Further`].
+    /// Columns of [`Further`](super::Further).
     labels: Vec<Option<usize>>,
     numbers: Vec<Option<usize>>,
     pub(super) kind: Kind,
