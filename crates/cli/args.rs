@@ -209,7 +209,8 @@ pub(crate) struct Reading {
     /// ends a session [default: 30m]
     #[arg(long, value_name = "TIME")]
     pub(crate) gap: Option<String>,
-    /// Where the clock hung that wrote times without a zone, such as Europe/Warsaw [default: UTC]
+    /// Where the clock hung that wrote times without a zone, those of --from, --until and --split among
+    /// them, such as Europe/Warsaw [default: UTC]
     #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<String>,
     /// The year of dates that have none, as tmall's [default: the year of the data set]

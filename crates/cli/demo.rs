@@ -95,7 +95,7 @@ fn make(
     let summary = simulate_verb::write(&shop, Size::Events(events), &log_file, Some(&truth))?;
     say(&report::opening(&summary, style))?;
 
-    let log = read_log(&[log_file], &Default::default())?;
+    let log = read_log(&[log_file], &Default::default(), settings.quiet)?;
     let parts = part(&log)?;
     let run_settings = demo_settings(settings, args, out);
     let data = parts.data;

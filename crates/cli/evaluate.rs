@@ -32,13 +32,13 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     settings.announce()?;
     let data = &settings.data;
     let predictions = args.predictions.as_ref().or(settings.evaluate.predictions.as_ref());
-    let split = data.split.as_deref().map(str::parse::<Split>).transpose()?;
+    let split = data.asked_split()?;
     let (options, logs) = (data.read_options()?, data.logs()?);
 
     let device = device(&settings)?;
     let trained = Trained::load(&args.model, device.clone())?;
     let treatment = &trained.knowledge.treatment;
-    let mut log = read_as_trained(logs, options, treatment)?;
+    let mut log = read_as_trained(logs, options, treatment, settings.quiet)?;
     let sessions = sessions_of(&settings.data, &trained.knowledge, split, &mut log)?;
     let sessions = match split {
         Some(split) => {
@@ -122,10 +122,11 @@ pub(crate) fn read_as_trained(
     paths: &[PathBuf],
     options: ReadOptions,
     treatment: &Treatment,
+    quiet: bool,
 ) -> Result<Log> {
     let further = treatment.features.specs().further();
     let options = ReadOptions { further, may_lack_further: true, ..options };
-    let log = read_log(paths, &options)?;
+    let log = read_log(paths, &options, quiet)?;
     let mut absent: Vec<&str> = treatment.features.absent(&log);
     let labels = log.labels.iter().filter(|column| column.names.is_empty());
     absent.extend(labels.map(|column| column.name.as_str()));

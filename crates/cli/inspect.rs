@@ -29,7 +29,7 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
     }
     let clean_rules = args.clean.as_deref().or(data.clean.as_deref());
     let clean_rules = clean_rules.map(str::parse::<CleanRules>).transpose()?.unwrap_or_default();
-    let mut log = read_log(data.logs()?, &data.read_options()?)?;
+    let mut log = read_log(data.logs()?, &data.read_options()?, settings.quiet)?;
     let options = data.session_rules()?.options()?;
     let summary = Summary::new(&log, &options, data.min_support, data.min_length)?;
     let found = suspicious(&mut log, &options, clean_rules)?;

@@ -11,8 +11,9 @@ use train::folder::{Existing, admit, partial, remove};
 
 use crate::args::{Common, Prepare};
 use crate::failure::usage;
-use crate::machine::peak_rss;
+use crate::machine::{peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
+use crate::progress::ReadingProgress;
 use crate::reading::{findings, warn_of_bad_rows};
 use crate::settings::{Settings, parse_bytes};
 
@@ -47,8 +48,13 @@ pub(crate) fn run(common: &Common, args: &Prepare) -> Result<()> {
         },
         // Held on the way in, and once more while it is put in order; buffers grow by doubling.
         memory: usize::try_from((memory - APART) / 4).unwrap_or(usize::MAX),
+        threads: threads(&settings),
     };
-    let prepared = whole(&out, |folder| Ok(prepare(data.logs()?, &options, folder)?))?;
+    let mut progress = ReadingProgress::new(settings.quiet);
+    let prepared = whole(&out, |folder| {
+        Ok(prepare(data.logs()?, &options, folder, &mut |so_far| progress.show(so_far))?)
+    })?;
+    drop(progress);
     warn_of_bad_rows(&prepared.report);
 
     if settings.json {

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use events::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use train::{EpochReport, Observer, Plan, StepProgress};
 
-use crate::output::{count, per_cent, seconds};
+use crate::output::{bytes, count, per_cent, seconds};
 
 /// Whether Ctrl-C was pressed.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -31,6 +32,62 @@ pub(crate) fn say(line: &str) {
 /// Warns on stderr.
 pub(crate) fn warn(message: &str) {
     say(&format!("warning: {message}"));
+}
+
+/// Shows on a terminal how far the reading of a log has come.
+pub(crate) struct ReadingProgress {
+    bar: ProgressBar,
+    stage: Option<&'static str>,
+}
+
+impl ReadingProgress {
+    pub(crate) fn new(quiet: bool) -> Self {
+        let bar = match quiet || !std::io::stderr().is_terminal() {
+            true => ProgressBar::hidden(),
+            false => ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8)),
+        };
+        Self { bar, stage: None }
+    }
+
+    pub(crate) fn show(&mut self, progress: Progress) {
+        if self.bar.is_hidden() {
+            return;
+        }
+        let (stage, done, of) = match progress {
+            Progress::Reading { bytes, of, .. } => ("reading", bytes, of),
+            Progress::Grouping { parts, of } => ("grouping", parts, Some(of)),
+            Progress::Writing { events, of } => ("writing", events, Some(of)),
+        };
+        if self.stage.replace(stage) != Some(stage) {
+            self.begin(stage, of);
+        }
+        if let Progress::Reading { bytes: read, of, events } = progress {
+            let of = of.map_or(String::new(), |of| format!(" of {}", bytes(of)));
+            self.bar.set_message(format!("{}{of}  {} events", bytes(read), count(events)));
+        }
+        // A file may have grown since its size was taken.
+        self.bar.set_position(of.map_or(done, |of| done.min(of)));
+    }
+
+    fn begin(&self, stage: &'static str, of: Option<u64>) {
+        let style = match (stage, of) {
+            (_, None) => "  {prefix}  {spinner}  {msg}  {elapsed}",
+            ("reading", _) => "  {prefix}  {bar:24} {percent:>3} %  {msg}  {eta} left",
+            _ => "  {prefix}  {bar:24} {percent:>3} %  {eta} left",
+        };
+        let style = ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar());
+        self.bar.set_style(style.progress_chars("\u{2501}\u{2578}\u{2500}"));
+        self.bar.set_prefix(format!("{stage:<8}"));
+        self.bar.set_length(of.unwrap_or(0));
+        self.bar.reset();
+        self.bar.enable_steady_tick(Duration::from_millis(250));
+    }
+}
+
+impl Drop for ReadingProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// Shows on stderr how far a row of measurements has come. Nothing moves while one is under way: it

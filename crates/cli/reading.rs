@@ -6,12 +6,14 @@ use anyhow::Result;
 use events::{CleanReport, FillReport, Log, ReadOptions, ReadReport};
 
 use crate::output::count;
-use crate::progress::warn;
+use crate::progress::{ReadingProgress, warn};
 
 /// Reads a log and warns about rows that could not be used, about what had to be assumed, and where a
 /// table seems to have times that nobody reads.
-pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions) -> Result<Log> {
-    let log = events::read(paths, options)?;
+pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions, quiet: bool) -> Result<Log> {
+    let mut progress = ReadingProgress::new(quiet);
+    let log = events::read_watched(paths, options, &mut |so_far| progress.show(so_far))?;
+    drop(progress);
     let report = &log.report;
     warn_of_bad_rows(report);
     for note in &report.notes {

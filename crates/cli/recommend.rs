@@ -117,7 +117,7 @@ fn from_log(
     knowledge: &Knowledge,
 ) -> Result<(Vec<String>, Features)> {
     let options = settings.data.read_options()?;
-    let mut log = read_as_trained(&asked.log, options, &knowledge.treatment)?;
+    let mut log = read_as_trained(&asked.log, options, &knowledge.treatment, settings.quiet)?;
     let sessions = sessions_of(&settings.data, knowledge, None, &mut log)?;
     let sessions = knowledge.treatment.fill(&mut log, sessions);
     let session = match &asked.user {

@@ -29,7 +29,7 @@ pub(crate) fn run(settings: &Settings, column: &str) -> Result<()> {
     let rules = fill_methods(filled, matches!(spec.how, How::Label { .. }))?;
     let further = FeatureSpecs(vec![spec.clone()]).further();
     let options = ReadOptions { further, ..settings.data.read_options()? };
-    let log = read_log(settings.data.logs()?, &options)?;
+    let log = read_log(settings.data.logs()?, &options, settings.quiet)?;
     let (mut json, mut text) = (serde_json::Map::new(), String::new());
     for (name, hold_out, share, what) in HIDDEN {
         let scored = ScoreOptions { hold_out, share, seed: settings.seed() };

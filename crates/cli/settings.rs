@@ -277,13 +277,13 @@ impl DataSettings {
         }
         let format = self.format.as_deref().map(str::parse::<Format>).transpose()?;
         let columns = self.columns.as_deref().map(str::parse::<Columns>).transpose()?;
-        let zone = self.time_zone.as_deref().map(str::parse::<Zone>).transpose()?;
+        let zone = self.zone()?;
         Ok(ReadOptions {
             format,
             columns: columns.unwrap_or_default(),
-            window: Window::parse(self.from.as_deref(), self.until.as_deref())?,
+            window: Window::parse(self.from.as_deref(), self.until.as_deref(), &zone)?,
             further: self.further()?,
-            zone: zone.unwrap_or_default(),
+            zone,
             year: self.year,
             max_bad: self.max_bad,
             ..ReadOptions::default()
@@ -365,7 +365,17 @@ impl DataSettings {
 
     /// What is kept for validation.
     pub(crate) fn split(&self) -> Result<Split> {
-        Ok(self.split.as_deref().map(str::parse).transpose()?.unwrap_or_default())
+        Ok(self.asked_split()?.unwrap_or_default())
+    }
+
+    /// Likewise; none where nothing was said.
+    pub(crate) fn asked_split(&self) -> Result<Option<Split>> {
+        let zone = self.zone()?;
+        Ok(self.split.as_deref().map(|text| Split::parse(text, &zone)).transpose()?)
+    }
+
+    fn zone(&self) -> Result<Zone> {
+        Ok(self.time_zone.as_deref().map(str::parse::<Zone>).transpose()?.unwrap_or_default())
     }
 
     /// The logs, of which there must be one at least.

@@ -202,7 +202,7 @@ fn load(settings: &Settings) -> Result<Data> {
     let (mut rules, split) = (data.session_rules()?, data.split()?);
     let options = ReadOptions { roles: data.training_roles(), ..data.read_options()? };
     let wishes = data.wishes()?;
-    let mut log = read_log(data.logs()?, &options)?;
+    let mut log = read_log(data.logs()?, &options, settings.quiet)?;
     if log.is_pairs() {
         bail!(
             "the log holds `prefix<TAB>target` cases, which are there to be scored; train on \
@@ -239,7 +239,7 @@ fn load(settings: &Settings) -> Result<Data> {
     let validation = match &data.validate {
         None => encode(&log, &parts.validation, &parts.validation),
         Some(path) => {
-            let mut log = read_log(std::slice::from_ref(path), &options)?;
+            let mut log = read_log(std::slice::from_ref(path), &options, settings.quiet)?;
             let options = Split::None.session_options(session_options, &log);
             let (sessions, _) = treatment.sessions(&mut log, &options)?;
             let sessions = treatment.fill(&mut log, sessions);

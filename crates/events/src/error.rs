@@ -90,6 +90,9 @@ pub enum Error {
     /// More sessions than numbers of 32 bits.
     #[error("the log has more than four thousand million sessions; prepare it in parts")]
     TooManySessions,
+    /// Whoever was to keep the rows has stopped: it has an error of its own to tell.
+    #[error("reading was stopped")]
+    Stopped,
     /// A file that is no text of lines, whatever its layout.
     #[error("{path}: {saw}; {remedy}")]
     NotText {

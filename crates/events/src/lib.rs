@@ -31,6 +31,7 @@ mod inspect;
 mod log;
 mod names;
 mod prepare;
+mod progress;
 mod read;
 mod sessions;
 pub mod simulator;
@@ -60,8 +61,10 @@ pub use inspect::{FurtherColumn, Lengths, Repeats, Summary};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
 pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, prepare};
+pub use progress::{Progress, Watch};
 pub use read::{
     EventSink, Further, Key, ReadOptions, Row as EventRow, is_decoding, read, read_into,
+    read_watched,
 };
 pub use sessions::{Dropped, SessionOptions, SessionRule, Sessions, Targets};
 pub use split::{Parts, Split};

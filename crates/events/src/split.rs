@@ -6,7 +6,7 @@ use std::str::FromStr;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::{Error, Log, SessionOptions, SessionRule, Sessions, Targets, time};
+use crate::{Error, Log, SessionOptions, SessionRule, Sessions, Targets, Zone, time};
 
 /// How sessions are parted into training, validation and test.
 ///
@@ -153,6 +153,17 @@ impl FromStr for Split {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text, &Zone::default())
+    }
+}
+
+impl Split {
+    /// What `--split` says; a date without a zone is in `zone`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Flag`] where it says nothing of the kind.
+    pub fn parse(text: &str, zone: &Zone) -> Result<Self, Error> {
         let refuse = || Error::Flag {
             flag: "--split",
             value: text.to_owned(),
@@ -169,7 +180,7 @@ impl FromStr for Split {
             None if text == "none" => Ok(Self::None),
             Some(("sessions", part)) => share(part).map(Self::SessionShare).ok_or_else(refuse),
             Some(("time", part)) => (share(part).map(Self::TimeShare))
-                .or_else(|| time::parse_flag(part).map(Self::TimeAt))
+                .or_else(|| time::parse_flag(part, zone, 0).map(Self::TimeAt))
                 .ok_or_else(refuse),
             _ => Err(refuse()),
         }
@@ -209,6 +220,8 @@ mod tests {
         let date: Split = "time:2008-08-01".parse().unwrap();
         assert_eq!(date, "time:20080801".parse().unwrap());
         assert_eq!(date.to_string().parse::<Split>().unwrap(), date);
+        let warsaw = Split::parse("time:2008-08-01", &"Europe/Warsaw".parse().unwrap()).unwrap();
+        assert_eq!(warsaw, "time:2008-07-31T22:00:00Z".parse().unwrap());
         for text in
             ["", "time", "time:1", "time:0", "time:90", "sessions:1.5", "time:soon", "users:0.9"]
         {

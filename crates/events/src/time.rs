@@ -21,20 +21,21 @@ pub struct Window {
 }
 
 impl Window {
-    /// The values of `--from` and `--until`. An `until` without a time of day means the whole day.
+    /// The values of `--from` and `--until`; what says no zone is in `zone`. An `until` without a time of
+    /// day means the whole day.
     ///
     /// # Errors
     ///
     /// [`Error::Flag`] where one is no time, or where they leave nothing between them.
-    pub fn parse(from: Option<&str>, until: Option<&str>) -> Result<Self, Error> {
+    pub fn parse(from: Option<&str>, until: Option<&str>, zone: &Zone) -> Result<Self, Error> {
         let refuse = |flag, value: &str, reason: &str| Error::Flag {
             flag,
             value: value.to_owned(),
             reason: reason.to_owned(),
         };
-        let moment = |flag, text: Option<&str>| match text {
+        let moment = |flag, text: Option<&str>, later| match text {
             None => Ok(None),
-            Some(text) => parse_flag(text).map(Some).ok_or_else(|| {
+            Some(text) => parse_flag(text, zone, later).map(Some).ok_or_else(|| {
                 refuse(
                     flag,
                     text,
@@ -42,12 +43,11 @@ impl Window {
                 )
             }),
         };
-        let (start, mut end) = (moment("--from", from)?, moment("--until", until)?);
-        if let (Some(end), Some(text)) = (&mut end, until)
-            && is_date(text.trim())
-        {
-            *end += DAY - 1;
-        }
+        // A day ends where the next one begins, also where clocks are changed in between.
+        let whole_day = until.is_some_and(|text| is_date(text.trim()));
+        let start = moment("--from", from, 0)?;
+        let end = moment("--until", until, if whole_day { DAY } else { 0 })?;
+        let end = end.map(|end| end - i64::from(whole_day));
         match (start, end, until) {
             (Some(start), Some(end), Some(text)) if start > end => {
                 Err(refuse("--until", text, "lies before --from"))
@@ -96,10 +96,24 @@ pub(crate) fn day(year: i16, month: i8, day: i8) -> Option<i64> {
 }
 
 /// A time on the command line. A short number, such as `90` or `1.0`, is a slip and not a moment of
-/// the year 1970.
-pub(crate) fn parse_flag(text: &str) -> Option<i64> {
+/// the year 1970. What says no zone is in `zone`, and so much later by its clock.
+pub(crate) fn parse_flag(text: &str, zone: &Zone, later: i64) -> Option<i64> {
     let short = text.trim().parse::<f64>().is_ok_and(|number| number.abs() < 1e7);
-    if short { None } else { parse_time(text) }
+    if short { None } else { later_in(text, zone, later) }
+}
+
+/// A time in milliseconds since 1970; what says no zone is in `zone`.
+pub(crate) fn parse_in(text: &str, zone: &Zone) -> Option<i64> {
+    later_in(text, zone, 0)
+}
+
+fn later_in(text: &str, zone: &Zone, later: i64) -> Option<i64> {
+    match spelled(text)? {
+        Spelled::Moment(time) | Spelled::Unix(time, _) => time.checked_add(later),
+        Spelled::Local(_) | Spelled::Slashed(_) => {
+            zone.moment(parse_time(text)?.checked_add(later)?)
+        }
+    }
 }
 
 /// ISO 8601, UTC.
@@ -224,21 +238,40 @@ mod tests {
 
     #[test]
     fn both_ends_of_a_window_belong_to_it() {
-        let window = Window::parse(Some("2008-04-01"), Some("20080731")).unwrap();
+        let utc = Zone::default();
+        let window = Window::parse(Some("2008-04-01"), Some("20080731"), &utc).unwrap();
         for (text, inside) in [
             ("2008-03-31T23:59:59.999Z", false),
             ("2008-04-01", true),
             ("2008-07-31T23:59:59.999Z", true),
             ("2008-08-01", false),
         ] {
-            let slashes = Window::parse(Some("2008/04/01"), Some("7/31/2008")).unwrap();
+            let slashes = Window::parse(Some("2008/04/01"), Some("7/31/2008"), &utc).unwrap();
             assert_eq!(slashes, window);
             assert_eq!(window.contains(parse_time(text).unwrap()), inside, "{text}");
         }
-        let exact = Window::parse(None, Some("2008-07-31T12:00:00Z")).unwrap();
+        let exact = Window::parse(None, Some("2008-07-31T12:00:00Z"), &utc).unwrap();
         assert!(exact.contains(parse_time("2008-07-31T12:00:00Z").unwrap()));
         assert!(!exact.contains(parse_time("2008-07-31T12:00:01Z").unwrap()));
-        assert!(Window::parse(None, None).unwrap().is_open());
+        assert!(Window::parse(None, None, &utc).unwrap().is_open());
+    }
+
+    #[test]
+    fn a_day_of_a_window_is_one_of_the_zone() {
+        let zone: Zone = "Europe/London".parse().unwrap();
+        let at = |text| parse_time(text).unwrap();
+        // Clocks go forward on 27 March 2011, and back on 30 October: days of 23 and 25 hours.
+        for (day, from, until) in [
+            ("2011-03-27", "2011-03-27T00:00:00Z", "2011-03-27T22:59:59.999Z"),
+            ("2011-10-30", "2011-10-29T23:00:00Z", "2011-10-30T23:59:59.999Z"),
+            ("6/30/2011", "2011-06-29T23:00:00Z", "2011-06-30T22:59:59.999Z"),
+        ] {
+            let window = Window::parse(Some(day), Some(day), &zone).unwrap();
+            assert_eq!(window, Window { from: Some(at(from)), until: Some(at(until)) }, "{day}");
+        }
+        let moment = "2011-06-30T12:00:00Z";
+        let window = Window::parse(Some(moment), Some(moment), &zone).unwrap();
+        assert_eq!(window, Window { from: Some(at(moment)), until: Some(at(moment)) });
     }
 
     #[test]
@@ -248,7 +281,7 @@ mod tests {
             (None, Some("2008-13-01"), "--until"),
             (Some("2008-08-01"), Some("2008-07-31"), "--until"),
         ] {
-            let error = Window::parse(from, until).unwrap_err();
+            let error = Window::parse(from, until, &Zone::default()).unwrap_err();
             assert!(error.is_usage() && error.to_string().contains(flag), "{error}");
         }
     }

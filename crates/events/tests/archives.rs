@@ -7,7 +7,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use events::{Error, EventRow, EventSink, Format, ReadOptions, read, read_into};
+use events::{
+    Error, EventRow, EventSink, Format, Progress, ReadOptions, read, read_into, read_watched,
+};
 use logs::{accounted, corpus, events, file, gzip, named, take, take_as};
 
 /// Counts events.
@@ -27,7 +29,7 @@ fn reader() {
     let Ok(path) = std::env::var("TIDEGATE_TEST_LOG") else { return };
     let format = std::env::var("TIDEGATE_TEST_FORMAT").unwrap().parse().unwrap();
     let mut count = Count(0);
-    let report = read_into(&[path.into()], &named(format), &mut count).unwrap();
+    let report = read_into(&[path.into()], &named(format), &mut count, &mut |_| {}).unwrap();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
     let peak = peak.trim().trim_end_matches(" kB");
@@ -183,4 +185,60 @@ fn a_named_format_holds_for_all_files() {
     assert_eq!(take("u1 a b\n").report.format, Format::Sessions);
     let log = take_as(Format::Taobao, "1 2 3\n");
     assert_eq!((log.events.len(), accounted(&log)), (0, 1));
+}
+
+/// Text of so many events.
+fn clicks(count: usize) -> String {
+    let row = |n: usize| format!("u{},item {},{}\n", n % 70, n * n % 901, 1_700_000_000 + n);
+    "user,item,time\n".to_owned() + &(0..count).map(row).collect::<String>()
+}
+
+#[test]
+fn progress_goes_from_file_to_file_up_to_their_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = clicks(60_000);
+    std::fs::write(folder.path().join("a.csv"), &text).unwrap();
+    std::fs::write(folder.path().join("b.csv.gz"), gzip(text.as_bytes())).unwrap();
+    let files = ["a.csv", "b.csv.gz"].map(|name| folder.path().join(name));
+    let size: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
+    let mut seen = Vec::new();
+    let watch = &mut |progress| seen.push(progress);
+    let log = read_watched(&[folder.path().into()], &ReadOptions::default(), watch).unwrap();
+    assert_eq!(log.events.len(), 120_000);
+    let steps: Vec<(u64, u64)> = seen
+        .iter()
+        .map(|&progress| match progress {
+            Progress::Reading { bytes, of, events } => {
+                assert_eq!(of, Some(size));
+                (bytes, events)
+            }
+            other => panic!("{other:?} while reading"),
+        })
+        .collect();
+    assert!(steps.len() > 20 && steps.is_sorted(), "{steps:?}");
+    assert!(steps[2].0 < size / 4, "{:?}", steps[2]);
+    assert_eq!(steps.last(), Some(&(size, 120_000)));
+}
+
+/// Has room for so many events.
+struct Full(u64);
+
+impl EventSink for Full {
+    fn event(&mut self, _: &EventRow<'_>) -> Result<(), Error> {
+        self.0 = self.0.checked_sub(1).ok_or(Error::TooManySessions)?;
+        Ok(())
+    }
+}
+
+#[test]
+fn what_the_sink_has_to_say_comes_before_what_the_file_would_say_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.csv.gz");
+    let mut cut = gzip(clicks(200_000).as_bytes());
+    cut.truncate(cut.len() - 1000);
+    std::fs::write(&path, cut).unwrap();
+    let into =
+        |room| read_into(&[path.clone()], &ReadOptions::default(), &mut Full(room), &mut |_| {});
+    assert!(matches!(into(100), Err(Error::TooManySessions)));
+    assert!(matches!(into(1 << 40), Err(Error::Read { .. })));
 }

@@ -10,7 +10,7 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 use events::time::format_time;
-use events::{Error, Format, Further, Log, NONE, ReadOptions, read};
+use events::{Error, Format, Further, Log, NONE, Progress, ReadOptions, read, read_watched};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -91,8 +91,10 @@ fn every_way_to_write_the_table_is_the_same_log() {
     {
         let path = folder.path().join(format!("{number}.parquet"));
         write_parquet(&path, &batch(), compression);
-        let log = read(&[path], &lenient()).unwrap();
+        let (size, mut last) = (path.metadata().unwrap().len(), None);
+        let log = read_watched(&[path], &lenient(), &mut |so_far| last = Some(so_far)).unwrap();
         assert_eq!(log.report.format, Format::Parquet);
+        assert_eq!(last, Some(Progress::Reading { bytes: size, of: Some(size), events: 2 }));
         check(&log);
     }
     for stream in [false, true] {
@@ -102,6 +104,31 @@ fn every_way_to_write_the_table_is_the_same_log() {
         assert_eq!(log.report.format, Format::Arrow);
         check(&log);
     }
+}
+
+#[test]
+fn times_without_a_zone_are_of_the_one_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.parquet");
+    let options = ReadOptions { zone: "Asia/Shanghai".parse().unwrap(), ..lenient() };
+    let local: ArrayRef =
+        Arc::new(TimestampMicrosecondArray::from(vec![1_500_000, 2_000_000, 28_800_000_000]));
+    let words: ArrayRef =
+        Arc::new(StringArray::from(vec!["1970-01-01 00:00:01.5", "", "1970/1/1 8:00"]));
+    for times in [local, words] {
+        let mut columns = batch().columns().to_vec();
+        columns[2] = times;
+        let schema = batch().schema();
+        let fields = schema.fields().iter().zip(&columns);
+        let table = fields.map(|(field, column)| (field.name().clone(), column.clone()));
+        write_parquet(&path, &RecordBatch::try_from_iter(table).unwrap(), Compression::SNAPPY);
+        let log = read(std::slice::from_ref(&path), &options).unwrap();
+        let times: Vec<_> = log.events.time.iter().map(|&time| format_time(time)).collect();
+        assert_eq!(times, ["1969-12-31T16:00:01.5Z", "1970-01-01T00:00:00Z"]);
+    }
+    // These say theirs.
+    write_parquet(&path, &batch(), Compression::SNAPPY);
+    check(&read(&[path], &options).unwrap());
 }
 
 #[test]

@@ -167,7 +167,8 @@ fn otto_counts_each_event_as_a_row() {
         ]
     );
     // One event of a session can lie outside, and the next inside.
-    let window = events::Window::parse(Some("2022-07-31T22:01:00Z"), None).unwrap();
+    let window =
+        events::Window::parse(Some("2022-07-31T22:01:00Z"), None, &Default::default()).unwrap();
     let log = try_read(good, &ReadOptions { window, ..ReadOptions::default() }).unwrap();
     assert_eq!((log.report.format, log.report.outside, log.events.len()), (Format::Otto, 1, 1));
 }
@@ -256,7 +257,7 @@ fn users_are_named_and_have_one_sequence_each() {
     let parts = split.apply(&Sessions::from_log(&log, &options).unwrap(), 1).unwrap();
     // The one who has a single item is asked nothing.
     assert_eq!(parts.test.len(), 1);
-    let window = events::Window::parse(Some("2020-01-01"), None).unwrap();
+    let window = events::Window::parse(Some("2020-01-01"), None, &Default::default()).unwrap();
     let error = try_read("1 a\n", &ReadOptions { window, ..named(Format::Users) }).unwrap_err();
     assert!(matches!(error, Error::NoTimes { .. }), "{error}");
 }

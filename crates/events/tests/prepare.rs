@@ -63,8 +63,15 @@ impl Folder {
         let out = self.0.path().join(format!("{}-{memory}", rule.name()));
         fs::create_dir(&out).unwrap();
         let sessions = SessionOptions { rule, ..SessionOptions::default() };
-        let options = PrepareOptions { read, sessions, memory, clean: clean.clone() };
-        let prepared = prepare(&[log.to_owned()], &options, &out).unwrap();
+        let options = PrepareOptions {
+            read,
+            sessions,
+            memory,
+            clean: clean.clone(),
+            // 1, 2, 2: threads change nothing either.
+            threads: 1 + memory % 3,
+        };
+        let prepared = prepare(&[log.to_owned()], &options, &out, &mut |_| {}).unwrap();
         assert_eq!(prepared.spilled > 0, memory < 150_000);
         assert!(!out.join(".spill").exists(), "what lay on the disk on the way is gone");
         (out, prepared)
@@ -164,8 +171,8 @@ fn what_is_suspicious_is_left_out_as_from_a_log_in_memory() {
 
     let times: CleanRules = "times=365".parse().unwrap();
     let read = options();
-    let options = PrepareOptions { read, sessions: rule, memory: 0, clean: times };
-    let error = prepare(&[path], &options, folder.0.path()).unwrap_err();
+    let options = PrepareOptions { read, sessions: rule, memory: 0, clean: times, threads: 1 };
+    let error = prepare(&[path], &options, folder.0.path(), &mut |_| {}).unwrap_err();
     assert!(error.is_usage() && error.to_string().contains("--from"), "{error}");
 }
 
@@ -192,7 +199,8 @@ fn only_what_is_asked_for_is_loaded() {
         read(std::slice::from_ref(&out), &ReadOptions { roles, ..ReadOptions::default() }).unwrap();
     assert!(log.events.kind.is_empty() && log.events.price.is_empty() && log.labels.is_empty());
     assert_eq!(log.events.category.len(), 3000);
-    let from = events::Window::parse(Some("2017-07-14T05:00:00Z"), None).unwrap();
+    let from =
+        events::Window::parse(Some("2017-07-14T05:00:00Z"), None, &Default::default()).unwrap();
     let cut = read(std::slice::from_ref(&out), &ReadOptions { window: from, ..options() }).unwrap();
     assert_eq!(cut.report.outside + cut.events.len() as u64, 3000);
     assert!(cut.events.len() > 100 && cut.events.time.iter().all(|&time| from.contains(time)));

@@ -370,7 +370,8 @@ fn a_column_that_is_missing_is_named() {
 
 #[test]
 fn a_window_leaves_rows_and_their_names_out() {
-    let window = Window::parse(Some("2020-01-02"), Some("2020-01-03")).unwrap();
+    let window =
+        Window::parse(Some("2020-01-02"), Some("2020-01-03"), &Default::default()).unwrap();
     let options = ReadOptions { window, ..ReadOptions::default() };
     let text = "user,item,time\nann,a,2020-01-01\nbob,b,2020-01-02\ncat,c,2020-01-03 23:59:59\n\
                 dan,d,2020-01-04\n";

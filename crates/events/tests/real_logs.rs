@@ -156,7 +156,7 @@ fn eshop_baselines_reach_their_known_figures() {
 fn eshop_windows_and_the_split_by_date_agree() {
     let Some(path) = real("eshop2008/e-shop clothing 2008.csv") else { return };
     let part = |from, until| {
-        let window = events::Window::parse(from, until).unwrap();
+        let window = events::Window::parse(from, until, &Default::default()).unwrap();
         let options = ReadOptions { window, ..ReadOptions::default() };
         read(std::slice::from_ref(&path), &options).unwrap()
     };

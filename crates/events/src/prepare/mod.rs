@@ -17,6 +17,7 @@ mod gather;
 mod load;
 mod record;
 mod spill;
+mod table;
 mod write;
 
 use std::fs;
@@ -28,7 +29,8 @@ pub(crate) use load::is_prepared;
 pub(crate) use load::load;
 
 use crate::{
-    Check, CleanReport, CleanRules, Error, ReadOptions, ReadReport, SessionOptions, read_into,
+    Check, CleanReport, CleanRules, Error, Progress, ReadOptions, ReadReport, SessionOptions,
+    Watch, read_into,
 };
 use gather::Gather;
 use spill::Spill;
@@ -45,6 +47,8 @@ pub struct PrepareOptions {
     pub clean: CleanRules,
     /// Bytes of events that are held in memory, about; more go to the disk.
     pub memory: usize,
+    /// Threads that put events in order. They change nothing but the time it takes.
+    pub threads: usize,
 }
 
 /// What has come of it.
@@ -102,7 +106,12 @@ pub(crate) const NAMES: &str = "names.parquet";
 /// # Errors
 ///
 /// As [`read_into`]; where the rule for sessions needs what the log has not; where the disk is full.
-pub fn prepare(paths: &[PathBuf], options: &PrepareOptions, out: &Path) -> Result<Prepared, Error> {
+pub fn prepare(
+    paths: &[PathBuf],
+    options: &PrepareOptions,
+    out: &Path,
+    watch: Watch<'_>,
+) -> Result<Prepared, Error> {
     let temporary = out.join(".spill");
     let failed = |path: &Path| {
         let path = path.display().to_string();
@@ -110,7 +119,7 @@ pub fn prepare(paths: &[PathBuf], options: &PrepareOptions, out: &Path) -> Resul
     };
     let _ = fs::remove_dir_all(&temporary);
     fs::create_dir_all(&temporary).map_err(failed(&temporary))?;
-    let result = prepare_in(paths, options, out, &temporary);
+    let result = prepare_in(paths, options, out, &temporary, watch);
     let _ = fs::remove_dir_all(&temporary);
     result
 }
@@ -120,6 +129,7 @@ fn prepare_in(
     options: &PrepareOptions,
     out: &Path,
     temporary: &Path,
+    watch: Watch<'_>,
 ) -> Result<Prepared, Error> {
     if let Some(rule) =
         options.clean.0.iter().find(|rule| matches!(rule.check, Check::Times { .. }))
@@ -131,15 +141,18 @@ fn prepare_in(
     }
     let further = &options.read.further;
     let mut spill = Spill::new(temporary, options.memory, further);
-    let report = read_into(paths, &options.read, &mut spill)?;
+    let report = read_into(paths, &options.read, &mut spill, watch)?;
     let spilled = spill.spilled();
-    let (parts, mut names) = spill.finish();
+    let (parts, names) = spill.finish();
     let rule = names.resolve(options.sessions.rule)?;
     let sessions = SessionOptions { rule, ..options.sessions };
-    let mut gather = Gather::new(&mut names, &sessions, &options.clean);
-    let runs = gather.all(parts, temporary, options.memory)?;
-    let clean = gather.report;
-    let (events, session_count) = write::write(runs, &names, further, out)?;
+    let (memory, threads) = (options.memory, options.threads);
+    let gather =
+        Gather { names: &names, sessions: &sessions, clean: &options.clean, threads, memory };
+    let (runs, clean) = gather.all(parts, temporary, watch)?;
+    let all = report.rows - report.bad.count - report.outside;
+    let mut written = |events| watch(Progress::Writing { events, of: all });
+    let (events, session_count) = write::write(runs, &names, further, out, &mut written)?;
     let card = Card {
         layout: LAYOUT,
         format: report.format.name().to_owned(),

@@ -63,16 +63,32 @@ impl Put for Vec<u8> {
     }
 }
 
+/// Bytes of an event without further columns.
+const FIXED: usize = 8 + 4 + 8 + 3 * 4 + 3 * 4;
+
+fn next_u32(rest: &mut &[u8]) -> u32 {
+    let (bytes, others) = rest.split_first_chunk().expect("as many bytes as an event has");
+    *rest = others;
+    u32::from_le_bytes(*bytes)
+}
+
+fn next_u64(rest: &mut &[u8]) -> u64 {
+    let (low, high) = (next_u32(rest), next_u32(rest));
+    u64::from(low) | u64::from(high) << 32
+}
+
 /// Reads what [`Put`] has written.
 pub(super) struct Take<R> {
     input: R,
+    /// The bytes of one event.
+    event: Vec<u8>,
     /// For errors.
     path: String,
 }
 
 impl<R: std::io::Read> Take<R> {
     pub(super) fn new(input: R, path: String) -> Self {
-        Self { input, path }
+        Self { input, event: Vec::new(), path }
     }
 
     pub(super) fn get(&self) -> &R {
@@ -111,18 +127,16 @@ impl<R: std::io::Read> Take<R> {
 
     /// An event with so many labels and numbers.
     pub(super) fn event(&mut self, labels: usize, numbers: usize) -> Result<Event, Error> {
-        let (row, item, time) = (self.u64()?, self.u32()?, self.u64()? as i64);
-        let (order, kind, category) = (self.u32()?, self.u32()?, self.u32()?);
-        let mut event = Event { row, item, time, order, kind, category, ..Event::default() };
-        for number in &mut event.money {
-            *number = f32::from_bits(self.u32()?);
-        }
-        for _ in 0..labels {
-            event.labels.push(self.u32()?);
-        }
-        for _ in 0..numbers {
-            event.numbers.push(f32::from_bits(self.u32()?));
-        }
-        Ok(event)
+        let mut bytes = std::mem::take(&mut self.event);
+        bytes.resize(FIXED + 4 * (labels + numbers), 0);
+        self.exactly(&mut bytes)?;
+        let rest = &mut bytes.as_slice();
+        let (row, item, time) = (next_u64(rest), next_u32(rest), next_u64(rest) as i64);
+        let [order, kind, category] = [(); 3].map(|()| next_u32(rest));
+        let money = [(); 3].map(|()| f32::from_bits(next_u32(rest)));
+        let labels = (0..labels).map(|_| next_u32(rest)).collect();
+        let numbers = (0..numbers).map(|_| f32::from_bits(next_u32(rest))).collect();
+        self.event = bytes;
+        Ok(Event { row, item, time, order, kind, category, money, labels, numbers })
     }
 }

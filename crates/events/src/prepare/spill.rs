@@ -1,8 +1,8 @@
 //! From rows to parts: the events of a user in the same part, in the order of the log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::hash::Hasher;
-use std::io::{BufReader, Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHasher;
@@ -165,41 +165,35 @@ pub(super) struct Row {
 }
 
 impl Part {
+    /// Bytes of its events.
+    pub(super) fn size(&self) -> Result<u64, Error> {
+        let on_disk = match &self.file {
+            Some(file) => file.metadata().map_err(|source| self.failed(source))?.len(),
+            None => 0,
+        };
+        Ok(on_disk + self.rest.len() as u64)
+    }
+
     /// Its events in the order of the log, handed on one by one.
     pub(super) fn each(self, names: &AllNames, mut take: impl FnMut(Row)) -> Result<(), Error> {
         let (labels, numbers) = (names.labels.len(), names.numbers);
-        let path = self.file.as_deref().map_or(String::new(), |path| path.display().to_string());
-        let failed = |source| Error::Write { path: path.clone(), source };
-        let mut input: Box<dyn Read> = Box::new(std::io::Cursor::new(&self.rest));
-        let mut left = self.rest.len() as u64;
+        let mut bytes = Vec::new();
         if let Some(file) = &self.file {
-            let file = File::open(file).map_err(failed)?;
-            left += file.metadata().map_err(failed)?.len();
-            input = Box::new(BufReader::with_capacity(1 << 18, file).chain(input));
+            bytes = std::fs::read(file).map_err(|source| self.failed(source))?;
+            std::fs::remove_file(file).map_err(|source| self.failed(source))?;
         }
-        let mut input = Take::new(Counted { input, left }, path.clone());
-        while input.get().left > 0 {
+        bytes.extend_from_slice(&self.rest);
+        let mut input = Take::new(bytes.as_slice(), String::new());
+        while !input.get().is_empty() {
             let event = input.event(labels, numbers)?;
             let (user, key) = (input.text()?, input.text()?);
             take(Row { event, user, key, unnamed: input.u32()? });
         }
-        if let Some(file) = &self.file {
-            std::fs::remove_file(file).map_err(failed)?;
-        }
         Ok(())
     }
-}
 
-/// Counts what is left of an input.
-pub(super) struct Counted<R> {
-    input: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.input.read(buffer)?;
-        self.left -= n as u64;
-        Ok(n)
+    fn failed(&self, source: std::io::Error) -> Error {
+        let path = self.file.as_deref().unwrap_or(Path::new("memory"));
+        Error::Write { path: path.display().to_string(), source }
     }
 }

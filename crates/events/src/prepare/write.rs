@@ -13,26 +13,21 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
+use arrow_array::ArrayRef;
 use arrow_array::builder::{
     Float32Builder, StringBuilder, TimestampMillisecondBuilder, UInt32Builder,
 };
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use arrow_schema::{DataType, Field, TimeUnit};
 
 use super::gather::{Run, Session};
 use super::spill::AllNames;
+use super::table::{ROWS, Table};
 use super::{CARD, Card, EVENTS, NAMES, SESSIONS};
 use crate::{Error, Further, NONE, Names};
-
-/// Rows of a row group.
-const ROWS: usize = 1 << 17;
 
 /// Merges the runs; returns the numbers of events and of sessions.
 pub(super) fn write(
@@ -40,6 +35,7 @@ pub(super) fn write(
     names: &AllNames,
     further: &Further,
     out: &Path,
+    written: &mut dyn FnMut(u64),
 ) -> Result<(u64, u64), Error> {
     let mut events = EventTable::new(out, names, further)?;
     let mut sessions = SessionTable::new(out)?;
@@ -55,6 +51,9 @@ pub(super) fn write(
         count += session.events.len() as u64;
         events.push(number, &session)?;
         sessions.push(number, &session, names.has.time)?;
+        if number % 1024 == 0 {
+            written(count);
+        }
         number = number.checked_add(1).filter(|&next| next < NONE).ok_or(Error::TooManySessions)?;
         heads[of_run] = runs[of_run].next()?;
         order.extend(heads[of_run].as_ref().map(|head| Reverse((head.start, head.first, of_run))));
@@ -71,44 +70,6 @@ pub(super) fn card(card: &Card, out: &Path) -> Result<(), Error> {
     let path = out.join(CARD);
     fs::write(&path, text)
         .map_err(|source| Error::Write { path: path.display().to_string(), source })
-}
-
-/// A Parquet file that is being written.
-struct Table {
-    path: PathBuf,
-    schema: SchemaRef,
-    writer: ArrowWriter<File>,
-}
-
-impl Table {
-    fn new(path: PathBuf, fields: Vec<Field>) -> Result<Self, Error> {
-        let schema = Arc::new(Schema::new(fields));
-        let level = ZstdLevel::try_new(1).expect("a level of zstd");
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(ROWS))
-            .build();
-        let failed = |source| Error::Write { path: path.display().to_string(), source };
-        let file = File::create(&path).map_err(failed)?;
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
-        let writer = writer.map_err(|error| failed(std::io::Error::other(error)))?;
-        Ok(Self { path, schema, writer })
-    }
-
-    fn failed(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-        let path = self.path.display().to_string();
-        Error::Write { path, source: std::io::Error::other(error) }
-    }
-
-    fn write(&mut self, columns: Vec<ArrayRef>) -> Result<(), Error> {
-        let batch = RecordBatch::try_new(self.schema.clone(), columns);
-        let batch = batch.map_err(|error| self.failed(error))?;
-        self.writer.write(&batch).map_err(|error| self.failed(error))
-    }
-
-    fn finish(mut self) -> Result<(), Error> {
-        self.writer.finish().map(|_| ()).map_err(|error| self.failed(error))
-    }
 }
 
 fn milliseconds() -> DataType {

@@ -1,6 +1,8 @@
 //! A log while it is being read: rows counted, files compared, events handed on.
 
-use super::sink::{EventSink, Key, Row};
+use super::pipe::Inlet;
+use super::sink::{Key, Row};
+use super::source::Meter;
 use super::table::Schema;
 use crate::log::count;
 use crate::time::Order;
@@ -30,10 +32,12 @@ impl Grouping {
 }
 
 /// A log while it is being read.
-pub(super) struct Builder<'s> {
+pub(super) struct Builder {
     pub rows: u64,
     pub outside: u64,
     pub files: Vec<String>,
+    /// How much of all files was read.
+    pub meter: Meter,
     /// The order of day and month, where a file has told it.
     pub order: Option<Order>,
     /// What the header of the first table was taken for, and its other names.
@@ -44,16 +48,17 @@ pub(super) struct Builder<'s> {
     /// Sessions without names, one a line.
     unnamed: u32,
     grouping: Option<(String, Grouping)>,
-    sink: &'s mut dyn EventSink,
+    rows_out: Inlet,
 }
 
-impl<'s> Builder<'s> {
-    /// Nothing read yet; events will go to `sink`.
-    pub(super) fn new(sink: &'s mut dyn EventSink) -> Self {
+impl Builder {
+    /// Nothing read yet; events will go to `rows_out`.
+    pub(super) fn new(rows_out: Inlet) -> Self {
         Self {
             rows: 0,
             outside: 0,
             files: Vec::new(),
+            meter: Meter::default(),
             order: None,
             header: None,
             bad: BadRows::default(),
@@ -61,7 +66,7 @@ impl<'s> Builder<'s> {
             notes: Vec::new(),
             unnamed: 0,
             grouping: None,
-            sink,
+            rows_out,
         }
     }
 
@@ -123,11 +128,12 @@ impl<'s> Builder<'s> {
 
     /// Hands an event on.
     pub(super) fn push(&mut self, row: &Row<'_>) -> Result<(), Error> {
-        self.sink.event(row)
+        self.rows_out.push(row, self.meter.bytes())
     }
 
     /// How reading went, unless too many rows were bad.
-    pub(super) fn finish(self, format: Format, max_bad: f64) -> Result<ReadReport, Error> {
+    pub(super) fn finish(mut self, format: Format, max_bad: f64) -> Result<ReadReport, Error> {
+        self.rows_out.flush(self.meter.bytes())?;
         let Self { rows, outside, files, header, bad, aside, notes, .. } = self;
         if bad.count as f64 > max_bad * rows as f64 {
             let first: Vec<String> = bad.first.iter().take(3).map(ToString::to_string).collect();

@@ -49,7 +49,7 @@ impl Clock {
         source: &Source,
         delimiter: u8,
         options: &ReadOptions,
-        log: &Builder<'_>,
+        log: &Builder,
     ) -> Self {
         let stdin = path.as_os_str() == "-";
         let head = if stdin { source.head().to_vec() } else { Vec::new() };
@@ -115,7 +115,7 @@ impl Clock {
     }
 
     /// Tells the log what this file's times had to be taken for.
-    pub(super) fn finish(self, file: &str, log: &mut Builder<'_>) {
+    pub(super) fn finish(self, file: &str, log: &mut Builder) {
         let assumed = self.assumed;
         if assumed.month_first {
             log.note(format!(

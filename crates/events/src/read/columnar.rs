@@ -24,7 +24,7 @@ use super::builder::Builder;
 use super::sink::{Key, Row};
 use super::source::Source;
 use super::table::{Bad, Schema};
-use crate::{Error, Format, Role, time};
+use crate::{Error, Format, Role, Zone, time};
 
 /// Rows that are decoded at once.
 const BATCH: usize = 8192;
@@ -40,7 +40,7 @@ pub(super) fn read(
     source: Source,
     format: Format,
     options: &ReadOptions,
-    log: &mut Builder<'_>,
+    log: &mut Builder,
 ) -> Result<(), Error> {
     let file = source.name.clone();
     let broken = |reason: String| Error::Columnar {
@@ -49,11 +49,15 @@ pub(super) fn read(
         reason,
     };
     let partitions = partitions(path);
+    // Parquet is read to and fro: how far it has come, its rows tell.
+    let (begin, size) = (source.before, path.metadata().map_or(0, |about| about.len()));
+    let mut all_rows = 0;
     let mut plan = |fields: &SchemaRef| Plan::new(&file, fields, &partitions, options, log);
 
     let (plan, mut batches): (Plan, Batches) = if format == Format::Parquet {
         let input = reopen(path, &file)?;
         let reader = guarded(|| ParquetRecordBatchReaderBuilder::try_new(input)).map_err(broken)?;
+        all_rows = reader.metadata().file_metadata().num_rows().max(0) as u64;
         let mut plan = plan(reader.schema())?;
         let mask = ProjectionMask::roots(reader.parquet_schema(), plan.project());
         let reader = reader.with_projection(mask).with_batch_size(BATCH);
@@ -71,6 +75,10 @@ pub(super) fn read(
         let columns = guarded(|| plan.decode(&batch)).map_err(broken)?;
         plan.take(&file, &columns, row, options, log)?;
         row += batch.num_rows() as u64;
+        if all_rows > 0 {
+            let share = row.min(all_rows) as f64 / all_rows as f64;
+            log.meter.set(begin + (share * size as f64) as u64);
+        }
     }
     Ok(())
 }
@@ -194,7 +202,7 @@ impl Plan {
         fields: &SchemaRef,
         partitions: &[(String, Option<String>)],
         options: &ReadOptions,
-        log: &mut Builder<'_>,
+        log: &mut Builder,
     ) -> Result<Self, Error> {
         let mut names: Vec<String> =
             fields.fields().iter().map(|field| field.name().clone()).collect();
@@ -256,13 +264,13 @@ impl Plan {
         batch: &Batch,
         before: u64,
         options: &ReadOptions,
-        log: &mut Builder<'_>,
+        log: &mut Builder,
     ) -> Result<(), Error> {
         for at in 0..batch.rows {
             log.rows += 1;
             let labels: Vec<_> = batch.labels.iter().map(|column| column.text(at)).collect();
             let numbers: Vec<_> = batch.numbers.iter().map(|column| column.number(at)).collect();
-            match batch.event(at, &labels, &numbers) {
+            match batch.event(at, &labels, &numbers, &options.zone) {
                 Ok(row) if !row.time.is_none_or(|time| options.window.contains(time)) => {
                     log.outside += 1;
                 }
@@ -285,6 +293,8 @@ impl Plan {
 enum Values {
     Text(ArrayRef),
     Time(ArrayRef),
+    /// Milliseconds that a clock without a zone has shown.
+    Local(ArrayRef),
     Number(ArrayRef),
     Constant(Option<String>),
 }
@@ -299,8 +309,12 @@ impl Values {
                     DataType::Timestamp(..) | DataType::Date32 | DataType::Date64
                 ) =>
             {
-                let utc = DataType::Timestamp(TimeUnit::Millisecond, None);
-                Ok(Self::Time(cast(array, &utc)?))
+                let milliseconds = DataType::Timestamp(TimeUnit::Millisecond, None);
+                let times = cast(array, &milliseconds)?;
+                Ok(match kind {
+                    DataType::Timestamp(_, Some(_)) => Self::Time(times),
+                    _ => Self::Local(times),
+                })
             }
             As::Number if kind.is_numeric() || *kind == DataType::Boolean => {
                 Ok(Self::Number(cast(array, &DataType::Float64)?))
@@ -340,15 +354,20 @@ impl Values {
         number.is_finite().then_some(number)
     }
 
-    fn time(&self, at: usize) -> Result<Option<i64>, Bad<'_>> {
+    fn time(&self, at: usize, zone: &Zone) -> Result<Option<i64>, Bad<'_>> {
         const NO_TIME: &str = "time not understood";
+        let value = |array: &ArrayRef| array.as_primitive::<TimestampMillisecondType>().value(at);
         match self {
-            Self::Time(array) if array.is_valid(at) => {
-                Ok(Some(array.as_primitive::<TimestampMillisecondType>().value(at)))
+            Self::Time(array) if array.is_valid(at) => Ok(Some(value(array))),
+            Self::Local(array) if array.is_valid(at) => {
+                let local = value(array);
+                let time = zone.moment(local);
+                time.map(Some).ok_or_else(|| (NO_TIME, format!("{local} ms").into()))
             }
             _ => {
                 let text = self.text(at).ok_or((NO_TIME, "".into()))?;
-                time::parse_time(text).map(Some).ok_or((NO_TIME, text.into()))
+                let time = time::parse_in(text, zone);
+                time.map(Some).ok_or((NO_TIME, text.into()))
             }
         }
     }
@@ -365,6 +384,7 @@ impl Batch {
         at: usize,
         labels: &'r [Option<&'r str>],
         numbers: &'r [Option<f32>],
+        zone: &Zone,
     ) -> Result<Row<'r>, Bad<'r>> {
         let needed = |role, missing: &'static str| match self.column(role) {
             Some(column) => column.text(at).map(Some).ok_or((missing, "".into())),
@@ -376,7 +396,7 @@ impl Batch {
             item: needed(Role::Item, "no item")?.ok_or(("no item", "".into()))?,
             user: needed(Role::User, "no user")?,
             session: needed(Role::Session, "no session")?.map(Key::Name),
-            time: self.column(Role::Time).map_or(Ok(None), |column| column.time(at))?,
+            time: self.column(Role::Time).map_or(Ok(None), |column| column.time(at, zone))?,
             order: None,
             kind: optional(Role::Kind),
             category: optional(Role::Category),

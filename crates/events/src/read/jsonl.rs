@@ -47,7 +47,7 @@ struct Said<'a> {
 pub(super) fn read(
     mut lines: Lines,
     options: &ReadOptions,
-    log: &mut Builder<'_>,
+    log: &mut Builder,
 ) -> Result<(), Error> {
     log.same_grouping(&lines.name, Grouping { user: false, session: true, time: true })?;
     let mut text = Vec::new();
@@ -67,7 +67,7 @@ fn read_line(
     line: Line,
     text: &[u8],
     options: &ReadOptions,
-    log: &mut Builder<'_>,
+    log: &mut Builder,
 ) -> Result<(), Error> {
     let (key, events) = match open(text) {
         Ok(session) => session,

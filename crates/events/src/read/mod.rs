@@ -4,8 +4,9 @@
 //! `detect` looks at the first of them; `record` and `table`, `text` or `jsonl`, make rows of them,
 //! with the help of `schema` (which column is what), `layouts` (what is known of public data sets) and
 //! `clock` (how this file spells its times); `builder` counts them and hands them to a `sink`, which
-//! numbers the names and keeps the columns, or does what it likes. Nothing before the sink holds more of
-//! a file than a line. `columnar` does all of it for files that are no text.
+//! numbers the names and keeps the columns, or does what it likes. Between the last two lies a `pipe`: the
+//! sink works on the caller's thread, all before it on another. Nothing before the sink holds more of a
+//! file than some thousand rows. `columnar` does all of it for files that are no text.
 
 mod builder;
 mod clock;
@@ -14,6 +15,7 @@ mod detect;
 mod jsonl;
 mod layout;
 mod layouts;
+mod pipe;
 mod record;
 mod sample;
 mod schema;
@@ -34,7 +36,9 @@ use sink::InMemory;
 pub use sink::{EventSink, Key, Row};
 use source::Source;
 
-use crate::{Columns, Error, Format, Log, ReadReport, Role, Window, Zone, prepare};
+use crate::{
+    Columns, Error, Format, Log, Progress, ReadReport, Role, Watch, Window, Zone, prepare,
+};
 
 /// How a log is read.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,17 +115,31 @@ impl Further {
 ///
 /// See [`Error`]; every one names the file and what to do.
 pub fn read(paths: &[PathBuf], options: &ReadOptions) -> Result<Log, Error> {
+    read_watched(paths, options, &mut |_| {})
+}
+
+/// Likewise, and tells how far it has come.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_watched(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    watch: Watch<'_>,
+) -> Result<Log, Error> {
     if let [path] = paths
         && prepare::is_prepared(path)
     {
         return prepare::load(path, options);
     }
     let mut events = InMemory::new(options);
-    let report = read_into(paths, options, &mut events)?;
+    let report = read_into(paths, options, &mut events, watch)?;
     Ok(events.finish(report))
 }
 
-/// Reads a log of any size: its events go to `sink` one by one, in the order of its lines.
+/// Reads a log of any size: its events go to `sink` one by one, in the order of its lines. The sink is
+/// called on this thread; files are read and cut into rows on another, a little ahead.
 ///
 /// # Errors
 ///
@@ -130,6 +148,29 @@ pub fn read_into(
     paths: &[PathBuf],
     options: &ReadOptions,
     sink: &mut dyn EventSink,
+    watch: Watch<'_>,
+) -> Result<ReadReport, Error> {
+    let of = source::expand(paths).ok().and_then(|files| source::size_of(&files));
+    let (inlet, outlet) = pipe::pipe();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || read_rows(paths, options, Builder::new(inlet)));
+        let mut events = 0;
+        let kept = outlet.each(|block| {
+            block.each(|row| sink.event(row))?;
+            events += block.len() as u64;
+            watch(Progress::Reading { bytes: block.bytes, of, events });
+            Ok(())
+        });
+        let report = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        kept.and(report)
+    })
+}
+
+/// What the reader's thread does.
+fn read_rows(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    mut log: Builder,
 ) -> Result<ReadReport, Error> {
     if let Some(format) = options.format.filter(|format| !format.has_columns())
         && !options.columns.is_empty()
@@ -140,11 +181,10 @@ pub fn read_into(
     if let Some(path) = paths.iter().find(|path| prepare::is_prepared(path)) {
         return Err(Error::NotAlone { path: path.display().to_string() });
     }
-    let mut log = Builder::new(sink);
     // The format, and the file that showed it.
     let mut format = options.format.map(|format| (format, "--format".to_owned()));
     for path in source::expand(paths)? {
-        let source = Source::open(&path)?;
+        let source = Source::open_metered(&path, &log.meter)?;
         let name = source.name.clone();
         log.files.push(name.clone());
         if source.head().trim_ascii().is_empty() {

@@ -18,6 +18,7 @@ pub(super) struct Records {
     lines: Lines,
     /// Lines that were read in vain for an open quote and are rows of their own.
     waiting: VecDeque<(Line, Vec<u8>)>,
+    delimiter: u8,
     parser: csv_core::Reader,
     line: Vec<u8>,
     /// The fields of a row one after the other, without quotes and delimiters.
@@ -35,6 +36,11 @@ pub(super) enum Record<'a> {
     Bad(u64, &'static str),
 }
 
+/// The same as text, if it is UTF-8 without a NUL.
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|_| memchr::memchr(0, bytes).is_none())
+}
+
 /// What a line has made of a row.
 #[derive(PartialEq, Eq)]
 enum Fed {
@@ -49,8 +55,12 @@ enum Fed {
 /// The fields of a row.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
-    text: &'a [u8],
+    bytes: &'a [u8],
+    /// The same, where all of it is UTF-8 without a NUL.
+    text: Option<&'a str>,
     ends: &'a [usize],
+    /// Bytes between the end of a field and the next field.
+    gap: usize,
 }
 
 impl<'a> Fields<'a> {
@@ -61,8 +71,18 @@ impl<'a> Fields<'a> {
 
     /// One field as it stands.
     pub(super) fn get(&self, place: usize) -> &'a [u8] {
-        let start = if place == 0 { 0 } else { self.ends[place - 1] };
-        &self.text[start..self.ends[place]]
+        &self.bytes[self.range(place)]
+    }
+
+    /// One field as text, where it is known to be some: [`Fields::get`] has it in any case.
+    pub(super) fn text(&self, place: usize) -> Option<&'a str> {
+        // Bytes of two fields, one after the other, may be a letter that neither of them has.
+        self.text?.get(self.range(place))
+    }
+
+    fn range(&self, place: usize) -> std::ops::Range<usize> {
+        let start = if place == 0 { 0 } else { self.ends[place - 1] + self.gap };
+        start..self.ends[place]
     }
 }
 
@@ -72,6 +92,7 @@ impl Records {
         Self {
             lines,
             waiting: VecDeque::new(),
+            delimiter,
             // A carriage return inside a line is part of it, not its end.
             parser: csv_core::ReaderBuilder::new()
                 .delimiter(delimiter)
@@ -95,6 +116,9 @@ impl Records {
                 break line;
             }
         };
+        if memchr::memchr(b'"', &self.line).is_none() {
+            return Ok(Some(self.plain(line.number)));
+        }
         self.parser.reset();
         self.filled = (0, 0);
         let fed = match self.feed() {
@@ -106,9 +130,20 @@ impl Records {
             Fed::Open => return Ok(Some(Record::Bad(line.number, "quote never closed"))),
             Fed::TooWide => return Ok(Some(Record::Bad(line.number, "too many columns"))),
         }
-        let fields =
-            Fields { text: &self.text[..self.filled.0], ends: &self.ends[..self.filled.1] };
-        Ok(Some(Record::Fields(line.number, fields)))
+        let (bytes, ends) = (&self.text[..self.filled.0], &self.ends[..self.filled.1]);
+        Ok(Some(Record::Fields(line.number, Fields { bytes, text: text(bytes), ends, gap: 0 })))
+    }
+
+    /// The row of a line without a quote, which most lines are: it is cut where it stands.
+    fn plain(&mut self, number: u64) -> Record<'_> {
+        self.ends.clear();
+        self.ends.extend(memchr::memchr_iter(self.delimiter, &self.line).take(MAX_FIELDS));
+        if self.ends.len() >= MAX_FIELDS {
+            return Record::Bad(number, "too many columns");
+        }
+        self.ends.push(self.line.len());
+        let (bytes, ends) = (self.line.as_slice(), self.ends.as_slice());
+        Record::Fields(number, Fields { bytes, text: text(bytes), ends, gap: 1 })
     }
 
     fn next_line(&mut self) -> Result<Option<Line>, Error> {
@@ -171,5 +206,61 @@ impl Records {
         };
         self.line.pop();
         fed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[u8]) -> Vec<Vec<Vec<u8>>> {
+        let mut records = Records::new(Lines::of_text(lines.to_vec()), b',');
+        let mut rows = Vec::new();
+        while let Some(record) = records.next().unwrap() {
+            let Record::Fields(_, fields) = record else { panic!("a bad row") };
+            for place in 0..fields.len() {
+                let as_text = fields.text(place).map(str::as_bytes);
+                assert!(as_text.is_none_or(|text| text == fields.get(place)));
+            }
+            rows.push((0..fields.len()).map(|place| fields.get(place).to_vec()).collect());
+        }
+        rows
+    }
+
+    /// A field in quotes goes through the parser, and takes its row with it; the others do not.
+    #[test]
+    fn rows_with_and_without_quotes_have_the_same_fields() {
+        let alphabet =
+            [&b"a"[..], b"b", b",", b",", b" ", b"\t", b"\0", b"\xc3", b"\xa9", b"\xc3\xa9"];
+        let mut state = 7u32;
+        let mut plain = Vec::new();
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let word = (state >> 16) as usize % (alphabet.len() + 1);
+            plain.extend_from_slice(alphabet.get(word).copied().unwrap_or(b"x\n"));
+        }
+        let quoted: Vec<u8> = plain
+            .split(|&byte| byte == b'\n')
+            .flat_map(|line| [line, b",\"quoted\"\n"].concat())
+            .collect();
+        let expected: Vec<Vec<Vec<u8>>> = plain
+            .split(|&byte| byte == b'\n')
+            .filter(|line| !line.trim_ascii().is_empty())
+            .map(|line| line.split(|&byte| byte == b',').map(<[u8]>::to_vec).collect())
+            .collect();
+        assert_eq!(fields(&plain), expected);
+        let parsed = fields(&quoted);
+        assert!(parsed.iter().all(|row| row.last().is_some_and(|field| field == b"quoted")));
+        let without: Vec<Vec<Vec<u8>>> =
+            parsed.into_iter().map(|mut row| row.drain(..row.len() - 1).collect()).collect();
+        assert_eq!(without[..expected.len()], expected);
+    }
+
+    #[test]
+    fn two_fields_are_not_a_letter() {
+        let mut records = Records::new(Lines::of_text(b"\xc3,\xa9,\"q\"\n".to_vec()), b',');
+        let Ok(Some(Record::Fields(_, fields))) = records.next() else { panic!("a bad row") };
+        assert_eq!((fields.text(0), fields.text(1)), (None, None));
+        assert_eq!((fields.get(0), fields.text(2)), (&b"\xc3"[..], Some("q")));
     }
 }

@@ -1,8 +1,10 @@
 //! One file as lines: opened, decompressed, its head looked at, its lines counted.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::Error;
 
@@ -52,10 +54,51 @@ pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
+/// Counts the bytes that were read of all files, as they lie on the disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meter(Rc<Cell<u64>>);
+
+impl Meter {
+    /// Bytes so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.get()
+    }
+
+    /// Sets the count, where reading jumps to and fro in a file.
+    pub(super) fn set(&self, bytes: u64) {
+        self.0.set(bytes);
+    }
+}
+
+/// A reader whose bytes are counted.
+struct Metered<R> {
+    input: R,
+    meter: Meter,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        self.meter.set(self.meter.bytes() + n as u64);
+        Ok(n)
+    }
+}
+
+/// Bytes of these files together; none where one is no file on a disk.
+pub(super) fn size_of(paths: &[PathBuf]) -> Option<u64> {
+    let size = |path: &PathBuf| {
+        let about = path.metadata().ok().filter(|_| path.as_os_str() != "-")?;
+        about.is_file().then(|| about.len())
+    };
+    paths.iter().map(size).sum()
+}
+
 /// An open file that was looked at and not yet read.
 pub(super) struct Source {
     /// The path as errors name it.
     pub name: String,
+    /// Bytes that were counted before it.
+    pub before: u64,
     head: Vec<u8>,
     /// Whether `head` is the whole file.
     whole: bool,
@@ -65,6 +108,12 @@ pub(super) struct Source {
 impl Source {
     /// Opens a file, or standard input for `-`, and finds its compression by its first bytes.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_metered(path, &Meter::default())
+    }
+
+    /// Likewise, where somebody counts the bytes.
+    pub(super) fn open_metered(path: &Path, meter: &Meter) -> Result<Self, Error> {
+        let before = meter.bytes();
         let stdin = path.as_os_str() == "-";
         let name = if stdin { "stdin".to_owned() } else { path.display().to_string() };
         let input: Box<dyn Read> = if stdin {
@@ -74,6 +123,7 @@ impl Source {
         };
         let broken = |source| Error::Read { path: name.clone(), line: 0, source };
 
+        let input = Box::new(Metered { input, meter: meter.clone() });
         let mut input = Rest { input, error: None };
         let magic = input.take_head(4).map_err(broken)?;
         let gzip = magic.starts_with(&[0x1f, 0x8b]);
@@ -94,7 +144,7 @@ impl Source {
         let mut rest = Rest { input, error: None };
         let head = rest.take_head(HEAD).map_err(broken)?;
         let whole = head.len() < HEAD;
-        Ok(Self { name, head, whole, rest })
+        Ok(Self { name, before, head, whole, rest })
     }
 
     /// The first bytes, without a byte order mark and without the line that the cut went through.
@@ -256,7 +306,7 @@ mod tests {
         let input = Box::new(Flaky(Some(b"1 2\n3".to_vec()), true));
         let mut rest = Rest { input, error: None };
         let head = rest.take_head(HEAD).unwrap();
-        let source = Source { name: "log".to_owned(), head, whole: true, rest };
+        let source = Source { name: "log".to_owned(), before: 0, head, whole: true, rest };
         let (mut lines, mut text) = (source.lines().unwrap(), Vec::new());
         assert!(lines.next(&mut text).unwrap().is_some());
         assert_eq!(text, b"1 2");

@@ -38,7 +38,7 @@ pub(super) fn read(
     source: Source,
     format: Format,
     options: &ReadOptions,
-    log: &mut Builder<'_>,
+    log: &mut Builder,
 ) -> Result<(), Error> {
     let window = options.window;
     let file = source.name.clone();
@@ -269,6 +269,9 @@ fn whole_number(text: &str) -> &str {
 }
 
 fn text<'a>(fields: &Fields<'a>, place: usize) -> Result<&'a str, Bad<'a>> {
+    if let Some(text) = fields.text(place) {
+        return Ok(text.trim_ascii());
+    }
     let bytes = fields.get(place);
     match std::str::from_utf8(bytes) {
         Ok(text) if text.contains('\0') => Err(("a NUL byte", text.into())),

@@ -6,7 +6,7 @@ use super::source::Lines;
 use crate::Error;
 
 /// One session a line, its items with blanks between.
-pub(super) fn read_sessions(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), Error> {
+pub(super) fn read_sessions(mut lines: Lines, log: &mut Builder) -> Result<(), Error> {
     read_lines(&mut lines, log, |line, items| {
         items.extend(line.split_ascii_whitespace());
         Ok(None)
@@ -14,7 +14,7 @@ pub(super) fn read_sessions(mut lines: Lines, log: &mut Builder<'_>) -> Result<(
 }
 
 /// One case a line: the prefix, a tab, the target.
-pub(super) fn read_pairs(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), Error> {
+pub(super) fn read_pairs(mut lines: Lines, log: &mut Builder) -> Result<(), Error> {
     read_lines(&mut lines, log, |line, items| {
         let Some((prefix, target)) = line.split_once('\t') else {
             return Err("no tab between prefix and target");
@@ -34,7 +34,7 @@ pub(super) fn read_pairs(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), 
 
 /// One user a line: the name, then the items. A user who has several lines has them one after the
 /// other.
-pub(super) fn read_users(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), Error> {
+pub(super) fn read_users(mut lines: Lines, log: &mut Builder) -> Result<(), Error> {
     log.same_grouping(&lines.name, Grouping { user: true, session: false, time: false })?;
     read_lines(&mut lines, log, |line, items| {
         let mut words = line.split_ascii_whitespace();
@@ -48,7 +48,7 @@ pub(super) fn read_users(mut lines: Lines, log: &mut Builder<'_>) -> Result<(), 
 /// without a user is a session.
 fn read_lines(
     lines: &mut Lines,
-    log: &mut Builder<'_>,
+    log: &mut Builder,
     split: impl for<'a> Fn(&'a str, &mut Vec<&'a str>) -> Result<Option<&'a str>, &'static str>,
 ) -> Result<(), Error> {
     let mut text = Vec::new();
