@@ -237,8 +237,14 @@ fn what_the_sink_has_to_say_comes_before_what_the_file_would_say_later() {
     let mut cut = gzip(clicks(200_000).as_bytes());
     cut.truncate(cut.len() - 1000);
     std::fs::write(&path, cut).unwrap();
-    let into =
-        |room| read_into(&[path.clone()], &ReadOptions::default(), &mut Full(room), &mut |_| {});
+    let into = |room| {
+        read_into(
+            std::slice::from_ref(&path),
+            &ReadOptions::default(),
+            &mut Full(room),
+            &mut |_| {},
+        )
+    };
     assert!(matches!(into(100), Err(Error::TooManySessions)));
     assert!(matches!(into(1 << 40), Err(Error::Read { .. })));
 }

@@ -29,8 +29,11 @@ pub(super) struct Table {
     path: PathBuf,
     schema: SchemaRef,
     /// None once the file is whole, or cannot be.
-    encoder: Option<(SyncSender<RecordBatch>, JoinHandle<Result<(), ParquetError>>)>,
+    encoder: Option<Encoder>,
 }
+
+/// Where rows go, and the thread that takes them.
+type Encoder = (SyncSender<RecordBatch>, JoinHandle<Result<(), ParquetError>>);
 
 impl Table {
     pub(super) fn new(path: PathBuf, fields: Vec<Field>) -> Result<Self, Error> {

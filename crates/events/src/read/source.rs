@@ -88,7 +88,7 @@ impl<R: Read> Read for Metered<R> {
 pub(super) fn size_of(paths: &[PathBuf]) -> Option<u64> {
     let size = |path: &PathBuf| {
         let about = path.metadata().ok().filter(|_| path.as_os_str() != "-")?;
-        about.is_file().then(|| about.len())
+        about.is_file().then_some(about.len())
     };
     paths.iter().map(size).sum()
 }
