@@ -177,6 +177,30 @@ fn windows_have_the_features_of_their_events() {
     }
 }
 
+/// What one step leaves behind does not reach the next: same memory or fresh, same gradients.
+#[test]
+fn a_step_leaves_nothing_behind() {
+    for config in [everything(), one_hot()] {
+        let model = lively_with(&config);
+        let (mut workspace, mut used) =
+            (Workspace::default(), Gradients::new(model.device(), model.catalogue()));
+        let mut other = Batch::with_features(&config, &features());
+        let more = Known::new(7, &[0, 4, 6, 4, 0, 1, 2, 3]);
+        let last = Sequence { items: &[10, 11], labels: &[2, 5, 2, 5], numbers: &[] };
+        other.fill_training(&[more.sequence(), last], &[]);
+        for (batch, step) in [(&other, 0), (&batch(&config, WHOLE), 1), (&other, 2)] {
+            let context = StepContext { seed: 3, step };
+            let loss = model.gradients(batch, context, &mut workspace, &mut used).expect("fits");
+            let (fresh_loss, fresh) = loss_and_gradients(&model, batch, step);
+            assert_eq!(loss.to_bits(), fresh_loss.to_bits());
+            let tensors = used.values().iter().zip(fresh.values().iter());
+            for (spec, (used, fresh)) in model.catalogue().iter().zip(tensors) {
+                assert_same_bits(&spec.name, used.view(), fresh.view());
+            }
+        }
+    }
+}
+
 /// The sum by hand: where every item comes once, a model without features has the same loss whose item
 /// vectors hold what the features add.
 #[test]
