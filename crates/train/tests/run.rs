@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
-use events::{Cases, Log, ReadOptions, Sessions, Split};
+use events::{Cases, ItemVectors, Log, ReadOptions, Sessions, Split};
 use model::{Dropout, Loss, ModelConfig, OptimizerConfig, Readout, Reference};
 use train::folder::Existing;
 use train::schedule::Decay;
@@ -38,7 +38,7 @@ fn data(folder: &Path) -> Data {
     let knowledge = Knowledge::of(&parts.train, &log.items, rules, Treatment::default());
     let encode = |part| knowledge.vocabulary.encode(part, &log.items);
     let (train, validation) = (encode(&parts.train), Cases::new(&encode(&parts.validation)));
-    Data { knowledge, train, validation }
+    Data { knowledge, train, validation, vectors: ItemVectors::default() }
 }
 
 fn small_model() -> ModelConfig {

@@ -176,7 +176,6 @@ fn absence(spec: &FeatureSpec) -> String {
         Source::User(_) => {
             "needs a log that names users and a table of them (--user-table FILE)".to_owned()
         }
-        Source::Vector => "needs vectors of items (--item-vectors FILE)".to_owned(),
         _ => "this log has no times; map their column with --columns, or leave the feature out"
             .to_owned(),
     }

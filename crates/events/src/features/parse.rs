@@ -157,7 +157,6 @@ impl Source {
             "hour" => Self::Hour,
             "weekday" => Self::Weekday,
             "kinds" => Self::Kinds,
-            "item.vector" => Self::Vector,
             _ => match (name.strip_prefix("item."), name.strip_prefix("user.")) {
                 (Some(column), _) if !column.is_empty() => Self::Item(column.to_owned()),
                 (_, Some(column)) if !column.is_empty() => Self::User(column.to_owned()),
@@ -184,7 +183,7 @@ impl Source {
             }
             Self::Column(Column::Kind | Column::Category) | Self::Hour | Self::Weekday => words,
             Self::Column(_) | Self::Gap | Self::SinceStart | Self::Position => number(MAGNITUDE),
-            Self::Kinds | Self::Vector => number(&[]),
+            Self::Kinds => number(&[]),
         })
     }
 
@@ -223,7 +222,6 @@ mod tests {
             ("page:raw", "page:raw"),
             ("price.missing", "price.missing:raw"),
             ("kinds", "kinds:raw"),
-            ("item.vector:flag", "item.vector:raw+flag"),
             ("item.price", "item.price:log1p+zscore"),
             ("user.country:label", "user.country:label"),
             ("a:b:number", "a:b:zscore"),

@@ -76,18 +76,6 @@ impl<'a> View<'a> {
                 single(places.map(|place| place as f64).collect())
             }
             Source::Kinds => self.kinds(kinds).map(|shares| (shares, kinds.1)),
-            Source::Vector => {
-                let vectors = self.tables.vectors.as_ref()?;
-                let rows = vectors.rows(&self.log.items);
-                let mut values = Vec::with_capacity(self.sessions.events() * vectors.width());
-                for &item in self.sessions.items() {
-                    match at(&rows, item).unwrap_or(NONE) {
-                        NONE => values.resize(values.len() + vectors.width(), f64::NAN),
-                        row => values.extend(vectors.row(row).iter().map(|&x| f64::from(x))),
-                    }
-                }
-                Some((values, vectors.width()))
-            }
             Source::Hour | Source::Weekday => None,
         }
     }

@@ -26,8 +26,6 @@ pub enum Source {
     Item(String),
     /// A column of the table of users.
     User(String),
-    /// The vector of the item.
-    Vector,
 }
 
 /// What becomes of it.
@@ -95,11 +93,6 @@ impl FeatureSpecs {
         })
     }
 
-    /// Whether items need vectors.
-    pub fn need_vectors(&self) -> bool {
-        self.0.iter().any(|spec| spec.source == Source::Vector)
-    }
-
     fn columns<'a>(&'a self, name: impl Fn(&'a Source) -> Option<&'a String>) -> Further {
         let mut further = Further::default();
         for spec in &self.0 {
@@ -156,7 +149,7 @@ mod tests {
     #[test]
     fn columns_that_are_read_for_features_are_known_beforehand() {
         let text = "price,colour:label,page:number,item.brand:label,item.price,user.age:raw,\
-                    price.missing,item.vector";
+                    price.missing";
         let specs: FeatureSpecs = text.parse().unwrap();
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let further = |labels: &[&str], numbers: &[&str]| Further {
@@ -166,6 +159,5 @@ mod tests {
         assert_eq!(specs.further(), further(&["colour"], &["page"]));
         assert_eq!(specs.item_columns(), further(&["brand"], &["price"]));
         assert_eq!(specs.user_columns(), further(&[], &["age"]));
-        assert!(specs.need_vectors());
     }
 }
