@@ -7,15 +7,17 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use calls::{Called, call};
+use calls::{Called, assert_keys, call};
 use serde_json::Value;
 
 const CLUSTERS: usize = 8;
-/// Items of a cluster that training sees followed by the cluster's hub.
-const SEEN: usize = 6;
-/// Items of a cluster that training sees at the end of sessions only: nothing but their vector tells what
-/// follows them.
+/// Items of a cluster that training sees followed by the cluster's hub, three or four times each.
+const SEEN: usize = 40;
+/// Items of a cluster that training sees alone in a session: nothing but their vector tells what follows
+/// them.
 const LATE: usize = 4;
+/// Numbers of a vector.
+const WIDTH: usize = 12;
 
 /// A number that looks drawn.
 fn draw(k: usize, below: usize) -> usize {
@@ -37,21 +39,18 @@ fn items() -> Vec<(String, usize)> {
 fn shop(folder: &Path) {
     let mut log = "session,item,time\n".to_owned();
     for session in 0..1200 {
-        let c = draw(3 * session, CLUSTERS);
-        let seen = draw(3 * session + 1, SEEN);
-        let late = draw(3 * session + 2, CLUSTERS * LATE);
-        let late = format!("late{}_{}", late / LATE, late % LATE);
-        for (step, item) in [format!("seen{c}_{seen}"), format!("hub{c}"), late].iter().enumerate()
-        {
-            writeln!(log, "{session},{item},{}", 10 * session + step).unwrap();
-        }
+        let seen = 7 * session % (CLUSTERS * SEEN);
+        let (c, k, time) = (seen / SEEN, seen % SEEN, 10 * session);
+        writeln!(log, "{session},seen{c}_{k},{time}\n{session},hub{c},{}", time + 1).unwrap();
+    }
+    for k in 0..CLUSTERS * LATE {
+        writeln!(log, "alone{k},late{}_{},{}", k / LATE, k % LATE, 12_000 + k).unwrap();
     }
     let mut validation = "session,item,time\n".to_owned();
     for k in 0..CLUSTERS * LATE {
         let c = k / LATE;
         let time = 20_000 + 10 * k;
-        let session = format!("{k},late{c}_{},{time}\n{k},hub{c},{}\n", k % LATE, time + 1);
-        validation += &session;
+        writeln!(validation, "{k},late{c}_{},{time}\n{k},hub{c},{}", k % LATE, time + 1).unwrap();
     }
     // Not the order of the log, and nothing of the hubs.
     let mut items = items();
@@ -59,14 +58,14 @@ fn shop(folder: &Path) {
     let (mut vectors, mut triples) = (String::new(), String::new());
     for (k, (item, c)) in items.iter().enumerate() {
         let entry = |d: usize| {
-            let noise = draw(100 * k + d, 1000) as f64 / 1000.0 - 0.5;
-            30.0 * ((1.7 * (c * 5 + d) as f64).sin() + 0.3 * noise)
+            let centred = |k: usize| draw(k, 1000) as f64 / 1000.0 - 0.5;
+            30.0 * (centred(c * WIDTH + d) + 0.3 * centred(1000 + k * WIDTH + d))
         };
-        let numbers: Vec<String> = (0..5).map(|d| format!("{:.4}", entry(d))).collect();
+        let numbers: Vec<String> = (0..WIDTH).map(|d| format!("{:.4}", entry(d))).collect();
         writeln!(vectors, "{item} {}", numbers.join(" ")).unwrap();
         writeln!(triples, "{item},brand,b{c}\n{item},colour,c{}", draw(k, 3)).unwrap();
     }
-    vectors += "unheard-of 1 2 3 4 5\n";
+    writeln!(vectors, "unheard-of{}", " 1".repeat(WIDTH)).unwrap();
     for (name, text) in
         [("log.csv", log), ("last.csv", validation), ("v.txt", vectors), ("t.csv", triples)]
     {
@@ -82,8 +81,8 @@ fn train(folder: &Path, out: &str, flags: &str) -> Called {
     called(
         folder,
         &format!(
-            "train log.csv --validate last.csv --sessions key --hidden 16 --epochs 12 \
-             --learning-rate 0.01 --json --out {out} {flags}"
+            "train log.csv --validate last.csv --sessions key --hidden 16 --embedding 16 --epochs 60 \
+             --patience 0 --learning-rate 0.01 --json --out {out} {flags}"
         ),
     )
 }
@@ -102,15 +101,17 @@ fn what_follows_an_item_is_known_by_its_vector() {
     let folder = folder.path();
     shop(folder);
     let blind = recall(&train(folder, "blind", "").json()["validation"]);
-    assert!(blind < 0.35, "nothing but the vector tells which hub follows: {blind}");
+    assert!(blind < 0.3, "nothing but the vector tells which hub follows: {blind}");
     for (flags, out) in [("--item-vectors v.txt", "given"), ("--item-triples t.csv", "made")] {
         let trained = train(folder, out, flags);
-        let found = recall(&trained.json()["validation"]);
-        assert!(found > 0.9, "{flags}: {found}, without {blind}");
-        let width = if out == "given" { 5 } else { 32 };
+        let validation = &trained.json()["validation"];
+        assert_keys(validation, &["recall@1", "baselines"]);
+        let found = recall(validation);
+        assert!(found > 0.7, "{flags}: {found}, without {blind}");
+        let width = if out == "given" { WIDTH } else { 32 };
         let others = usize::from(out == "given");
         let said = format!(
-            "vectors of {width} numbers for 80 of 88 items; 8 have zeros, {others} of the file are of \
+            "vectors of {width} numbers for 352 of 360 items; 8 have zeros, {others} of the file are of \
              none of them"
         );
         assert!(trained.stderr.contains(&said), "{}", trained.stderr);
@@ -120,7 +121,7 @@ fn what_follows_an_item_is_known_by_its_vector() {
     fs::remove_file(folder.join("t.csv")).unwrap();
     for out in ["given", "made"] {
         let scores = called(folder, &format!("evaluate {out} last.csv --json")).json();
-        assert!(recall(&scores["tasks"]["next-item"]) > 0.9, "{out}");
+        assert!(recall(&scores["tasks"]["next-item"]) > 0.7, "{out}");
         let line = format!("recommend {out} --events late5_2 -k 1 --json");
         assert_eq!(called(folder, &line).json()["items"][0]["item"], "hub5", "{out}");
         for format in ["onnx", "safetensors"] {
@@ -160,7 +161,7 @@ fn one_file_of_vectors_is_taken() {
     train(folder, "key", "--config triples.toml --quiet").json();
     assert!(model(folder, "flag") == model(folder, "key"));
     let over = train(folder, "over", "--config triples.toml --item-vectors v.txt");
-    assert!(over.stderr.contains("--item-vectors v.txt: vectors of 5 numbers"), "{}", over.stderr);
+    assert!(over.stderr.contains("--item-vectors v.txt: vectors of 12 numbers"), "{}", over.stderr);
     let written = fs::read_to_string(folder.join("over/run.toml")).unwrap();
     assert!(written.contains("item_vectors = \"v.txt\"") && !written.contains("item_triples"));
 
@@ -180,13 +181,22 @@ fn files_that_cannot_be_used_are_refused_with_their_place() {
     let good = fs::read_to_string(folder.join("v.txt")).unwrap();
     let line = |k: usize| good.lines().nth(k).unwrap();
     let vectors: [(String, &str); 7] = [
-        (good.replace(line(4), "hub1 1 2 3 4"), "bad.txt line 5: 4 numbers where 5 are expected"),
-        (good.replace(line(2), "hub1 1 2 nan 4 5"), "bad.txt line 3: \"nan\" is not finite"),
-        (good.replace(line(0), "hub1 1 inf 3 4 5"), "bad.txt line 1: \"inf\" is not finite"),
-        (good.replace(line(9), "hub1 1 2 three 4 5"), "bad.txt line 10: \"three\" is no number"),
+        (good.replace(line(4), "hub1 1 2 3 4"), "bad.txt line 5: 4 numbers where 12 are expected"),
+        (
+            good.replace(line(2), "hub1 1 2 nan 4 5 6 7 8 9 10 11 12"),
+            "bad.txt line 3: \"nan\" is not finite",
+        ),
+        (
+            good.replace(line(0), "hub1 1 inf 3 4 5 6 7 8 9 10 11 12"),
+            "bad.txt line 1: \"inf\" is not finite",
+        ),
+        (
+            good.replace(line(9), "hub1 1 2 three 4 5 6 7 8 9 10 11 12"),
+            "bad.txt line 10: \"three\" is no number",
+        ),
         (format!("{good}{}\n", line(3)), "comes twice"),
         (String::new(), "bad.txt: no rows"),
-        ("other 1 2\nids 3 4\n".to_owned(), "says nothing of any of the 88 items"),
+        ("other 1 2\nids 3 4\n".to_owned(), "says nothing of any of the 360 items"),
     ];
     let triples: [(String, &str); 3] = [
         ("late1_1 brand\n".to_owned(), "bad.txt line 1: 2 fields"),
@@ -208,6 +218,6 @@ fn files_that_cannot_be_used_are_refused_with_their_place() {
     fs::write(folder.join("few.txt"), few).unwrap();
     let warned = train(folder, "few", "--item-vectors few.txt --quiet");
     warned.json();
-    assert!(warned.stderr.contains("for 30 of 88 items"), "{}", warned.stderr);
+    assert!(warned.stderr.contains("for 30 of 360 items"), "{}", warned.stderr);
     assert!(warned.stderr.contains("are its ids written as in the log?"), "{}", warned.stderr);
 }

@@ -232,7 +232,7 @@ fn what_a_log_lacks_is_refused_by_training_and_missing_afterwards() {
         ..Log::default()
     };
     let train = sessions(&bare);
-    let all = format!("{text},item.brand:label,user.age:raw,item.vector");
+    let all = format!("{text},item.brand:label,user.age:raw");
     for spec in all.split(',') {
         let error = FittedFeatures::fit(&bare, &train, &spec.parse().unwrap(), &Tables::default());
         let error = error.unwrap_err();
@@ -361,14 +361,14 @@ fn vectors_come_with_or_without_a_header() {
     }
 }
 
-/// Rows in the order of those who ask, of mean square length 1, with zeros where nothing is known.
+/// Rows in the order of those who ask, of mean square 1, with zeros where nothing is known.
 #[test]
-fn vectors_of_items_are_in_their_order_and_of_one_length_on_the_whole() {
+fn vectors_of_items_are_in_their_order_and_of_one_size() {
     let vectors = vectors("b 3 4\nz 9 9\na 0 10\nzero 0 0\n").unwrap();
     let names: Names = ["a", "new", "b", "zero"].into_iter().collect();
     let given = vectors.of_items(&names);
     assert_eq!((given.width, given.known, given.others), (2, 2, 1));
-    let scale = (62.5f64).sqrt();
+    let scale = (31.25f64).sqrt();
     let expected = [0.0, 10.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0].map(|x: f64| (x / scale) as f32);
     assert!(given.values.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-7), "{given:?}");
     let none = vectors.of_items(&["new", "zero"].into_iter().collect());

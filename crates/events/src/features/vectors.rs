@@ -134,7 +134,7 @@ impl Vectors {
         }
         given.others = self.len() - found;
         if given.known > 0 {
-            let scale = (given.known as f64 / squares).sqrt();
+            let scale = ((given.known * self.width) as f64 / squares).sqrt();
             let scaled = |value: &mut f32| *value = (f64::from(*value) * scale) as f32;
             given.values.iter_mut().for_each(scaled);
         }
@@ -142,10 +142,10 @@ impl Vectors {
     }
 }
 
-/// The vectors of a model's items, brought to a length that a model learns with well:
+/// The vectors of a model's items, brought to the size that other numbers of a model have:
 ///
 /// ```text
-///     D[i] = v_i / √(mean ‖v‖² over the items that have one)       0 where item i has none
+///     D[i] = v_i / √(mean of v² over all numbers of the items that have one)       0 where item i has none
 /// ```
 ///
 /// One factor for all: angles, and how lengths compare, stay those of the file.
