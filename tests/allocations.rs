@@ -95,7 +95,11 @@ fn taken(
 ) -> usize {
     let device = Cpu::new(threads).expect("threads");
     let inputs = Inputs { items: ITEMS, features: features.clone() };
-    let model = Model::new(device.clone(), config, inputs, 3).expect("a valid configuration");
+    let mut model = Model::new(device.clone(), config, inputs, 3).expect("a valid configuration");
+    if features.vectors > 0 {
+        let vectors = vec![0.1; ITEMS * features.vectors];
+        model = model.with_vectors(&vectors).expect("one an item");
+    }
     let mut trainer = Trainer::new(model, optimizer, 3).expect("a valid optimiser");
     trainer.keep(keep);
     let batches = batches(config, features);
@@ -174,7 +178,7 @@ fn a_training_step_takes_no_memory() {
     };
     let labels = |name: &str| Labels { name: name.to_owned(), size: LABELS };
     let numbers = vec!["price".to_owned(), "gap".to_owned(), "hour".to_owned()];
-    let known = Features { labels: vec![labels("kind"), labels("day")], numbers };
+    let known = Features { labels: vec![labels("kind"), labels("day")], numbers, vectors: 6 };
     let nothing = Features::default();
     for threads in [1, 2, 3] {
         let others = cells.iter().map(|(name, config)| (*name, config));

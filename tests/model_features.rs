@@ -6,9 +6,9 @@ mod slopes;
 
 use layout::Matrix;
 use model::{
-    Batch, CellKind, Cpu, Device, Dropout, Features, Gradients, InitialState, Inputs, Labels, Loss,
-    Model, ModelConfig, Output, Reference, Scorer, Sequence, StepContext, Touched, Update, Wanted,
-    Workspace,
+    Batch, CellKind, Cpu, Device, Dropout, FeatureParameters, Features, Gradients, InitialState,
+    Inputs, Labels, Loss, Model, ModelConfig, Output, Reference, Scorer, Sequence, StepContext,
+    Touched, Update, Wanted, Workspace,
 };
 use models::{
     Exact, ITEMS, SESSIONS, WEIGHTS, answers, everything, lively, lively_model, loss_and_gradients,
@@ -17,15 +17,27 @@ use models::{
 use slopes::slopes;
 use testkit::assert_same_bits;
 
-/// Two labels and three numbers; no session has the last label of the second.
+/// Two labels, three numbers and vectors of items; no session has the last label of the second.
 fn features() -> Features {
     let labels = |name: &str, size| Labels { name: name.to_owned(), size };
     let numbers = ["price", "gap", "hour"].map(str::to_owned).to_vec();
-    Features { labels: vec![labels("kind", 3), labels("day", 6)], numbers }
+    Features { labels: vec![labels("kind", 3), labels("day", 6)], numbers, vectors: 5 }
 }
 
 fn inputs() -> Inputs {
     Inputs { items: ITEMS, features: features() }
+}
+
+/// The given vectors; nothing is known of item 7.
+fn vectors() -> Vec<f32> {
+    let width = features().vectors;
+    let entry = |e: usize| if e / width == 7 { 0.0 } else { (0.9 * e as f32 + 0.4).sin() };
+    (0..ITEMS * width).map(entry).collect()
+}
+
+/// A model with features that the loss feels.
+fn lively_with(config: &ModelConfig) -> Model<Exact> {
+    lively(config, inputs()).with_vectors(&vectors()).expect("one an item")
 }
 
 /// Items of a session, and the labels and numbers of its events, no two of which are alike.
@@ -71,7 +83,7 @@ const WHOLE: std::ops::Range<usize> = 0..usize::MAX;
 
 fn check(config: &ModelConfig, step: u32) -> Gradients<Matrix<f64>> {
     let batch = batch(config, WHOLE);
-    slopes(&lively(config, inputs()), |model| loss_and_gradients(model, &batch, step))
+    slopes(&lively_with(config), |model| loss_and_gradients(model, &batch, step))
 }
 
 #[test]
@@ -101,15 +113,16 @@ fn gradients_with_one_hot_input() {
     check(&ModelConfig { cell, hidden: 7, ..one_hot() }, 0);
 }
 
-/// Of labels alone, and of numbers alone.
+/// Of labels alone, of numbers alone, and of vectors alone.
 #[test]
 fn gradients_of_one_kind() {
     let scaled = ModelConfig { input_scale: 1.5, ..plain() };
     for config in [scaled, one_hot()] {
-        let [mut labels, mut numbers] = [features(), features()];
-        labels.numbers.clear();
-        numbers.labels.clear();
-        for features in [labels, numbers] {
+        let Features { labels, numbers, vectors: width } = features();
+        let nothing = Features::default();
+        let labels = Features { labels, ..nothing.clone() };
+        let numbers = Features { numbers, ..nothing.clone() };
+        for features in [labels, numbers, Features { vectors: width, ..nothing }] {
             let known = sessions();
             let sequences: Vec<Sequence<'_>> = known
                 .iter()
@@ -121,7 +134,11 @@ fn gradients_of_one_kind() {
                 .collect();
             let mut batch = Batch::with_features(&config, &features);
             batch.fill_training(&sequences, &WEIGHTS);
-            let model = lively(&config, Inputs { items: ITEMS, features });
+            let given = features.vectors > 0;
+            let mut model = lively(&config, Inputs { items: ITEMS, features });
+            if given {
+                model = model.with_vectors(&vectors()).expect("one an item");
+            }
             slopes(&model, |model| loss_and_gradients(model, &batch, 0));
         }
     }
@@ -133,7 +150,7 @@ fn gradients_of_one_kind() {
 fn windows_have_the_features_of_their_events() {
     let configs = [ModelConfig { layers: 2, ..plain() }, one_hot()];
     for config in configs {
-        let model = lively(&config, inputs());
+        let model = lively_with(&config);
         let (whole, _) = loss_and_gradients(&model, &batch(&config, WHOLE), 0);
         let context = StepContext { seed: 3, step: 0 };
         let run = |model: &Model<Exact>, batch: &Batch, workspace: &mut Workspace<_>| {
@@ -160,6 +177,30 @@ fn windows_have_the_features_of_their_events() {
     }
 }
 
+/// What one step leaves behind does not reach the next: same memory or fresh, same gradients.
+#[test]
+fn a_step_leaves_nothing_behind() {
+    for config in [everything(), one_hot()] {
+        let model = lively_with(&config);
+        let (mut workspace, mut used) =
+            (Workspace::default(), Gradients::new(model.device(), model.catalogue()));
+        let mut other = Batch::with_features(&config, &features());
+        let more = Known::new(7, &[0, 4, 6, 4, 0, 1, 2, 3]);
+        let last = Sequence { items: &[10, 11], labels: &[2, 5, 2, 5], numbers: &[] };
+        other.fill_training(&[more.sequence(), last], &[]);
+        for (batch, step) in [(&other, 0), (&batch(&config, WHOLE), 1), (&other, 2)] {
+            let context = StepContext { seed: 3, step };
+            let loss = model.gradients(batch, context, &mut workspace, &mut used).expect("fits");
+            let (fresh_loss, fresh) = loss_and_gradients(&model, batch, step);
+            assert_eq!(loss.to_bits(), fresh_loss.to_bits());
+            let tensors = used.values().iter().zip(fresh.values().iter());
+            for (spec, (used, fresh)) in model.catalogue().iter().zip(tensors) {
+                assert_same_bits(&spec.name, used.view(), fresh.view());
+            }
+        }
+    }
+}
+
 /// The sum by hand: where every item comes once, a model without features has the same loss whose item
 /// vectors hold what the features add.
 #[test]
@@ -167,7 +208,7 @@ fn features_are_added_to_the_item_that_they_belong_to() {
     let known = [Known::new(0, &[2, 7, 4, 11, 3]), Known::new(1, &[5, 12, 9, 1])];
     let sequences: Vec<Sequence<'_>> = known.iter().map(Known::sequence).collect();
     for config in [ModelConfig { output: Output::Free, ..plain() }, one_hot()] {
-        let model = lively(&config, inputs());
+        let model = lively_with(&config);
         let mut with = Batch::with_features(&config, &features());
         with.fill_training(&sequences, &[]);
         let mut items = Batch::new(&config);
@@ -180,6 +221,8 @@ fn features_are_added_to_the_item_that_they_belong_to() {
         let table = params.embedding.as_mut().unwrap_or(&mut params.recurrent[0].w_x);
         let learned = &model.parameters().features;
         let w = learned.numbers.as_ref().expect("numbers");
+        let p = learned.vectors.as_ref().expect("vectors");
+        let given = vectors();
         for sequence in &sequences {
             for (t, &item) in sequence.items.iter().enumerate() {
                 let event = sequence.cut(t..t + 1);
@@ -188,6 +231,8 @@ fn features_are_added_to_the_item_that_they_belong_to() {
                     *entry += labels.map(|(f, &label)| f.row(label as usize)[e]).sum::<f64>();
                     let numbers = w.row(e).iter().zip(event.numbers);
                     *entry += numbers.map(|(w, &n)| w * f64::from(n)).sum::<f64>();
+                    let given = p.row(e).iter().zip(&given[5 * item as usize..]);
+                    *entry += given.map(|(p, &v)| p * f64::from(v)).sum::<f64>();
                 }
             }
         }
@@ -202,7 +247,7 @@ fn features_are_added_to_the_item_that_they_belong_to() {
 fn answers_see_what_training_sees() {
     let quiet = ModelConfig { dropout: Dropout::default(), ..everything() };
     for config in [quiet, one_hot()] {
-        let model = lively(&config, inputs());
+        let model = lively_with(&config);
         let (loss, _) = loss_and_gradients(&model, &batch(&config, WHOLE), 0);
         let (mut sum, mut weights) = (0.0, 0.0);
         for (known, weight) in sessions().iter().zip(WEIGHTS.map(f64::from)) {
@@ -230,9 +275,9 @@ fn answers_see_what_training_sees() {
 #[test]
 fn without_a_word_about_events_nothing_changes() {
     for config in [plain(), everything(), one_hot()] {
-        let mut model = lively(&config, inputs());
-        let params = &mut model.parameters_mut().features;
-        for tensor in params.labels.iter_mut().chain(&mut params.numbers) {
+        let mut model = lively_with(&config);
+        let FeatureParameters { labels, numbers, vectors } = &mut model.parameters_mut().features;
+        for tensor in labels.iter_mut().chain(numbers).chain(vectors) {
             tensor.as_mut_slice().fill(0.0);
         }
         let mut batch = Batch::with_features(&config, &features());
@@ -258,6 +303,7 @@ fn a_new_model_begins_as_the_one_without() {
     let device = Reference::<f32>::new();
     for config in [everything(), ModelConfig { layers: 2, ..one_hot() }] {
         let with = Model::new(device, &config, inputs(), 5).expect("valid");
+        let with = with.with_vectors(&vectors()).expect("one an item");
         let without = Model::new(device, &config, ITEMS, 5).expect("valid");
         let known = sessions();
         let sequences: Vec<Sequence<'_>> = known.iter().map(Known::sequence).collect();
@@ -265,7 +311,7 @@ fn a_new_model_begins_as_the_one_without() {
         let found = answers(&with, &sequences, Wanted::Every);
         assert_eq!(found, answers(&without, &items, Wanted::Every));
         let count = without.catalogue().iter().count();
-        assert_eq!(with.catalogue().iter().count(), count + 3);
+        assert_eq!(with.catalogue().iter().count(), count + 4);
         assert!(with.parameters().iter().zip(without.parameters().iter()).all(|(a, b)| a == b));
     }
 }
@@ -282,10 +328,10 @@ fn felt<D: Device>(device: D, config: &ModelConfig) -> Model<D> {
             device.upload(tensor, rows, columns, &values);
         }
     }
-    model
+    model.with_vectors(&vectors()).expect("one an item")
 }
 
-/// Changing the labels or the numbers of later events leaves the answer at a position as it was; each
+/// Changing the labels, the numbers or the items of later events leaves the answer at a position as it was; each
 /// change by itself is seen where it happens.
 fn nothing_sees_the_future<D: Device>(device: D) {
     let known = Known::new(0, &[5, 12, 3, 5, 0, 7, 7]);
@@ -300,7 +346,10 @@ fn nothing_sees_the_future<D: Device>(device: D) {
             labels[2 * (t + 1)..].iter_mut().for_each(|label| *label = (*label + 1) % 3);
             let mut numbers = known.numbers.clone();
             numbers[3 * (t + 1)..].iter_mut().for_each(|number| *number += 0.5);
+            let mut items = known.items.clone();
+            items[t + 1..].iter_mut().for_each(|item| *item = (*item + 1) % ITEMS as u32);
             let changes = [
+                Sequence { items: &items, ..known.sequence() },
                 Sequence { labels: &labels, ..known.sequence() },
                 Sequence { numbers: &numbers, ..known.sequence() },
             ];
@@ -397,13 +446,16 @@ fn a_missing_label_has_a_row_of_its_own() {
 /// Attention and scores look at items: where the states say nothing, features say nothing.
 #[test]
 fn the_readout_sees_items_alone() {
-    let known = Known::new(0, &[5, 12, 3, 5]);
-    let mut model = felt(Reference::<f32>::new(), &everything());
-    let readout = &mut model.parameters_mut().readout;
-    readout.w_h.as_mut().expect("a projection").as_mut_slice().fill(0.0);
-    let attention = readout.attention.as_mut().expect("attention");
-    attention.query.as_mut_slice().fill(0.0);
-    let with = answers(&model, &[known.sequence()], Wanted::Every);
-    let without = answers(&model, &[Sequence::from(&known.items[..])], Wanted::Every);
-    assert_eq!(with, without);
+    fn deaf(mut model: Model<Reference<f32>>) -> Model<Reference<f32>> {
+        let readout = &mut model.parameters_mut().readout;
+        readout.w_h.as_mut().expect("a projection").as_mut_slice().fill(0.0);
+        let attention = readout.attention.as_mut().expect("attention");
+        attention.query.as_mut_slice().fill(0.0);
+        model
+    }
+    let (device, known) = (Reference::<f32>::new(), Known::new(0, &[5, 12, 3, 5]));
+    let with = deaf(felt(device, &everything()));
+    let without = deaf(Model::new(device, &everything(), ITEMS, 5).expect("valid"));
+    let found = answers(&with, &[known.sequence()], Wanted::Every);
+    assert_eq!(found, answers(&without, &[&known.items[..]], Wanted::Every));
 }

@@ -325,9 +325,13 @@ pub(crate) struct Completing {
     /// A table of users for the features user.NAME
     #[arg(long, value_name = "FILE")]
     pub(crate) user_table: Option<PathBuf>,
-    /// Vectors of items for the feature item.vector: a line an item, the id and its numbers
-    #[arg(long, value_name = "FILE")]
+    /// Vectors of items, which the model sees beside them: a line an item, the id and its numbers
+    #[arg(long, value_name = "FILE", conflicts_with = "item_triples")]
     pub(crate) item_vectors: Option<PathBuf>,
+    /// What is known of items, to make such vectors of: lines of item, relation and entity, such as
+    /// "A17 colour red"
+    #[arg(long, value_name = "FILE")]
+    pub(crate) item_triples: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use events::simulator::{self, Shop, ShopConfig, Size};
-use events::{Cases, Log, Sessions, Split};
+use events::{Cases, ItemVectors, Log, Sessions, Split};
 use model::{Device, Dropout, ModelConfig};
 use train::evaluate::{evaluate, score_baselines};
 use train::folder::{Existing, admit, create, partial, remove, write_whole};
@@ -148,7 +148,10 @@ fn part(log: &Log) -> Result<Parted> {
     let knowledge = Knowledge::of(&parts.train, &log.items, rules, Treatment::default());
     let encode = |sessions| knowledge.vocabulary.encode(sessions, &log.items);
     let (train, validation) = (encode(&parts.train), Cases::new(&encode(&parts.validation)));
-    Ok(Parted { data: Data { knowledge, train, validation }, test })
+    Ok(Parted {
+        data: Data { knowledge, train, validation, vectors: ItemVectors::default() },
+        test,
+    })
 }
 
 /// A model that learns this shop in a minute or so.

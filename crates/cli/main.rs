@@ -31,6 +31,7 @@ mod figures;
 mod gpu_check;
 mod import;
 mod inspect;
+mod item_vectors;
 mod machine;
 mod output;
 mod prepare;

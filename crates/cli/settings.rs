@@ -95,6 +95,7 @@ pub(crate) struct DataSettings {
     pub(crate) item_table: Option<PathBuf>,
     pub(crate) user_table: Option<PathBuf>,
     pub(crate) item_vectors: Option<PathBuf>,
+    pub(crate) item_triples: Option<PathBuf>,
 }
 
 impl Default for DataSettings {
@@ -123,6 +124,7 @@ impl Default for DataSettings {
             item_table: None,
             user_table: None,
             item_vectors: None,
+            item_triples: None,
         }
     }
 }
@@ -325,9 +327,8 @@ impl DataSettings {
     /// What is to be learned about events.
     pub(crate) fn wishes(&self) -> Result<Wishes> {
         let (features, fill) = (self.features()?, self.fill_rules()?);
-        let [items, users, vectors] =
-            [&self.item_table, &self.user_table, &self.item_vectors].map(Option::as_deref);
-        let tables = Tables::read(&features, items, users, vectors)?;
+        let [items, users] = [&self.item_table, &self.user_table].map(Option::as_deref);
+        let tables = Tables::read(&features, items, users)?;
         Ok(Wishes { fill, features, tables })
     }
 
@@ -348,7 +349,11 @@ impl DataSettings {
         put(&mut self.fill, &flags.fill);
         put(&mut self.item_table, &flags.item_table);
         put(&mut self.user_table, &flags.user_table);
-        put(&mut self.item_vectors, &flags.item_vectors);
+        if flags.item_vectors.is_some() || flags.item_triples.is_some() {
+            // One of the two takes the place of whichever the file names.
+            self.item_vectors.clone_from(&flags.item_vectors);
+            self.item_triples.clone_from(&flags.item_triples);
+        }
     }
 
     /// What makes events one session.

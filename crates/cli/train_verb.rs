@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use events::{Cases, Log, ReadOptions, SessionOptions, Sessions, Split};
-use model::ModelConfig;
+use model::{Inputs, ModelConfig};
 use serde_json::{Value, json};
 use train::folder::{Existing, admit};
 use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run, SessionRules, Training};
@@ -13,6 +13,7 @@ use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run, SessionR
 use crate::args::{Common, Train};
 use crate::failure::usage;
 use crate::figures;
+use crate::item_vectors;
 use crate::machine::{check_device, device, kernel, memory, peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
 use crate::progress::{TrainingProgress, catch_interrupts, say, warn};
@@ -39,7 +40,7 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     warn_of_rate(&settings);
     let device = device(&settings)?;
     let data = load(&settings)?;
-    check_memory(&settings, data.knowledge.vocabulary.len())?;
+    check_memory(&settings, &data)?;
     if data.validation.is_empty() && data_split(&settings) {
         warn(
             "no event is left for validation: the last epoch is kept, whatever it is worth; give \
@@ -128,6 +129,7 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     data.read_options()?;
     data.treatment()?;
     data.fill_rules()?;
+    item_vectors::check(data)?;
     data.logs()?;
     model.cell = args.cell.unwrap_or(model.cell);
     settings.said.overlay(args, model)?;
@@ -173,12 +175,15 @@ fn warn_of_rate(settings: &Settings) {
 }
 
 /// Refuses a model that the machine cannot hold, before the system ends the run.
-fn check_memory(settings: &Settings, items: usize) -> Result<()> {
+fn check_memory(settings: &Settings, data: &Data) -> Result<()> {
     // Weights, gradient, packed weights and what the optimiser keeps; and while a checkpoint is
     // written, weights and what is kept once more as tensors and as bytes of the file. 32 bits
     // each.
     let kept = settings.optimizer.numbers_kept() as u64;
-    let needed = numbers(&settings.model, items).saturating_mul(4 * (3 + kept + 2 * (1 + kept)));
+    let learned = numbers(&settings.model, data.inputs());
+    let needed = learned.saturating_mul(4 * (3 + kept + 2 * (1 + kept)));
+    // Given vectors are only read: once here, once on the machine, twice in a checkpoint.
+    let needed = needed.saturating_add(4 * 4 * data.vectors.values.len() as u64);
     match memory() {
         Some(memory) if needed > memory => Err(usage(format!(
             "training this model takes at least {} of memory and the machine has {} left; set \
@@ -191,8 +196,8 @@ fn check_memory(settings: &Settings, items: usize) -> Result<()> {
 }
 
 /// How many numbers a model learns.
-pub(crate) fn numbers(config: &ModelConfig, items: usize) -> u64 {
-    let specs = model::catalogue(config, items);
+pub(crate) fn numbers(config: &ModelConfig, inputs: impl Into<Inputs>) -> u64 {
+    let specs = model::catalogue(config, inputs);
     specs.iter().map(|spec| spec.shape[0] as u64 * spec.shape[1] as u64).sum()
 }
 
@@ -202,6 +207,7 @@ fn load(settings: &Settings) -> Result<Data> {
     let (mut rules, split) = (data.session_rules()?, data.split()?);
     let options = ReadOptions { roles: data.training_roles(), ..data.read_options()? };
     let wishes = data.wishes()?;
+    let given = item_vectors::read(data)?;
     let mut log = read_log(data.logs()?, &options, settings.quiet)?;
     if log.is_pairs() {
         bail!(
@@ -230,6 +236,9 @@ fn load(settings: &Settings) -> Result<Data> {
     treatment.learn_features(&log, &train, &wishes)?;
     let knowledge = Knowledge::of(&counted, &log.items, rules, treatment);
     drop(counted);
+    let names = knowledge.vocabulary.names();
+    let vectors = given.map(|given| given.of_items(names, settings.quiet)).transpose()?;
+    let vectors = vectors.unwrap_or_default();
     let (vocabulary, treatment) = (&knowledge.vocabulary, &knowledge.treatment);
     let encode = |log: &Log, sessions: &Sessions, part: &Sessions| {
         let mut sequences = vocabulary.encode(part, &log.items);
@@ -247,7 +256,7 @@ fn load(settings: &Settings) -> Result<Data> {
         }
     };
     let train = encode(&log, &parts.train, &train);
-    Ok(Data { train, validation: Cases::new(&validation), knowledge })
+    Ok(Data { train, validation: Cases::new(&validation), knowledge, vectors })
 }
 
 /// Says what has become of events, unless nobody wants to hear it.

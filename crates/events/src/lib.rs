@@ -48,8 +48,8 @@ pub use clean::{Check, CleanReport, CleanRule, CleanRules, Finding, clean, clean
 pub use column::{Column, Words};
 pub use error::Error;
 pub use features::{
-    Coverage, FeatureSpec, FeatureSpecs, Features, FittedFeatures, How, Inputs, Scale, Scaling,
-    Source, Table, Tables, Vectors, log_of_ids,
+    Cell, Coverage, FeatureSpec, FeatureSpecs, Features, FittedFeatures, How, Inputs, ItemVectors,
+    Scale, Scaling, Source, Table, Tables, Vectors, log_of_ids,
 };
 pub use fill::{
     FillReport, FillRule, FillRules, FillScore, FilledColumn, FittedFill, HoldOut, Method,

@@ -490,7 +490,7 @@ mod tests {
     fn features_stand_where_their_event_stands() {
         let labels = |size| crate::Labels { name: format!("of {size}"), size };
         let numbers = vec!["price".to_owned()];
-        let features = Features { labels: vec![labels(9), labels(99)], numbers };
+        let features = Features { labels: vec![labels(9), labels(99)], numbers, vectors: 0 };
         let mut batch = Batch::with_features(&ModelConfig::default(), &features);
         let short = Sequence { items: &[1, 2], labels: &[1, 10, 2, 20], numbers: &[0.1, 0.2] };
         let long = Sequence {

@@ -10,7 +10,7 @@ use layout::OptimizerState;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{self, FileError, Tensor, Tensors};
-use crate::file::header;
+use crate::file::{header, read_vectors, with_vectors, written_vectors};
 use crate::model::checked_catalogue;
 use crate::optimizer::Optimizer;
 use crate::{
@@ -72,6 +72,7 @@ impl<D: Device> Trainer<D> {
                 .zip(mean.iter())
                 .for_each(|(s, mean)| insert(AVERAGES, s, mean));
         }
+        tensors.extend(written_vectors(path, model)?);
         let header = Header {
             kind: KIND.to_owned(),
             version: VERSION,
@@ -119,10 +120,12 @@ impl<D: Device> Trainer<D> {
             mean: (header.averaged > 0).then(averages).transpose()?,
             averaged: header.averaged,
         };
+        let vectors = read_vectors(path, &inputs, &mut tensors)?;
         if let Some(name) = tensors.keys().next() {
             return Err(FileError::new(path, format!("{name} has no place in this checkpoint")));
         }
         let model = Model::from_parameters(device, header.model, inputs, parameters);
+        let model = with_vectors(model, &vectors);
         Ok((Self::from_parts(model, optimizer, header.seed), header.state))
     }
 }

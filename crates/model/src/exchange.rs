@@ -99,7 +99,8 @@ pub(crate) fn check_features(features: &Features, format: &'static str) -> Resul
     match features.is_empty() {
         true => Ok(()),
         false => {
-            let names = features.names().collect::<Vec<_>>().join(", ");
+            let vectors = (features.vectors > 0).then_some("vectors of items");
+            let names = features.names().chain(vectors).collect::<Vec<_>>().join(", ");
             Err(ExportError::Features { names, format })
         }
     }

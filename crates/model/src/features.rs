@@ -1,4 +1,5 @@
-//! What a model sees of an event beside the item: labels, each one of some few, and numbers.
+//! What a model sees of an event beside the item: labels, each one of some few, numbers, and a vector
+//! that somebody has given for the item, such as that of its text or picture.
 //!
 //! [`Features`] says which there are; they are a property of the log, not of the configuration, like
 //! the number of items. A [`Sequence`] is a session with all that is known of its events.
@@ -32,7 +33,8 @@ impl From<&Inputs> for Inputs {
     }
 }
 
-/// What is known of an event beside its item: so many labels and numbers, in this order.
+/// What is known of an event beside its item: labels and numbers, in this order, and how wide the given
+/// vectors of items are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Features {
@@ -40,6 +42,9 @@ pub struct Features {
     pub labels: Vec<Labels>,
     /// What the numbers of an event are called, F of them.
     pub numbers: Vec<String>,
+    /// Width D of the vectors that are given for the items; 0: none. The model gets them by
+    /// [`Model::with_vectors`](crate::Model::with_vectors).
+    pub vectors: usize,
 }
 
 /// A label that each event has, one of `size`.
@@ -55,7 +60,7 @@ pub struct Labels {
 impl Features {
     /// Whether a model sees the items alone.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty() && self.numbers.is_empty()
+        self.labels.is_empty() && self.numbers.is_empty() && self.vectors == 0
     }
 
     /// How many labels and numbers an event has, K and F.
@@ -63,7 +68,7 @@ impl Features {
         [self.labels.len(), self.numbers.len()]
     }
 
-    /// The names of all of them.
+    /// The names of labels and numbers.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.labels.iter().map(|labels| &labels.name).chain(&self.numbers).map(String::as_str)
     }
@@ -196,6 +201,7 @@ mod tests {
         let features = |labels: &[Labels], numbers: &[&str]| Features {
             labels: labels.to_vec(),
             numbers: numbers.iter().map(|&name| name.to_owned()).collect(),
+            vectors: 0,
         };
         assert_eq!(features(&[labels("kind", 1), labels("day", 8)], &["price"]).validate(), Ok(()));
         for (wrong, key) in [

@@ -16,6 +16,8 @@
 //!     readout.*  output.weight [V, D]  output.bias [V]  repeat.bias [R]
 //!     features.labels.NAME.weight  [V_k, E]    what is known of an event beside its item; E is 4H where
 //!     features.numbers.weight      [E, F]      the input is one-hot
+//!     features.vectors.weight      [E, D]
+//!     features.vectors.table       [V, D]      the given vectors of items, as they were given
 //!     vocabulary.text         the items' own ids, one after the other, UTF-8
 //!     vocabulary.offsets      [V + 1]      where each begins
 //!     vocabulary.counts       [V]          events of each item in training
@@ -29,8 +31,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{self, FileError, Tensor, Tensors, Values};
-use crate::model::checked_catalogue;
-use crate::{Device, Features, Form, Inputs, Model, ModelConfig, Parameters, Spec};
+use crate::model::{VECTORS, checked_catalogue};
+use crate::{BatchError, Device, Features, Form, Inputs, Model, ModelConfig, Parameters, Spec};
 
 /// What the items of a model are called in the log, and how often training met them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,6 +51,8 @@ pub struct ModelFile {
     vocabulary: Vocabulary,
     /// The weights in the order of the catalogue, as they lie in memory.
     weights: Vec<Vec<f32>>,
+    /// The given vectors of items, row after row; empty where the model sees none.
+    vectors: Vec<f32>,
     extra: Tensors,
 }
 
@@ -114,6 +118,7 @@ impl ModelFile {
         for (spec, weight) in model.catalogue().iter().zip(model.parameters().iter()) {
             tensors.extend(written(spec, model.device().download(weight)));
         }
+        tensors.extend(written_vectors(path, model)?);
         write_vocabulary(vocabulary, &mut tensors);
         let (config, features) = (model.config().clone(), model.features().clone());
         let version = version(&features);
@@ -140,13 +145,14 @@ impl ModelFile {
             .map_err(|error| FileError::new(path, error.to_string()))?;
         let weights = catalogue.iter().map(|spec| read_weight(path, spec, &mut tensors));
         let weights = weights.collect::<Result<_, _>>()?;
+        let vectors = read_vectors(path, &inputs, &mut tensors)?;
         let left = tensors.keys().find(|name| OURS.iter().any(|ours| name.starts_with(ours)));
         if let Some(name) = left {
             let problem = format!("{name} has no place in a model of this configuration");
             return Err(FileError::new(path, problem));
         }
         let features = inputs.features;
-        Ok(Self { config: header.model, features, vocabulary, weights, extra: tensors })
+        Ok(Self { config: header.model, features, vocabulary, weights, vectors, extra: tensors })
     }
 
     /// What the model is made of.
@@ -185,7 +191,9 @@ impl ModelFile {
             device.upload(&mut matrix, spec.shape[0], spec.shape[1], values);
             matrix
         });
-        Model::from_parameters(device, self.config.clone(), self.inputs(), parameters)
+        let inputs = self.inputs();
+        let model = Model::from_parameters(device, self.config.clone(), inputs, parameters);
+        with_vectors(model, &self.vectors)
     }
 
     fn inputs(&self) -> Inputs {
@@ -289,6 +297,42 @@ pub(crate) fn read_weight(
             values.extend(apart);
             Ok(values)
         }
+    }
+}
+
+/// The given vectors of items as a file has them; nothing where the model sees none.
+pub(crate) fn written_vectors<D: Device>(
+    path: &Path,
+    model: &Model<D>,
+) -> Result<Option<(String, Tensor)>, FileError> {
+    let (items, width) = (model.items(), model.features().vectors);
+    match model.vectors() {
+        None if width > 0 => Err(FileError::new(path, BatchError::Vectors.to_string())),
+        None => Ok(None),
+        Some(given) => {
+            let tensor = Tensor::matrix(items, width, model.device().download(given));
+            Ok(Some((VECTORS.to_owned(), tensor)))
+        }
+    }
+}
+
+/// The given vectors of items, row after row; none where a model of these inputs sees none.
+pub(crate) fn read_vectors(
+    path: &Path,
+    inputs: &Inputs,
+    tensors: &mut Tensors,
+) -> Result<Vec<f32>, FileError> {
+    match inputs.features.vectors {
+        0 => Ok(Vec::new()),
+        width => container::take_f32(path, tensors, VECTORS, &[inputs.items, width]),
+    }
+}
+
+/// A model with the vectors that were read for it.
+pub(crate) fn with_vectors<D: Device>(model: Model<D>, vectors: &[f32]) -> Model<D> {
+    match vectors {
+        [] => model,
+        values => model.with_vectors(values).expect("as many as were read for it, and finite"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A model: what it is made of, its weights, and the machine they live on.
 
+use std::sync::Arc;
+
 use crate::parameters::catalogue;
 use crate::{Batch, ConfigError, Device, Features, Inputs, ModelConfig, Parameters, Spec};
 
@@ -25,6 +27,9 @@ pub enum BatchError {
         /// How many the model sees.
         expected: [usize; 2],
     },
+    /// The model sees given vectors of items, and none were given.
+    #[error("the model sees vectors of items and has none yet; give it some")]
+    Vectors,
     /// A session that came has labels or numbers, and not as many as its events ask for.
     #[error("session {session}: not as many labels or numbers as its {events} events ask for")]
     Sequence {
@@ -70,12 +75,17 @@ pub enum BatchError {
     },
 }
 
+/// What files call the given vectors of items.
+pub(crate) const VECTORS: &str = "features.vectors.table";
+
 /// A configuration, its weights, and the machine that holds them.
 #[derive(Debug, Clone)]
 pub struct Model<D: Device> {
     device: D,
     config: ModelConfig,
     inputs: Inputs,
+    /// The given vectors of items, `[V, D]`: the same for all models that come of this one.
+    vectors: Option<Arc<D::Matrix>>,
     catalogue: Parameters<Spec>,
     parameters: Parameters<D::Matrix>,
 }
@@ -97,7 +107,50 @@ impl<D: Device> Model<D> {
         let inputs = inputs.into();
         let catalogue = checked_catalogue(config, &inputs)?;
         let parameters = catalogue.start(&device, seed);
-        Ok(Self { device, config: config.clone(), inputs, catalogue, parameters })
+        Ok(Self { device, config: config.clone(), inputs, vectors: None, catalogue, parameters })
+    }
+
+    /// The model with the vectors that are given for its items, `[V, D]`, one row an item; zeros for an
+    /// item of which nothing is known. They are not learned; a projection of them is.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where there are not as many numbers as items of that width ask for, or one is not
+    /// finite.
+    pub fn with_vectors(mut self, values: &[f32]) -> Result<Self, ConfigError> {
+        let (items, width) = (self.items(), self.features().vectors);
+        let refuse = |problem: String, remedy: &str| {
+            Err(ConfigError {
+                section: "features",
+                key: "vectors".to_owned(),
+                problem,
+                remedy: remedy.to_owned(),
+            })
+        };
+        if width == 0 || values.len() != items * width {
+            let problem = format!("{} numbers for {items} items of width {width}", values.len());
+            return refuse(problem, "give one row of that width an item, and features of such");
+        }
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            let problem = format!("the vector of item {} is not finite", place / width);
+            return refuse(problem, "give zeros where there is none");
+        }
+        let mut matrix = D::Matrix::default();
+        self.device.upload(&mut matrix, items, width, values);
+        self.vectors = Some(Arc::new(matrix));
+        Ok(self)
+    }
+
+    /// A model of other weights, in the same shapes.
+    pub(crate) fn with_parameters(&self, parameters: Parameters<D::Matrix>) -> Self {
+        Self {
+            device: self.device.clone(),
+            config: self.config.clone(),
+            inputs: self.inputs.clone(),
+            vectors: self.vectors.clone(),
+            catalogue: self.catalogue.clone(),
+            parameters,
+        }
     }
 
     /// A model of weights that are there already, in the shapes of the catalogue.
@@ -108,7 +161,7 @@ impl<D: Device> Model<D> {
         parameters: Parameters<D::Matrix>,
     ) -> Self {
         let catalogue = catalogue(&config, &inputs);
-        Self { device, config, inputs, catalogue, parameters }
+        Self { device, config, inputs, vectors: None, catalogue, parameters }
     }
 
     /// What the model is made of.
@@ -129,6 +182,11 @@ impl<D: Device> Model<D> {
     /// The sizes that follow from the log.
     pub fn inputs(&self) -> &Inputs {
         &self.inputs
+    }
+
+    /// The given vectors of items, `[V, D]`, where there are any.
+    pub fn vectors(&self) -> Option<&D::Matrix> {
+        self.vectors.as_deref()
     }
 
     /// The machine that holds the weights.
@@ -178,6 +236,7 @@ impl<D: Device> Model<D> {
         let items = self.items();
         match batch.largest_item() {
             Some(item) if item as usize >= items => Err(BatchError::Item { item, items }),
+            _ if self.features().vectors > 0 && self.vectors.is_none() => Err(BatchError::Vectors),
             _ => batch.check_features(self.features()),
         }
     }
@@ -200,15 +259,19 @@ pub(crate) fn checked_catalogue(
         });
     }
     let specs = catalogue(config, inputs);
-    let too_large = specs.iter().find(|spec| {
-        spec.shape[0].checked_mul(spec.shape[1]).is_none_or(|numbers| numbers > 1 << 40)
-    });
+    let vectors = (VECTORS, [items, inputs.features.vectors]);
+    let too_large = specs
+        .iter()
+        .map(|spec| (spec.name.as_str(), spec.shape))
+        .chain([vectors])
+        .find(|(_, [rows, columns])| rows.checked_mul(*columns).is_none_or(|all| all > 1 << 40))
+        .map(|(name, shape)| (name.to_owned(), shape));
     match too_large {
         None => Ok(specs),
-        Some(spec) => Err(ConfigError {
+        Some((name, [rows, columns])) => Err(ConfigError {
             section: "model",
-            key: spec.name.clone(),
-            problem: format!("[{}, {}] is too large", spec.shape[0], spec.shape[1]),
+            key: name,
+            problem: format!("[{rows}, {columns}] is too large"),
             remedy: "choose smaller widths or fewer items".to_owned(),
         }),
     }

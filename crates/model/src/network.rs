@@ -168,10 +168,12 @@ impl<D: Device> Model<D> {
 }
 
 /// What every part of one pass needs to know.
-struct Pass<'a, D> {
+struct Pass<'a, D: Device> {
     device: &'a D,
     config: &'a crate::ModelConfig,
     features: &'a crate::Features,
+    /// The given vectors of items, where the model sees any.
+    vectors: Option<&'a D::Matrix>,
     batch: &'a Batch,
     /// Present in training: then entries drop.
     context: Option<StepContext>,
@@ -180,7 +182,7 @@ struct Pass<'a, D> {
 impl<'a, D: Device> Pass<'a, D> {
     fn of(model: &'a Model<D>, batch: &'a Batch, context: Option<StepContext>) -> Self {
         let (device, config, features) = (model.device(), model.config(), model.features());
-        Self { device, config, features, batch, context }
+        Self { device, config, features, vectors: model.vectors(), batch, context }
     }
 
     /// Switches entries off in training; forward and backward call it alike.

@@ -43,7 +43,7 @@ pub struct Parameters<T> {
 /// that of the embedding, or G·H of the first layer's pre-activations where the input is one-hot.
 ///
 /// ```text
-///     s_t = x_t + Σ_k F_k[l_tk] + W n_t
+///     s_t = x_t + Σ_k F_k[l_tk] + W n_t + P D[id_t]
 /// ```
 ///
 /// All start at zero: a model with features begins as the one without, and the row of a label that
@@ -54,6 +54,8 @@ pub struct FeatureParameters<T> {
     pub labels: Vec<T>,
     /// From the numbers, `[E, F]`; absent where there is none.
     pub numbers: Option<T>,
+    /// From the given vectors of items, `[E, D]`; absent where there are none.
+    pub vectors: Option<T>,
 }
 
 /// The learned start of a layer, the same for all rows.
@@ -153,6 +155,7 @@ impl<T> Parameters<T> {
             features: FeatureParameters {
                 labels: self.features.labels.into_iter().map(&mut f).collect(),
                 numbers: self.features.numbers.map(&mut f),
+                vectors: self.features.vectors.map(&mut f),
             },
         }
     }
@@ -193,6 +196,7 @@ impl<T> Parameters<T> {
             features: FeatureParameters {
                 labels: self.features.labels.iter().collect(),
                 numbers: self.features.numbers.as_ref(),
+                vectors: self.features.vectors.as_ref(),
             },
         }
     }
@@ -218,7 +222,8 @@ impl<T> Parameters<T> {
         let head = dense.chain(&self.head.w_q);
         let output = self.output.iter().chain(&self.output_bias).chain(&self.repeat_bias);
         let layers = self.embedding.iter().chain(recurrent).chain(starts);
-        let features = self.features.labels.iter().chain(&self.features.numbers);
+        let features = &self.features;
+        let features = features.labels.iter().chain(&features.numbers).chain(&features.vectors);
         layers.chain(readout).chain(head).chain(output).chain(features)
     }
 
@@ -236,7 +241,8 @@ impl<T> Parameters<T> {
         let output =
             self.output.iter_mut().chain(&mut self.output_bias).chain(&mut self.repeat_bias);
         let layers = self.embedding.iter_mut().chain(recurrent).chain(starts);
-        let features = self.features.labels.iter_mut().chain(&mut self.features.numbers);
+        let FeatureParameters { labels, numbers, vectors } = &mut self.features;
+        let features = labels.iter_mut().chain(numbers).chain(vectors);
         layers.chain(readout).chain(head).chain(output).chain(features)
     }
 }
@@ -392,9 +398,9 @@ pub fn catalogue(config: &ModelConfig, inputs: impl Into<Inputs>) -> Parameters<
         let name = format!("features.labels.{}.weight", labels.name);
         spec(&name, [labels.size, entering], Rows(Label(k)), Matrix, Start::Zero)
     };
-    let numbers = || {
-        let shape = [entering, features.numbers.len()];
-        spec("features.numbers.weight", shape, Dense, Matrix, Start::Zero)
+    let from = |name: &str, width: usize| {
+        let name = format!("features.{name}.weight");
+        (width > 0).then(|| spec(&name, [entering, width], Dense, Matrix, Start::Zero))
     };
     let picture = config.output_width();
     let w_q = config.head.last().filter(|_| config.has_head_output());
@@ -420,7 +426,8 @@ pub fn catalogue(config: &ModelConfig, inputs: impl Into<Inputs>) -> Parameters<
             .then(|| spec("repeat.bias", [1, config.repeat_lags], Dense, Vector, Start::Zero)),
         features: FeatureParameters {
             labels: features.labels.iter().enumerate().map(label).collect(),
-            numbers: (!features.numbers.is_empty()).then(numbers),
+            numbers: from("numbers", features.numbers.len()),
+            vectors: from("vectors", features.vectors),
         },
     }
 }
@@ -496,12 +503,13 @@ mod tests {
         assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), names);
         let labels = ["kind", "day"].map(|name| Labels { name: name.to_owned(), size: 3 });
         let numbers = vec!["price".to_owned()];
-        let features = crate::Features { labels: labels.to_vec(), numbers };
+        let features = crate::Features { labels: labels.to_vec(), numbers, vectors: 5 };
         let mut specs = catalogue(&shapes, Inputs { items: 7, features });
         let more: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
         assert_eq!(more[..names.len()], names, "the features come last");
         let [kind, day] = ["kind", "day"].map(|name| format!("features.labels.{name}.weight"));
-        assert_eq!(more[names.len()..], [&kind, &day, "features.numbers.weight"]);
+        let [numbers, vectors] = ["features.numbers.weight", "features.vectors.weight"];
+        assert_eq!(more[names.len()..], [&kind, &day, numbers, vectors]);
         assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), more);
         assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), more);
         let mut specs = catalogue(&everything(), 7);

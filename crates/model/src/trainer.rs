@@ -106,12 +106,6 @@ impl<D: Device> Trainer<D> {
 
     /// The model with the mean of its weights; `None` before the first [`Trainer::average`].
     pub fn averaged(&self) -> Option<Model<D>> {
-        let mean = self.optimizer.mean.clone()?;
-        Some(Model::from_parameters(
-            self.model.device().clone(),
-            self.model.config().clone(),
-            self.model.inputs().clone(),
-            mean,
-        ))
+        Some(self.model.with_parameters(self.optimizer.mean.clone()?))
     }
 }

@@ -32,6 +32,12 @@ pub(crate) fn identity(data: &Data, run: &Run<'_>) -> Value {
         let prefix = data.validation.prefix(case);
         prefix.iter().for_each(|&item| hash.add(u64::from(item)));
     }
+    let vectors = (data.vectors.width > 0).then(|| {
+        let mut hash = Fnv::default();
+        hash.add(data.vectors.width as u64);
+        data.vectors.values.iter().for_each(|number| hash.add(u64::from(number.to_bits())));
+        format!("{:016x}", hash.0)
+    });
     json!({
         "seed": run.seed,
         "model": run.model,
@@ -39,6 +45,7 @@ pub(crate) fn identity(data: &Data, run: &Run<'_>) -> Value {
         "training": training,
         "sessions": data.knowledge.sessions,
         "log": format!("{:016x}", hash.0),
+        "vectors": vectors,
     })
 }
 
@@ -53,10 +60,11 @@ pub(crate) fn check_same(
     if let Some((key, old, new)) = difference(&state.identity, identity) {
         let what = match key.as_str() {
             "log" => "the sessions that it trains on are not the same".to_owned(),
+            "vectors" => "the vectors of its items are not the same".to_owned(),
             _ => format!("{key} is {old} there and {new} here"),
         };
         let reason = format!(
-            "this checkpoint is of another run: {what}; give the same settings and log, or start \
+            "this checkpoint is of another run: {what}; give the same settings and files, or start \
              over with --force"
         );
         return Err(Error::Checkpoint { path: checkpoint.folder(), reason });

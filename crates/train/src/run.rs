@@ -10,10 +10,10 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
-use events::{Cases, Sequences};
+use events::{Cases, ItemVectors, Sequences};
 use model::{
-    Batch, Device, Inputs, Model, ModelConfig, NotFinite, OptimizerConfig, Sequence, Trainer,
-    TrainingError,
+    Batch, Device, Features, Inputs, Model, ModelConfig, NotFinite, OptimizerConfig, Sequence,
+    Trainer, TrainingError,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -40,6 +40,18 @@ pub struct Data {
     pub train: Sequences,
     /// What decides between epochs; may be empty.
     pub validation: Cases,
+    /// The vectors that are given for the items of the vocabulary, of width 0 where none are. They go
+    /// into the model, are not learned, and are written and read with it.
+    pub vectors: ItemVectors,
+}
+
+impl Data {
+    /// The sizes of a model of these data.
+    pub fn inputs(&self) -> Inputs {
+        let Knowledge { vocabulary, treatment, .. } = &self.knowledge;
+        let features = Features { vectors: self.vectors.width, ..treatment.inputs() };
+        Inputs { items: vocabulary.len(), features }
+    }
 }
 
 /// Everything that a run is told.
@@ -202,9 +214,10 @@ impl<'a, D: Device> Loop<'a, D> {
                 {
                     admit(run.out, Existing::Refuse, "and holds no run of Tidegate to resume")?;
                 }
-                let items = data.knowledge.vocabulary.len();
-                let inputs = Inputs { items, features: data.knowledge.treatment.inputs() };
-                let model = Model::new(device, run.model, inputs, run.seed)?;
+                let mut model = Model::new(device, run.model, data.inputs(), run.seed)?;
+                if data.vectors.width > 0 {
+                    model = model.with_vectors(&data.vectors.values)?;
+                }
                 let trainer = Trainer::new(model, *run.optimizer, run.seed)?;
                 checkpoint.begin(run.run_file)?;
                 let kernel = run.kernel.to_owned();

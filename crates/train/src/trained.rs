@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use events::{Baselines, SessionOptions, Sessions, Vocabulary};
-use model::{Device, Model, ModelFile, Tensor, Tensors, Values};
+use model::{Device, Features, Model, ModelFile, Tensor, Tensors, Values};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -151,7 +151,8 @@ impl<D: Device> Trained<D> {
         }
         let treatment = Treatment::load(file.extra())?;
         let model = file.model(device);
-        if model.features() != &treatment.inputs() {
+        let vectors = model.features().vectors;
+        if model.features() != &(Features { vectors, ..treatment.inputs() }) {
             let reason = "its features are not those that it says how to make; train it again";
             return Err(damaged(reason.to_owned()));
         }

@@ -138,14 +138,15 @@ impl Treatment {
         self.encode(log, sessions).select(sessions.places_of(part))
     }
 
-    /// Names and sizes of what a model sees beside the items.
+    /// Names and sizes of what a model sees of events beside the items. Vectors that are given for the
+    /// items are none of the events' business: a model has them, or not.
     pub fn inputs(&self) -> model::Features {
         let events::Inputs { labels, numbers } = self.features.inputs();
         let labels = labels
             .into_iter()
             .map(|(name, size)| model::Labels { name, size: size as usize })
             .collect();
-        model::Features { labels, numbers }
+        model::Features { labels, numbers, vectors: 0 }
     }
 
     /// What a model file has to hold, where anything is done at all.

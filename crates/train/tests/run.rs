@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
-use events::{Cases, Log, ReadOptions, Sessions, Split};
+use events::{Cases, ItemVectors, Log, ReadOptions, Sessions, Split};
 use model::{Dropout, Loss, ModelConfig, OptimizerConfig, Readout, Reference};
 use train::folder::Existing;
 use train::schedule::Decay;
@@ -38,7 +38,7 @@ fn data(folder: &Path) -> Data {
     let knowledge = Knowledge::of(&parts.train, &log.items, rules, Treatment::default());
     let encode = |part| knowledge.vocabulary.encode(part, &log.items);
     let (train, validation) = (encode(&parts.train), Cases::new(&encode(&parts.validation)));
-    Data { knowledge, train, validation }
+    Data { knowledge, train, validation, vectors: ItemVectors::default() }
 }
 
 fn small_model() -> ModelConfig {
@@ -166,6 +166,44 @@ fn a_run_that_is_broken_off_and_resumed_ends_with_the_same_file() {
     }
     assert!(breaks >= steps / 7, "{breaks} breaks in {steps} steps");
     assert!(fs::read(out.join(MODEL_FILE)).unwrap() == expected, "the files differ");
+}
+
+/// Vectors that are given for the items, of another length each, none for the last.
+fn given(data: &Data, turn: f32) -> Data {
+    let (items, width) = (data.knowledge.vocabulary.len(), 3);
+    let mut values: Vec<f32> =
+        (0..items * width).map(|e| (turn + 0.7 * e as f32).sin() * (1.0 + e as f32)).collect();
+    values[(items - 1) * width..].fill(0.0);
+    let vectors = ItemVectors { width, values, known: items - 1, others: 0 };
+    Data { vectors, ..data.clone() }
+}
+
+/// They are in the checkpoint and in the model file as they were given, and a run with others is
+/// another run.
+#[test]
+fn given_vectors_survive_a_break_and_are_not_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let without = data(folder.path());
+    let data = given(&without, 0.2);
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    run(&data, &whole, Existing::Refuse, &training(), &mut Stop::default()).unwrap();
+    let trained = Trained::load(&whole, Reference::<f32>::new()).unwrap();
+    let stored = trained.model.vectors().expect("vectors");
+    assert_eq!(stored.as_slice(), data.vectors.values);
+    assert_eq!(trained.model.features().vectors, 3);
+    let projection = trained.model.parameters().features.vectors.as_ref().expect("a projection");
+    assert!(projection.as_slice().iter().any(|&weight| weight != 0.0), "nothing has been learned");
+
+    let mut stop = Stop { after: Some(9), ..Stop::default() };
+    run(&data, &broken, Existing::Refuse, &training(), &mut stop).unwrap_err();
+    for other in [&without, &given(&without, 0.3)] {
+        let error = run(other, &broken, Existing::Resume, &training(), &mut Stop::default());
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("the vectors of its items are not the same"), "{text}");
+    }
+    run(&data, &broken, Existing::Resume, &training(), &mut Stop::default()).unwrap();
+    let model = |out: &Path| fs::read(out.join(MODEL_FILE)).unwrap();
+    assert!(model(&whole) == model(&broken), "the files differ");
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Fitted {
         if let How::Number { scaling, .. } = &spec.how {
             let places = fitted.places(view);
             let (values, width) =
-                view.numbers(source, (&places, fitted.words.len())).unwrap_or((Vec::new(), 1));
+                view.numbers(spec, (&places, fitted.words.len())).unwrap_or((Vec::new(), 1));
             let column = |k: usize| values.iter().skip(k).step_by(width).copied();
             fitted.scaling = (0..width).map(|k| Scaling::fit(scaling, column(k))).collect();
         }
@@ -52,7 +52,7 @@ impl Fitted {
                 !view.log.events.time.is_empty()
             }
             How::Label { .. } => view.words(source).is_some(),
-            _ => view.numbers(source, (&[], 0)).is_some(),
+            _ => view.numbers(&self.spec, (&[], 0)).is_some(),
         }
     }
 
@@ -123,7 +123,7 @@ impl Fitted {
         }
         let width = self.scaling.len();
         let places = self.places(view);
-        let values = view.numbers(&self.spec.source, (&places, width)).map(|(values, _)| values);
+        let values = view.numbers(&self.spec, (&places, width)).map(|(values, _)| values);
         let unsaid = self.spec.source.is_flag();
         for (position, out) in out.enumerate() {
             let mut known = false;
@@ -176,7 +176,6 @@ fn absence(spec: &FeatureSpec) -> String {
         Source::User(_) => {
             "needs a log that names users and a table of them (--user-table FILE)".to_owned()
         }
-        Source::Vector => "needs vectors of items (--item-vectors FILE)".to_owned(),
         _ => "this log has no times; map their column with --columns, or leave the feature out"
             .to_owned(),
     }

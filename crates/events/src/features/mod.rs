@@ -7,10 +7,11 @@
 //! ```
 //!
 //! `spec` says what there is and `parse` how it is written, `raw` what a feature is before anything is learned, `fitted` what
-//! is learned of one, `scaling` what becomes of numbers, `table` and `vectors` what is known beside
+//! is learned of one, `scaling` what becomes of numbers, `table` what is known beside
 //! the log. A [`FittedFeatures`] holds all
 //! that training has learned and travels with the model as JSON, so that a new event is treated as
-//! the same event was in training, whatever else its log holds.
+//! the same event was in training, whatever else its log holds. `vectors` stands beside all that: a vector
+//! is the item's and no event's, so it is not written out position by position.
 
 mod fitted;
 mod parse;
@@ -26,9 +27,9 @@ use fitted::Fitted;
 use raw::View;
 pub use scaling::{Scale, Scaling};
 pub(crate) use spec::MISSING;
-pub use spec::{FeatureSpec, FeatureSpecs, How, Source};
+pub use spec::{Cell, FeatureSpec, FeatureSpecs, How, Source};
 pub use table::{Coverage, Table, Tables};
-pub use vectors::Vectors;
+pub use vectors::{ItemVectors, Vectors};
 
 use std::ops::Range;
 
@@ -125,7 +126,6 @@ impl FittedFeatures {
         let tables = Tables {
             items: tables.items.as_ref().map(|table| table.only(&known)),
             users: tables.users.clone(),
-            vectors: tables.vectors.as_ref().map(|vectors| vectors.only(&known)),
         };
         let view = View { log, sessions: train, tables: &tables };
         let features = specs.0.iter().map(|spec| Fitted::fit(spec, view));
@@ -134,7 +134,6 @@ impl FittedFeatures {
         let tables = Tables {
             items: tables.items.filter(|_| wants(|source| matches!(source, Source::Item(_)))),
             users: tables.users.filter(|_| wants(|source| matches!(source, Source::User(_)))),
-            vectors: tables.vectors.filter(|_| wants(|source| *source == Source::Vector)),
         };
         Ok(Self { features, tables })
     }
@@ -203,7 +202,6 @@ impl FittedFeatures {
                 How::Number { flag, .. } => {
                     let part = |k| match feature.spec.source {
                         Source::Kinds => format!("{name}.{}", feature.words[k]),
-                        Source::Vector => format!("{name}.{k}"),
                         _ => name.clone(),
                     };
                     inputs.numbers.extend((0..feature.scaling.len()).map(part));
@@ -248,7 +246,6 @@ impl FittedFeatures {
             let width = match (&feature.spec.how, &feature.spec.source) {
                 (How::Label { .. } | How::Cyclic, _) => 0,
                 (_, Source::Kinds) => feature.words.len(),
-                (_, Source::Vector) => fitted.tables.vectors.as_ref().map_or(0, Vectors::width),
                 _ => 1,
             };
             if feature.scaling.len() != width {

@@ -3,13 +3,13 @@
 use std::str::FromStr;
 
 use super::spec::MISSING;
-use super::{FeatureSpec, FeatureSpecs, How, Scale, Source};
+use super::{Cell, FeatureSpec, FeatureSpecs, How, Scale, Source};
 use crate::{Column, Error};
 
 const EXPECTED: &str = "expected NAME or NAME:HOW, separated by commas, such as \
     kind,category,price:log1p+zscore+flag,gap,hour:cyclic,colour:label,page:number; HOW joins with \
     + any of label, min=N, top=N for words, number, raw, log1p, zscore, minmax, quantile, flag for \
-    numbers, cyclic and zone=MINUTES for hour and weekday";
+    numbers, cyclic for hour and weekday, zone=MINUTES for all that goes by a clock";
 
 /// What a source can become, and what it becomes where nothing is said.
 struct Defaults {
@@ -104,8 +104,8 @@ impl Asked {
         let counted = self.min.is_some() || self.top.is_some();
         let wordy = self.label || counted;
         let numeric = self.number || self.raw || self.flag || !self.scaling.is_empty();
-        if self.zone.is_some() && !source.is_clock() {
-            return Err("zone is for hour and weekday".to_owned());
+        if self.zone.is_some() && !source.is_clock() && !source.is_grid() {
+            return Err("zone is for what goes by a clock".to_owned());
         }
         if usize::from(wordy) + usize::from(numeric) + usize::from(self.cyclic) > 1 {
             return Err("words, numbers and circles exclude each other".to_owned());
@@ -156,8 +156,11 @@ impl Source {
             "position" => Self::Position,
             "hour" => Self::Hour,
             "weekday" => Self::Weekday,
+            "hour.count" => Self::Count(Cell::Hour),
+            "day.count" => Self::Count(Cell::Day),
+            "hour.silence" => Self::Silence(Cell::Hour),
+            "day.silence" => Self::Silence(Cell::Day),
             "kinds" => Self::Kinds,
-            "item.vector" => Self::Vector,
             _ => match (name.strip_prefix("item."), name.strip_prefix("user.")) {
                 (Some(column), _) if !column.is_empty() => Self::Item(column.to_owned()),
                 (_, Some(column)) if !column.is_empty() => Self::User(column.to_owned()),
@@ -184,7 +187,8 @@ impl Source {
             }
             Self::Column(Column::Kind | Column::Category) | Self::Hour | Self::Weekday => words,
             Self::Column(_) | Self::Gap | Self::SinceStart | Self::Position => number(MAGNITUDE),
-            Self::Kinds | Self::Vector => number(&[]),
+            Self::Count(_) | Self::Silence(_) => number(MAGNITUDE),
+            Self::Kinds => number(&[]),
         })
     }
 
@@ -195,6 +199,10 @@ impl Source {
 
     pub(super) fn is_clock(&self) -> bool {
         matches!(self, Self::Hour | Self::Weekday)
+    }
+
+    fn is_grid(&self) -> bool {
+        matches!(self, Self::Count(_) | Self::Silence(_))
     }
 }
 
@@ -223,7 +231,8 @@ mod tests {
             ("page:raw", "page:raw"),
             ("price.missing", "price.missing:raw"),
             ("kinds", "kinds:raw"),
-            ("item.vector:flag", "item.vector:raw+flag"),
+            ("day.count", "day.count:log1p+zscore"),
+            ("hour.silence:raw+zone=60", "hour.silence:raw+zone=60"),
             ("item.price", "item.price:log1p+zscore"),
             ("user.country:label", "user.country:label"),
             ("a:b:number", "a:b:zscore"),
@@ -246,6 +255,9 @@ mod tests {
             "hour:min=2",
             "hour:zone=1440",
             "hour:log1p",
+            "hour.count:label",
+            "day.silence:cyclic",
+            "week.count",
             "price:cube",
             "price:",
             ":label",

@@ -5,7 +5,7 @@
 //! known only when the next event comes, and would tell the model that there is one; so `dwell` is
 //! the time spent on the event before, which is `gap`.
 
-use super::{Source, Table, Tables};
+use super::{Cell, FeatureSpec, Source, Table, Tables};
 use crate::{Column, Log, NONE, Names, Sessions};
 
 const SECOND: f64 = 1000.0;
@@ -47,11 +47,11 @@ impl<'a> View<'a> {
     /// `kinds` gives the place of each of the log's kinds, and how many places there are.
     pub(super) fn numbers(
         &self,
-        source: &Source,
+        spec: &FeatureSpec,
         kinds: (&[u32], usize),
     ) -> Option<(Vec<f64>, usize)> {
         let single = |values: Vec<f64>| Some((values, 1));
-        match source {
+        match &spec.source {
             Source::Column(column) => {
                 let values = column.numbers(self.log)?;
                 single(self.events().map(|event| number(values, event)).collect())
@@ -75,19 +75,27 @@ impl<'a> View<'a> {
                 let places = self.sessions.iter().flat_map(|session| 0..session.len());
                 single(places.map(|place| place as f64).collect())
             }
-            Source::Kinds => self.kinds(kinds).map(|shares| (shares, kinds.1)),
-            Source::Vector => {
-                let vectors = self.tables.vectors.as_ref()?;
-                let rows = vectors.rows(&self.log.items);
-                let mut values = Vec::with_capacity(self.sessions.events() * vectors.width());
-                for &item in self.sessions.items() {
-                    match at(&rows, item).unwrap_or(NONE) {
-                        NONE => values.resize(values.len() + vectors.width(), f64::NAN),
-                        row => values.extend(vectors.row(row).iter().map(|&x| f64::from(x))),
-                    }
-                }
-                Some((values, vectors.width()))
+            Source::Count(cell) => {
+                let cell = cell_of(*cell, spec.zone);
+                // Events stand in the order of time: those of a cell are neighbours.
+                let mut count = 0.0;
+                single(self.times(|times, at| {
+                    let goes_on = at > 0 && cell(times[at - 1]) == cell(times[at]);
+                    count = if goes_on { count + 1.0 } else { 1.0 };
+                    count
+                })?)
             }
+            Source::Silence(cell) => {
+                let cell = cell_of(*cell, spec.zone);
+                single(self.times(|times, at| match at {
+                    0 => f64::NAN,
+                    _ => {
+                        cell(times[at]).saturating_sub(cell(times[at - 1])).saturating_sub(1).max(0)
+                            as f64
+                    }
+                })?)
+            }
+            Source::Kinds => self.kinds(kinds).map(|shares| (shares, kinds.1)),
             Source::Hour | Source::Weekday => None,
         }
     }
@@ -140,12 +148,13 @@ impl<'a> View<'a> {
         Some((table, events.map(move |event| row(event).unwrap_or(NONE))))
     }
 
-    fn times(&self, value: impl Fn(&[i64], usize) -> f64) -> Option<Vec<f64>> {
+    fn times(&self, value: impl FnMut(&[i64], usize) -> f64) -> Option<Vec<f64>> {
         self.times_of(value)
     }
 
-    /// Something of each position, from the times of its session; none without times.
-    fn times_of<T>(&self, value: impl Fn(&[i64], usize) -> T) -> Option<Vec<T>> {
+    /// Something of each position, from the times of its session, asked in their order; none without
+    /// times.
+    fn times_of<T>(&self, mut value: impl FnMut(&[i64], usize) -> T) -> Option<Vec<T>> {
         if self.log.events.time.is_empty() {
             return None;
         }
@@ -187,6 +196,15 @@ fn at(values: &[u32], place: u32) -> Option<u32> {
 
 fn number(values: &[f32], place: u32) -> f64 {
     values.get(place as usize).map_or(f64::NAN, |&value| f64::from(value))
+}
+
+/// The cell of a time, counted from 1970.
+fn cell_of(cell: Cell, zone: i32) -> impl Fn(i64) -> i64 {
+    let length = match cell {
+        Cell::Hour => HOUR,
+        Cell::Day => DAY,
+    };
+    move |time| time.saturating_add(i64::from(zone) * 60_000).div_euclid(length)
 }
 
 fn seconds(from: i64, until: i64) -> f64 {

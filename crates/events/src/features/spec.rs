@@ -20,14 +20,25 @@ pub enum Source {
     Hour,
     /// Day of the week.
     Weekday,
+    /// Events of the session so far in the cell of time of this one, this one included.
+    Count(Cell),
+    /// Cells of time without an event between the event before and this one; missing at the first.
+    Silence(Cell),
     /// How often each kind has come in the session so far, over all kinds.
     Kinds,
     /// A column of the table of items.
     Item(String),
     /// A column of the table of users.
     User(String),
-    /// The vector of the item.
-    Vector,
+}
+
+/// A cell of the grid of time, from one stroke of the clock to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    /// An hour.
+    Hour,
+    /// A day.
+    Day,
 }
 
 /// What becomes of it.
@@ -60,7 +71,7 @@ pub struct FeatureSpec {
     pub source: Source,
     /// What becomes of it.
     pub how: How,
-    /// Minutes east of UTC of the clock of `hour` and `weekday`.
+    /// Minutes east of UTC of the clock of hours, days and weekdays.
     pub zone: i32,
 }
 
@@ -93,11 +104,6 @@ impl FeatureSpecs {
             Source::User(name) => Some(name),
             _ => None,
         })
-    }
-
-    /// Whether items need vectors.
-    pub fn need_vectors(&self) -> bool {
-        self.0.iter().any(|spec| spec.source == Source::Vector)
     }
 
     fn columns<'a>(&'a self, name: impl Fn(&'a Source) -> Option<&'a String>) -> Further {
@@ -156,7 +162,7 @@ mod tests {
     #[test]
     fn columns_that_are_read_for_features_are_known_beforehand() {
         let text = "price,colour:label,page:number,item.brand:label,item.price,user.age:raw,\
-                    price.missing,item.vector";
+                    price.missing";
         let specs: FeatureSpecs = text.parse().unwrap();
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
         let further = |labels: &[&str], numbers: &[&str]| Further {
@@ -166,6 +172,5 @@ mod tests {
         assert_eq!(specs.further(), further(&["colour"], &["page"]));
         assert_eq!(specs.item_columns(), further(&["brand"], &["price"]));
         assert_eq!(specs.user_columns(), further(&[], &["age"]));
-        assert!(specs.need_vectors());
     }
 }

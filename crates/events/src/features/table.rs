@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FeatureSpecs, Vectors};
+use super::FeatureSpecs;
 use crate::read::side_rows;
 use crate::{Error, Further, LabelColumn, NONE, Names, NumberColumn};
 
@@ -16,8 +16,6 @@ pub struct Tables {
     pub items: Option<Table>,
     /// What is known of users.
     pub users: Option<Table>,
-    /// A vector an item.
-    pub vectors: Option<Vectors>,
 }
 
 /// A table with one row an id.
@@ -53,17 +51,15 @@ impl Tables {
     ///
     /// # Errors
     ///
-    /// As [`Table::read`] and [`Vectors::read`].
+    /// As [`Table::read`].
     pub fn read(
         specs: &FeatureSpecs,
         items: Option<&Path>,
         users: Option<&Path>,
-        vectors: Option<&Path>,
     ) -> Result<Self, Error> {
         Ok(Self {
             items: items.map(|path| Table::read(path, &specs.item_columns())).transpose()?,
             users: users.map(|path| Table::read(path, &specs.user_columns())).transpose()?,
-            vectors: vectors.map(Vectors::read).transpose()?,
         })
     }
 }
@@ -196,7 +192,7 @@ pub(super) fn put_id(ids: &mut Names, id: &str) -> Result<(), String> {
 }
 
 /// Rows whose ids are known.
-pub(super) fn kept(ids: &Names, known: &Names) -> Vec<usize> {
+fn kept(ids: &Names, known: &Names) -> Vec<usize> {
     let rows = ids.iter().enumerate().filter(|(_, id)| known.find(id).is_some());
     rows.map(|(row, _)| row).collect()
 }

@@ -142,6 +142,25 @@ fn clocks_run_in_their_zone() {
 }
 
 #[test]
+fn cells_of_the_clock_are_counted_and_so_is_their_silence() {
+    let mut log = log();
+    let minute = HOUR / 60;
+    let at = |days: i64, minutes: i64| MONDAY + 24 * days * HOUR + minutes * minute;
+    log.events.time = vec![at(0, 30), at(0, 59), at(3, 60), at(4, 24 * 60 - 1), at(5, 0)];
+    assert_eq!(numbers(&log, "hour.count:raw"), [1.0, 2.0, 1.0, 1.0, 1.0]);
+    assert_eq!(numbers(&log, "day.count:raw"), [1.0, 2.0, 1.0, 1.0, 1.0]);
+    assert_eq!(numbers(&log, "day.count:raw+zone=60"), [1.0, 2.0, 1.0, 1.0, 2.0]);
+    assert_eq!(numbers(&log, "hour.silence:raw"), [0.0, 0.0, 72.0, 0.0, 0.0]);
+    assert_eq!(numbers(&log, "day.silence:raw"), [0.0, 0.0, 2.0, 0.0, 0.0]);
+    assert_eq!(numbers(&log, "day.silence:raw+zone=-61"), [0.0, 0.0, 2.0, 0.0, 0.0]);
+    let flags = numbers(&log, "day.silence:raw+flag");
+    assert_eq!(flags.iter().skip(1).step_by(2).copied().collect::<Vec<_>>(), [1., 0., 0., 1., 0.]);
+    log.events.time = vec![i64::MIN, 0, i64::MAX, i64::MIN, i64::MAX];
+    let all = fit(&log, 2, "hour.count,day.count:zone=600,hour.silence,day.silence:zone=-600");
+    assert!(encode(&all, &log).numbers.iter().all(|number| number.is_finite()));
+}
+
+#[test]
 fn kinds_are_counted_so_far() {
     let mut log = log();
     assert_eq!(fit(&log, 2, "kinds").inputs().numbers, ["kinds.view", "kinds.buy"]);
@@ -155,7 +174,7 @@ fn kinds_are_counted_so_far() {
 #[test]
 fn what_is_held_out_teaches_nothing() {
     let text = "kind,category:min=2,colour:label,price:log1p+zscore,page:quantile,gap,kinds,\
-                since_start:minmax,hour";
+                since_start:minmax,hour,day.count,hour.silence";
     let log = log();
     let before = fit(&log, 1, text).to_json();
     let mut other = log.clone();
@@ -172,7 +191,7 @@ fn what_is_held_out_teaches_nothing() {
 #[test]
 fn nothing_at_a_position_looks_ahead() {
     let text = "kind,category,colour:label,price:flag,page:number,gap:flag,dwell,since_start,\
-                position,hour,weekday:cyclic,kinds";
+                position,hour,weekday:cyclic,kinds,hour.count,day.silence";
     let log = log();
     let fitted = fit(&log, 2, text);
     let before = encode(&fitted, &log);
@@ -232,7 +251,7 @@ fn what_a_log_lacks_is_refused_by_training_and_missing_afterwards() {
         ..Log::default()
     };
     let train = sessions(&bare);
-    let all = format!("{text},item.brand:label,user.age:raw,item.vector");
+    let all = format!("{text},item.brand:label,user.age:raw");
     for spec in all.split(',') {
         let error = FittedFeatures::fit(&bare, &train, &spec.parse().unwrap(), &Tables::default());
         let error = error.unwrap_err();
@@ -285,28 +304,23 @@ fn tables_are_joined_by_id_and_travel_with_the_features() {
     let log = log();
     let items = table("sku,brand,price\nb,acme,2\nz,late,9\na,,4\n", &["brand"], &["price"]);
     let users = table("who;age\nbob;30\nann;\ncem;50\n", &[], &["age"]).unwrap();
-    let vectors = vectors("c 1 2\na 3 4\nz 5 6\n").unwrap();
-    let coverage = vectors.coverage(&log.items);
-    assert_eq!((coverage.both, coverage.table_only, coverage.log_only), (2, 1, 1));
-    let tables = Tables { items: Some(items.unwrap()), users: Some(users), vectors: Some(vectors) };
-    let specs =
-        "item.brand:label,item.price:raw,user.age:raw,item.vector:flag,position:raw,price:raw";
+    let tables = Tables { items: Some(items.unwrap()), users: Some(users) };
+    let specs = "item.brand:label,item.price:raw,user.age:raw,position:raw,price:raw";
     let fitted =
         FittedFeatures::fit(&log, &sessions(&log), &specs.parse().unwrap(), &tables).unwrap();
-    let names = ["item.price", "user.age", "item.vector.0", "item.vector.1", "item.vector.missing"];
-    assert_eq!(fitted.inputs().numbers[..5], names);
+    assert_eq!(fitted.inputs().numbers, ["item.price", "user.age", "position", "price"]);
     let features = encode(&fitted, &log);
     assert_eq!(features.labels, [0, 1, 0, 0, 1]);
-    assert_eq!(features.numbers_at(0), [4.0, 0.0, 3.0, 4.0, 0.0, 0.0, 1.0]);
-    assert_eq!(features.numbers_at(3), [0.0, 30.0, 1.0, 2.0, 0.0, 0.0, 0.0]);
-    assert_eq!(features.numbers_at(4), [2.0, 30.0, 0.0, 0.0, 1.0, 1.0, 2.0]);
+    assert_eq!(features.numbers_at(0), [4.0, 0.0, 0.0, 1.0]);
+    assert_eq!(features.numbers_at(3), [0.0, 30.0, 0.0, 0.0]);
+    assert_eq!(features.numbers_at(4), [2.0, 30.0, 1.0, 2.0]);
 
     let again = FittedFeatures::from_json(&fitted.to_json()).unwrap();
     assert!(!again.to_json().contains("late"), "an item that training lacks");
     let ids = again.encode_ids(&["b", "c", "new"], Some("cem"));
     assert_eq!(ids.labels, [1, 0, 0]);
-    assert_eq!(ids.numbers_at(0), [2.0, 50.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
-    assert_eq!(ids.numbers_at(1), [0.0, 50.0, 1.0, 2.0, 0.0, 1.0, 0.0]);
+    assert_eq!(ids.numbers_at(0), [2.0, 50.0, 0.0, 0.0]);
+    assert_eq!(ids.numbers_at(1), [0.0, 50.0, 1.0, 0.0]);
     assert_eq!(again.encode_ids(&["new"], None).numbers_at(0)[1], 0.0);
     assert_eq!(again.encode_ids(&[], None).numbers.len(), 0);
 }
@@ -341,11 +355,12 @@ fn numbers_come_back_from_a_file_bit_for_bit() {
     // Bits of all sizes, the largest exponents left out.
     let values: Vec<f32> =
         (0..4000u32).map(|k| f32::from_bits(k.wrapping_mul(1_069_547) % 0x7f00_0000)).collect();
-    let vectors = Vectors::new(["a"], values.len(), values.clone()).unwrap();
-    let text = serde_json::to_string(&vectors).unwrap();
-    let again: Vectors = serde_json::from_str(&text).unwrap();
+    let rows = values.iter().enumerate().map(|(k, value)| format!("i{k},{value:e}\n"));
+    let read = table(&format!("item,x\n{}", rows.collect::<String>()), &[], &["x"]).unwrap();
+    let text = serde_json::to_string(&read).unwrap();
+    let again: Table = serde_json::from_str(&text).unwrap();
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    assert_eq!(bits(again.get("a").unwrap()), bits(&values));
+    assert_eq!(bits(again.numbers("x").unwrap()), bits(&values));
     let train = (1..5000).map(|k| f64::from(k).sqrt() * 1e-3);
     let scaling = Scaling::fit(&[Scale::Zscore, Scale::Quantile], train);
     let text = serde_json::to_string(&scaling).unwrap();
@@ -365,6 +380,20 @@ fn vectors_come_with_or_without_a_header() {
     }
 }
 
+/// Rows in the order of those who ask, of mean square 1, with zeros where nothing is known.
+#[test]
+fn vectors_of_items_are_in_their_order_and_of_one_size() {
+    let vectors = vectors("b 3 4\nz 9 9\na 0 10\nzero 0 0\n").unwrap();
+    let names: Names = ["a", "new", "b", "zero"].into_iter().collect();
+    let given = vectors.of_items(&names);
+    assert_eq!((given.width, given.known, given.others), (2, 2, 1));
+    let scale = (31.25f64).sqrt();
+    let expected = [0.0, 10.0, 0.0, 0.0, 3.0, 4.0, 0.0, 0.0].map(|x: f64| (x / scale) as f32);
+    assert!(given.values.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-7), "{given:?}");
+    let none = vectors.of_items(&["new", "zero"].into_iter().collect());
+    assert_eq!((none.known, none.others, &none.values[..]), (0, 3, &[0.0; 4][..]));
+}
+
 #[test]
 fn damaged_tables_are_refused_with_their_line() {
     for (text, part) in [
@@ -380,7 +409,9 @@ fn damaged_tables_are_refused_with_their_line() {
     for (text, part) in [
         ("a 1 2\nb 1\n", "line 2: 1 numbers where 2"),
         ("a 1 2\nb 1 x\n", "line 2: \"x\" is no number"),
-        ("a 1 inf\n", "no rows"),
+        ("a 1 inf\n", "line 1: \"inf\" is not finite"),
+        ("a nan x\n", "line 1: \"nan\" is not finite"),
+        ("item,x,y\n", "no rows"),
         ("a 1 2\nb 1 nan\n", "line 2: \"nan\""),
         ("a 1 2\na 1 2\n", "comes twice"),
         ("a\n", "line 1: 0 numbers"),

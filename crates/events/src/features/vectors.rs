@@ -2,16 +2,12 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
-use super::Coverage;
-use super::table::{kept, put_id};
+use super::table::put_id;
 use crate::read::side_rows;
-use crate::{Error, NONE, Names};
+use crate::{Error, Names};
 
 /// One vector an id, all of one width.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(try_from = "StoredVectors", into = "StoredVectors")]
+#[derive(Debug, Clone, Default)]
 pub struct Vectors {
     ids: Names,
     width: usize,
@@ -32,8 +28,9 @@ impl Vectors {
         side_rows(path, |fields| {
             if first.is_none() {
                 first = Some(fields.iter().map(|&field| field.to_owned()).collect());
-                let names =
-                    fields.len() > 1 && fields[1..].iter().any(|field| number(field).is_none());
+                // "nan" is a number, though not one that a vector may have: such a line is no header.
+                let word = |field: &&str| field.parse::<f32>().is_err();
+                let names = fields.len() > 1 && fields[1..].iter().all(word);
                 return if names { Ok(()) } else { vectors.push(fields) };
             }
             // A first line of two whole numbers, the second of which is the width of the next one.
@@ -84,7 +81,11 @@ impl Vectors {
         }
         put_id(&mut self.ids, fields[0])?;
         for field in &fields[1..] {
-            self.values.push(number(field).ok_or_else(|| format!("{field:?} is no number"))?);
+            let number = field.parse::<f32>().map_err(|_| format!("{field:?} is no number"))?;
+            if !number.is_finite() {
+                return Err(format!("{field:?} is not finite"));
+            }
+            self.values.push(number);
         }
         Ok(())
     }
@@ -106,7 +107,8 @@ impl Vectors {
 
     /// The vector of an id.
     pub fn get(&self, id: &str) -> Option<&[f32]> {
-        self.ids.find(id).map(|row| self.row(row))
+        let row = self.ids.find(id)? as usize;
+        Some(&self.values[row * self.width..][..self.width])
     }
 
     /// The ids, by row.
@@ -114,54 +116,47 @@ impl Vectors {
         &self.ids
     }
 
-    /// How the ids and those of a log meet; `names` are the log's items.
-    pub fn coverage(&self, names: &Names) -> Coverage {
-        Coverage::of(&self.ids, names)
-    }
-
-    pub(super) fn row(&self, row: u32) -> &[f32] {
-        &self.values[row as usize * self.width..][..self.width]
-    }
-
-    pub(super) fn rows(&self, names: &Names) -> Vec<u32> {
-        names.iter().map(|name| self.ids.find(name).unwrap_or(NONE)).collect()
-    }
-
-    /// Only those whose ids are among the given ones.
-    pub(super) fn only(&self, known: &Names) -> Self {
-        let rows = kept(&self.ids, known);
-        Self {
-            ids: rows.iter().map(|&row| self.ids.get(row as u32)).collect(),
-            width: self.width,
-            values: rows.iter().flat_map(|&row| self.row(row as u32)).copied().collect(),
+    /// The vectors of the items that a model knows, in its order.
+    pub fn of_items(&self, names: &Names) -> ItemVectors {
+        let mut given = ItemVectors { width: self.width, ..ItemVectors::default() };
+        given.values.reserve(names.len() * self.width);
+        let (mut squares, mut found) = (0.0, 0);
+        for name in names.iter() {
+            match self.get(name) {
+                None => given.values.resize(given.values.len() + self.width, 0.0),
+                Some(vector) => {
+                    let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+                    (squares, found) = (squares + square, found + 1);
+                    given.known += usize::from(square > 0.0);
+                    given.values.extend(vector);
+                }
+            }
         }
+        given.others = self.len() - found;
+        if given.known > 0 {
+            let scale = ((given.known * self.width) as f64 / squares).sqrt();
+            let scaled = |value: &mut f32| *value = (f64::from(*value) * scale) as f32;
+            given.values.iter_mut().for_each(scaled);
+        }
+        given
     }
 }
 
-fn number(text: &str) -> Option<f32> {
-    text.parse::<f32>().ok().filter(|number| number.is_finite())
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredVectors {
-    ids: Vec<String>,
-    width: usize,
-    values: Vec<f32>,
-}
-
-impl From<Vectors> for StoredVectors {
-    fn from(vectors: Vectors) -> Self {
-        let ids = vectors.ids.iter().map(str::to_owned).collect();
-        Self { ids, width: vectors.width, values: vectors.values }
-    }
-}
-
-impl TryFrom<StoredVectors> for Vectors {
-    type Error = String;
-
-    fn try_from(stored: StoredVectors) -> Result<Self, String> {
-        Self::new(stored.ids.iter().map(String::as_str), stored.width, stored.values)
-            .map_err(|error| error.to_string())
-    }
+/// The vectors of a model's items, brought to the size that other numbers of a model have:
+///
+/// ```text
+///     D[i] = v_i / √(mean of v² over all numbers of the items that have one)       0 where item i has none
+/// ```
+///
+/// One factor for all: angles, and how lengths compare, stay those of the file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ItemVectors {
+    /// Numbers a vector, D; 0 where nothing is given.
+    pub width: usize,
+    /// `[V, D]`, row-major, in the order of the vocabulary.
+    pub values: Vec<f32>,
+    /// Items that have a vector with a number other than 0.
+    pub known: usize,
+    /// Vectors that belong to none of the items.
+    pub others: usize,
 }

@@ -1,9 +1,11 @@
 //! What is known of an event beside its item, added to what enters the first layer.
 //!
 //! ```text
-//!     s_t = x_t + Σ_k F_k[l_tk] + W n_t        F_k [V_k, E], W [E, F]; l_tk the labels, n_t the numbers
+//!     s_t = x_t + Σ_k F_k[l_tk] + W n_t + P v_t        F_k [V_k, E], W [E, F], P [E, D]
+//!                                                      l_tk the labels, n_t the numbers of the event
+//!     v_t = D[id_t]                                    the vector that is given for its item
 //!
-//!     dF_k[l] = Σ ds_t over the positions t with l_tk = l        dW = dsᵀ·n        dx = ds
+//!     dF_k[l] = Σ ds_t over the positions t with l_tk = l      dW = dsᵀ·n      dP = dsᵀ·v      dx = ds
 //! ```
 //!
 //! x is the item as it enters, E its width. One-hot input has no such vector: there the sum is that of
@@ -22,6 +24,8 @@ pub(super) struct Tape<M> {
     rows: M,
     /// The numbers of each position, `[N, F]`.
     numbers: M,
+    /// The given vectors of their items, `[N, D]`.
+    vectors: M,
 }
 
 /// Adds to `sum`, which holds the items.
@@ -32,7 +36,7 @@ pub(super) fn forward<D: Device>(
     sum: &mut D::Matrix,
 ) {
     let (device, batch) = (pass.device, pass.batch);
-    let Tape { rows, numbers } = tape;
+    let Tape { rows, numbers, vectors } = tape;
     for (k, table) in params.labels.iter().enumerate() {
         device.embedding_forward(table, batch.labels(k), rows);
         device.add(rows, Add, sum);
@@ -41,6 +45,10 @@ pub(super) fn forward<D: Device>(
         let (positions, width) = (batch.ids().len(), pass.features.numbers.len());
         device.upload(numbers, positions, width, batch.numbers());
         device.linear_forward(w, numbers, Add, sum);
+    }
+    if let (Some(p), Some(given)) = (&params.vectors, pass.vectors) {
+        device.embedding_forward(given, batch.ids(), vectors);
+        device.linear_forward(p, vectors, Add, sum);
     }
 }
 
@@ -57,5 +65,8 @@ pub(super) fn backward<D: Device>(
     }
     if let Some(dw) = &mut grads.numbers {
         device.linear_backward_weights(&tape.numbers, dsum, dw);
+    }
+    if let Some(dp) = &mut grads.vectors {
+        device.linear_backward_weights(&tape.vectors, dsum, dp);
     }
 }

@@ -110,7 +110,7 @@ pub(super) fn forward<D: Device>(
 }
 
 /// The share that drops on what leaves the readout: none where a head follows.
-fn output_dropout<D>(pass: &Pass<'_, D>) -> f32 {
+fn output_dropout<D: Device>(pass: &Pass<'_, D>) -> f32 {
     if pass.config.head.is_empty() { pass.config.dropout.output } else { 0.0 }
 }
 

@@ -12,14 +12,20 @@ use crate::{
     Sequence, StateDict, Tensor, Tensors, TrainingError, Wanted,
 };
 
-/// Two labels, of which the first says which way a walk goes on, and two numbers.
+/// Two labels, of which the first says which way a walk goes on, two numbers, and vectors of items.
 fn inputs() -> Inputs {
     let labels = |name: &str, size| Labels { name: name.to_owned(), size };
     let features = Features {
         labels: vec![labels("way", 3), labels("day ä", 7)],
         numbers: vec!["price".to_owned(), "gap".to_owned()],
+        vectors: 5,
     };
     Inputs { items: ITEMS, features }
+}
+
+/// The given vectors.
+fn vectors() -> Vec<f32> {
+    (0..ITEMS * 5).map(|e| (0.9 * e as f32).sin()).collect()
 }
 
 /// Steps on the circle of items, forwards or backwards as the label of each event says; `draw` names the
@@ -53,7 +59,8 @@ fn steps(config: &ModelConfig, told: bool, draw: u32) -> Batch {
 }
 
 fn new<D: Device>(device: D, config: &ModelConfig) -> Model<D> {
-    Model::new(device, config, inputs(), 3).expect("a valid configuration")
+    let model = Model::new(device, config, inputs(), 3).expect("a valid configuration");
+    model.with_vectors(&vectors()).expect("one an item")
 }
 
 fn trainer<D: Device>(device: D, config: &ModelConfig) -> Trainer<D> {
@@ -150,10 +157,15 @@ fn a_resumed_run_is_the_unbroken_one() {
         unbroken.save(&path, "").expect("written");
         let (mut resumed, _) = Trainer::load(&path, cpu()).expect("read back");
         assert_eq!(resumed.model().inputs(), &inputs());
+        assert_eq!(resumed.model().vectors().expect("some").as_slice(), vectors());
         let [one, other] = [&mut unbroken, &mut resumed].map(|trainer| {
             train(trainer, 4);
             trainer.average();
-            assert_eq!(trainer.averaged().expect("averages").inputs(), &inputs());
+            let averaged = trainer.averaged().expect("averages");
+            assert_eq!(
+                (averaged.inputs(), averaged.vectors()),
+                (&inputs(), trainer.model().vectors())
+            );
             trainer.save(&path, "").expect("written");
             std::fs::read(&path).expect("read")
         });
@@ -179,6 +191,7 @@ fn a_model_file_gives_the_model_back() {
         assert_eq!((file.features(), file.extra()), (&inputs().features, &extra()));
         let read = file.model(cpu());
         assert_eq!((bits(&read), read.inputs()), (bits(&model), &inputs()));
+        assert_eq!(read.vectors().expect("some").as_slice(), vectors());
         ModelFile::save(&path, &read, &vocabulary(), &extra()).expect("written");
         assert!(std::fs::read(&path).expect("read") == first, "the same bytes every time");
 
@@ -188,6 +201,8 @@ fn a_model_file_gives_the_model_back() {
             ("features.labels.way.weight", [3, width]),
             ("features.labels.day ä.weight", [7, width]),
             ("features.numbers.weight", [width, 2]),
+            ("features.vectors.weight", [width, 5]),
+            ("features.vectors.table", [ITEMS, 5]),
         ] {
             assert_eq!(file.tensor(name).expect("there").shape(), shape, "{name}");
         }
@@ -235,6 +250,16 @@ fn files_that_are_not_what_they_should_be_say_so() {
     expect(header("\"price\",\"gap\"", "\"price\",\"price\""), "no name of its own");
     expect(header("\"price\",\"gap\"", "\"price\""), "should be [6, 1], found [6, 2]");
     expect(header("\"price\",\"gap\"", ""), "features.numbers.weight has no place");
+    expect(header("\"vectors\":5", "\"vectors\":6"), "should be [6, 6], found [6, 5]");
+    expect(header("\"vectors\":5", "\"vectors\":0"), "features.vectors.table has no place");
+    expect(header("\"vectors\":5", "\"vectors\":18446744073709551615"), "is too large");
+    expect(header("\"vectors\":5", "\"vectors\":183251937962"), "features.vectors.table");
+    expect(missing("features.vectors.table"), "features.vectors.table is missing");
+    let endless = changed(&path, |tensors, _| {
+        let endless = Tensor::matrix(ITEMS, 5, vec![f32::NAN; 5 * ITEMS]);
+        tensors.insert("features.vectors.table".to_owned(), endless);
+    });
+    expect(endless, "not finite");
     expect(header("\"version\":2", "\"version\":1"), "is of version 1");
     expect(
         header("\"version\":2", "\"version\":3"),
@@ -253,6 +278,31 @@ fn files_that_are_not_what_they_should_be_say_so() {
     let model = new(cpu(), &rich());
     let refused = ModelFile::save(&path, &model, &vocabulary(), &mine).unwrap_err();
     expect(refused.to_string(), "may not be called features.mine");
+}
+
+/// A byte of the header changed: the file is refused or read, with no panic and no memory on its word.
+#[test]
+fn damaged_bytes_never_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = folder.path().join("model.safetensors");
+    let checkpoint = folder.path().join("checkpoint.safetensors");
+    let small = ModelConfig { embedding: 2, hidden: 2, ..ModelConfig::default() };
+    let trainer = trainer(Reference::<f32>::new(), &small);
+    ModelFile::save(&model, trainer.model(), &vocabulary(), &Tensors::new()).expect("written");
+    trainer.save(&checkpoint, "").expect("written");
+    for path in [model, checkpoint] {
+        let good = std::fs::read(&path).expect("read");
+        let header = 8 + u64::from_le_bytes(good[..8].try_into().expect("eight bytes")) as usize;
+        for place in (0..header).step_by(2) {
+            let mut bytes = good.clone();
+            bytes[place] ^= [0x01, 0x10, 0x80][place % 3];
+            std::fs::write(&path, &bytes).expect("written");
+            if let Ok(file) = ModelFile::load(&path) {
+                file.model(Reference::<f32>::new());
+            }
+            let _ = Trainer::load(&path, Reference::<f32>::new());
+        }
+    }
 }
 
 #[test]
@@ -305,6 +355,26 @@ fn batches_that_do_not_fit_are_refused() {
     let message = BatchError::Features { found: [2, 0], expected: [2, 2] }.to_string();
     assert!(message.contains("2 labels and 0 numbers") && message.contains("2 and 2"), "{message}");
 
+    let wrong = |values: &[f32]| new(cpu(), &rich()).with_vectors(values).map(|_| ()).unwrap_err();
+    let endless: Vec<f32> = (0..60).map(|e| if e == 58 { f32::INFINITY } else { 0.0 }).collect();
+    for (error, problem) in [
+        (wrong(&[]), "0 numbers for 12 items of width 5"),
+        (wrong(&[0.0; 59]), "59 numbers for 12 items of width 5"),
+        (wrong(&endless), "the vector of item 11 is not finite"),
+        (model.with_vectors(&[]).map(|_| ()).unwrap_err(), "0 numbers for 12 items of width 0"),
+    ] {
+        assert_eq!((error.key.as_str(), error.problem.as_str()), ("vectors", problem));
+    }
+    let without = Model::new(cpu(), &rich(), inputs(), 3).expect("valid");
+    let mut batch = Batch::with_features(&rich(), &features);
+    batch.fill_prefixes(&[good], Wanted::Last);
+    assert_eq!(Scorer::new(&without).represent(&batch).err(), Some(BatchError::Vectors));
+    let nowhere = Path::new("no/such/folder/file");
+    let unwritten = ModelFile::save(nowhere, &without, &vocabulary(), &extra()).unwrap_err();
+    assert!(unwritten.problem.contains("vectors of items"), "{unwritten}");
+    let trainer = Trainer::new(without, OptimizerConfig::default(), 3).expect("valid");
+    assert!(trainer.save(nowhere, "").unwrap_err().problem.contains("vectors of items"));
+
     let twice = Features { numbers: vec!["way".to_owned()], ..features };
     let wrong = Model::new(cpu(), &rich(), Inputs { items: ITEMS, features: twice }, 3);
     assert_eq!(wrong.map(|_| ()).unwrap_err().key, "way");
@@ -335,7 +405,7 @@ fn no_format_of_others_has_features() {
     for refused in [file.to_onnx(true), file.to_state_dict(true)] {
         let error = refused.expect_err("nothing of ours would answer alike");
         assert!(matches!(error, ExportError::Features { .. }), "{error}");
-        assert!(error.to_string().contains("way, day ä, price, gap"), "{error}");
+        assert!(error.to_string().contains("way, day ä, price, gap, vectors of items"), "{error}");
     }
     // A module that is said to be like such a model, and one that has such tensors.
     let model = Model::new(cpu(), &plain, ITEMS, 3).expect("valid");
@@ -348,5 +418,5 @@ fn no_format_of_others_has_features() {
     let dict = StateDict::open(&path, &Renames::default()).expect("whole");
     assert!(dict.config(Some((&plain, &Features::default()))).is_ok());
     let error = dict.config(Some((&plain, &inputs().features))).unwrap_err().to_string();
-    assert!(error.contains("way, day ä, price, gap"), "{error}");
+    assert!(error.contains("way, day ä, price, gap, vectors of items"), "{error}");
 }
