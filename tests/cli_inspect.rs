@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
-use calls::{assert_keys, call, command};
+use calls::{Called, assert_keys, call, command};
 use serde_json::Value;
 
 #[test]
@@ -156,4 +156,138 @@ fn inspect_counts_what_is_suspicious_and_scores_ways_to_fill() {
     assert!(ask("--score-fill price").stdout.contains("forward+median"));
     assert!(ask("--score-fill gap").fails(2).contains("--score-fill"));
     assert!(ask("--score-fill colour:label").fails(1).contains("no column \"colour\""));
+}
+
+/// A log whose names are marks of HTML, with every column and a bot.
+fn hostile() -> String {
+    let mut text = String::from("user,item,time,event,price,colour\n");
+    for k in 0..2000 {
+        let (user, item) = (k / 5 % 23, k * 7 % 31);
+        let price = if k % 4 == 0 { String::new() } else { format!("{item}.5") };
+        let kind = ["<b>view</b>", "view", "cart", "buy"][k % 4];
+        let time = 1_700_000_000 + 700 * k;
+        text += &format!("u{user},<script>alert({item})</script>,{time},{kind},{price},red&'\n");
+    }
+    for k in 0..1500 {
+        text += &format!("<img src=x>,i,{},view,1,blue\n", 1_700_000_000 + 2 * k);
+    }
+    text + "u1,i,never,view,1,\"<i>bad\"\n"
+}
+
+fn inspect(folder: &std::path::Path, flags: &str) -> Called {
+    let line = format!("inspect log.csv {flags}");
+    call(folder, &line.split(' ').collect::<Vec<_>>())
+}
+
+#[test]
+fn the_page_of_a_log_is_one_file_and_escapes_what_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("log.csv"), hostile()).unwrap();
+    let said = inspect(folder, "--report page.html --features colour:label --time-zone Asia/Tokyo");
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stdout.contains("The page is page.html") && said.stdout.contains("format"));
+    let html = fs::read_to_string(folder.join("page.html")).unwrap();
+    for id in [
+        "log",
+        "advice",
+        "time",
+        "sessions",
+        "items",
+        "repeats",
+        "kinds",
+        "columns",
+        "suspicious",
+        "rows",
+    ] {
+        assert!(html.contains(&format!("<section id=\"{id}\">")), "{id}");
+    }
+    for part in [
+        "http:", "https:", "<script", "<img", "<i>", "<b>view", " src=\"", "url(", "@import", "NaN",
+    ] {
+        assert!(!html.contains(part), "{part}");
+    }
+    assert!(html.contains("&lt;script&gt;alert(") && html.contains("Asia/Tokyo"));
+    assert!(
+        html.contains("--clean ") && html.contains("hour=300") && html.contains("--fill price")
+    );
+    let again =
+        inspect(folder, "--report again.html --features colour:label --time-zone Asia/Tokyo");
+    assert_eq!(again.code, Some(0));
+    assert_eq!(html, fs::read_to_string(folder.join("again.html")).unwrap());
+}
+
+#[test]
+fn the_figures_of_the_page_are_json_too() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("log.csv"), hostile()).unwrap();
+    let called = inspect(folder.path(), "--json");
+    assert!(called.stdout.len() < 60_000, "{}", called.stdout.len());
+    let report = &called.json()["report"];
+    assert_keys(
+        report,
+        &[
+            "calendar",
+            "lengths",
+            "pauses",
+            "popularity",
+            "novelty",
+            "repeats",
+            "kinds",
+            "columns",
+            "suspicious",
+            "advice",
+        ],
+    );
+    let bins = report["calendar"]["bins"].as_array().unwrap();
+    let events: u64 = bins.iter().map(|bin| bin.as_u64().unwrap()).sum();
+    assert_eq!((events, &report["calendar"]["unit"]), (3500, &"day".into()));
+    assert_eq!(report["suspicious"]["busiest"][0]["name"], "user <img src=x>");
+    let people = inspect(folder.path(), "--report page.html --json");
+    assert_eq!(people.json()["report_file"], "page.html");
+}
+
+/// As with every file of results: whole or not at all, and never in the place of what is read.
+#[test]
+fn a_page_takes_no_other_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("log.csv"), hostile()).unwrap();
+    fs::create_dir(folder.join("dir")).unwrap();
+    assert!(inspect(folder, "--report log.csv").fails(2).contains("this file is read, too"));
+    assert!(inspect(folder, "--report dir").fails(2).contains("--report"));
+    assert!(inspect(folder, "--report -").fails(2).contains("not to stdout"));
+    assert!(inspect(folder, "--report none/page.html").fails(1).contains("cannot be written"));
+    inspect(folder, "--report page.html --suggest").fails(2);
+    assert_eq!(fs::read_to_string(folder.join("log.csv")).unwrap(), hostile());
+
+    fs::write(folder.join("page.html"), "an earlier page").unwrap();
+    inspect(folder, "--report page.html --max-bad 0").fails(1);
+    assert_eq!(fs::read_to_string(folder.join("page.html")).unwrap(), "an earlier page");
+    assert_eq!(inspect(folder, "--report page.html").code, Some(0));
+    assert!(fs::read_to_string(folder.join("page.html")).unwrap().starts_with("<!doctype html>"));
+    let mut left: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["dir", "log.csv", "page.html"]);
+}
+
+/// What the page advises is a command that trains.
+#[test]
+fn advice_can_be_typed_as_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("log.csv"), hostile()).unwrap();
+    let report = inspect(folder.path(), "--json").json();
+    let mut line = vec!["train", "log.csv", "--out", "model", "--epochs", "1", "--hidden", "4"];
+    let mut joined = std::collections::BTreeMap::<&str, Vec<&str>>::new();
+    for advice in report["report"]["advice"].as_array().unwrap() {
+        let flag = advice["flag"].as_str().unwrap();
+        joined.entry(flag).or_default().push(advice["value"].as_str().unwrap());
+    }
+    assert!(joined.len() >= 3, "{joined:?}");
+    let joined: Vec<(&str, String)> =
+        joined.into_iter().map(|(flag, values)| (flag, values.join(","))).collect();
+    line.extend(joined.iter().flat_map(|(flag, value)| [*flag, value.as_str()]));
+    let trained = call(folder.path(), &line);
+    assert_eq!(trained.code, Some(0), "{line:?}: {}", trained.stderr);
 }

@@ -56,6 +56,7 @@ Examples:
   tidegate inspect clicks.csv.gz
   tidegate inspect logs/ --json
   tidegate inspect clicks.csv --clean duplicates,hour=200,burst=20/10
+  tidegate inspect clicks.csv --report clicks.html       a page with pictures, and what to do
   tidegate inspect clicks.csv --score-fill price
   tidegate inspect table.csv --columns user=customer,item=sku,time=when
   tidegate inspect table.csv --suggest > table.toml
@@ -274,6 +275,12 @@ pub(crate) struct Inspect {
     /// Count what these rules would leave out (docs/features.md) [default: duplicates, disorder, times]
     #[arg(long, value_name = "RULE,...", conflicts_with = "suggest")]
     pub(crate) clean: Option<String>,
+    /// Write a page about the log here: figures, pictures, and what to do about what is found
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["suggest", "score_fill"])]
+    pub(crate) report: Option<PathBuf>,
+    /// Also read the columns that these features are made of, such as colour:label,page:number
+    #[arg(long, value_name = "NAME[:HOW],...", conflicts_with_all = ["suggest", "score_fill"])]
+    pub(crate) features: Option<String>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

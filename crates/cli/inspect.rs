@@ -1,10 +1,13 @@
 //! `tidegate inspect`: what is in a log, or what its columns seem to be for.
 
+use std::io::Write;
+
 use anyhow::Result;
 use events::{
-    CleanReport, CleanRule, CleanRules, Format, Log, SessionOptions, Sessions, Suggestion, Summary,
-    clean, clean_sessions,
+    CleanReport, CleanRule, CleanRules, Format, Log, Report, Sessions, Suggestion, Summary, clean,
+    clean_sessions,
 };
+use insight::inspect::{Call, page};
 use serde::Serialize;
 use serde_json::json;
 
@@ -13,11 +16,13 @@ use crate::output::{Style, count, per_cent, print, print_json};
 use crate::progress::warn;
 use crate::reading::{findings, read_log};
 use crate::score_fill;
-use crate::settings::Settings;
+use crate::settings::{DataSettings, Settings};
+use crate::target::Target;
 
 pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
     let mut settings = Settings::load(common, None)?;
     settings.overlay(&args.logs, &args.reading);
+    settings.data.features = args.features.clone().or(settings.data.features.take());
     settings.announce()?;
     let data = &settings.data;
     if args.suggest {
@@ -29,13 +34,31 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
     }
     let clean_rules = args.clean.as_deref().or(data.clean.as_deref());
     let clean_rules = clean_rules.map(str::parse::<CleanRules>).transpose()?.unwrap_or_default();
-    let mut log = read_log(data.logs()?, &data.read_options()?, settings.quiet)?;
+    let read = data.read_options()?;
+    // Before a long log is read, it is known whether there is room for what comes of it.
+    let target = args.report.as_deref();
+    let mut target =
+        target.map(|path| Target::create("--report", path, data.logs()?)).transpose()?;
+    let mut log = read_log(data.logs()?, &read, settings.quiet)?;
     let options = data.session_rules()?.options()?;
-    let summary = Summary::new(&log, &options, data.min_support, data.min_length)?;
-    let found = suspicious(&mut log, &options, clean_rules)?;
+    let sessions = Sessions::from_log(&log, &options)?;
+    let summary = Summary::of(&log, &sessions, data.min_support, data.min_length);
+    let wanted = settings.json || target.is_some();
+    let report = wanted.then(|| Report::new(&log, &sessions, &summary, &options, &read.zone));
+    let report = report.transpose()?;
+    let found = suspicious(&mut log, &sessions, clean_rules);
+    if let (Some(target), Some(report)) = (&mut target, &report) {
+        let page = page(&summary, report, &call(data, common));
+        target.write_all(page.as_bytes()).map_err(|error| target.refuse(&error))?;
+    }
+    target.map(Target::finish).transpose()?;
     if settings.json {
         let mut all = serde_json::to_value(&summary)?;
         all["clean"] = json!(found.rules);
+        all["report"] = json!(report);
+        if let Some(path) = &args.report {
+            all["report_file"] = json!(path);
+        }
         return print_json(&all);
     }
     let style = Style::for_stdout();
@@ -44,19 +67,41 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
         let name = if place == 0 { "suspicious" } else { "" };
         text += &format!("{}  {line}\n", style.dim(&format!("  {name:<10}")));
     }
+    if let Some(path) = &args.report {
+        text += &format!("\n  The page is {}\n", style.bold(&path.display().to_string()));
+    }
     print(&text)
 }
 
 /// What rules find. All is counted and nothing left out, so that each rule sees the whole log.
-fn suspicious(log: &mut Log, options: &SessionOptions, rules: CleanRules) -> Result<CleanReport> {
+fn suspicious(log: &mut Log, sessions: &Sessions, rules: CleanRules) -> CleanReport {
     let count_only = |rule: CleanRule| CleanRule { count_only: true, ..rule };
     let rules = CleanRules(rules.0.into_iter().map(count_only).collect());
     let mut found = clean(log, &rules);
     if rules.0.iter().any(|rule| rule.check.is_of_sessions()) {
-        let sessions = Sessions::from_log(log, options)?;
-        clean_sessions(log, &sessions, &rules, &mut found);
+        clean_sessions(log, sessions, &rules, &mut found);
     }
-    Ok(found)
+    found
+}
+
+/// How the log was read, for commands that read it again.
+fn call(data: &DataSettings, common: &Common) -> Call {
+    let logs = data.logs.iter().map(|log| log.display().to_string()).collect();
+    let config = common.config.as_ref().map(|file| file.display().to_string());
+    let flags = [
+        ("--config", &config),
+        ("--format", &data.format),
+        ("--columns", &data.columns),
+        ("--sessions", &data.sessions),
+        ("--gap", &data.gap),
+        ("--time-zone", &data.time_zone),
+        ("--from", &data.from),
+        ("--until", &data.until),
+    ];
+    let mut flags: Vec<_> =
+        flags.into_iter().filter_map(|(flag, value)| Some((flag, value.clone()?))).collect();
+    flags.extend(data.year.map(|year| ("--year", year.to_string())));
+    Call { logs, flags }
 }
 
 /// A suggestion as a settings file, or as JSON that has the file in it.

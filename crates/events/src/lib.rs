@@ -57,7 +57,11 @@ pub use fill::{
 };
 pub use format::{Columns, Format, Role};
 pub use grid::{Grid, GridOptions};
-pub use inspect::{FurtherColumn, Lengths, Repeats, Summary};
+pub use inspect::{
+    Advice, Bin, Busy, Calendar, ColumnReport, Funnel, FurtherColumn, Holds, Judged, KindCount,
+    Kinds, Lengths, Novelty, Pauses, Popularity, Rare, Repeats, RepeatsAt, Report, SessionLengths,
+    Silence, Spread, Stage, Summary, Suspicious, Tick, flags,
+};
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
 pub use names::{NONE, Names};
 pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, prepare};

@@ -412,7 +412,8 @@ struct Found {
     events: Range<usize>,
 }
 
-fn resolve(rule: SessionRule, log: &Log) -> Result<SessionRule, Error> {
+/// The rule that makes the sessions of a log.
+pub(crate) fn resolve(rule: SessionRule, log: &Log) -> Result<SessionRule, Error> {
     let events = &log.events;
     if events.is_empty() {
         return Ok(SessionRule::User);

@@ -65,6 +65,38 @@ impl Timelines {
     }
 }
 
+/// The events of each user with their times beside them, so that who looks at times goes through
+/// memory from one end to the other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Timed {
+    lines: Timelines,
+    /// Milliseconds, in the order of the events; 0 where the log has no times.
+    times: Vec<i64>,
+}
+
+impl Timed {
+    /// Groups of a log by who acted, as [`Timelines::of_users`] has them.
+    pub(crate) fn of_users(log: &Log) -> Self {
+        let lines = Timelines::of_users(log);
+        let times = lines.events.iter().map(|&event| log.time_or_zero(event)).collect();
+        Self { lines, times }
+    }
+
+    /// All groups that have events and belong to someone: events and their times.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u32], &[i64])> + '_ {
+        let known = self.lines.len().saturating_sub(1);
+        self.groups().take(known).filter(|(events, _)| !events.is_empty())
+    }
+
+    /// All groups, the last being that of events outside any.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&[u32], &[i64])> + '_ {
+        (0..self.lines.len()).map(|group| {
+            let range = self.lines.range(group);
+            (&self.lines.events[range.clone()], &self.times[range])
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +117,20 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert_eq!(lines.events[lines.range(2)], [3]);
         assert_eq!(Timelines::of_users(&Log::default()).iter().count(), 0);
+    }
+
+    #[test]
+    fn times_stand_beside_their_events() {
+        let events = Events {
+            item: vec![0; 4],
+            user: vec![1, NONE, 0, 1],
+            time: vec![9, 3, 5, 4],
+            ..Events::default()
+        };
+        let timed = Timed::of_users(&Log { events, ..Log::default() });
+        let known: Vec<_> = timed.iter().collect();
+        assert_eq!(known, [(&[2][..], &[5][..]), (&[3, 0], &[4, 9])]);
+        assert_eq!(timed.groups().last(), Some((&[1][..], &[3][..])));
     }
 
     #[test]

@@ -8,7 +8,9 @@ mod logs;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use events::{BadRows, Format, Log, ReadOptions, SessionOptions, SessionRule, Sessions, Summary};
+use events::{
+    BadRows, Format, Log, ReadOptions, Report, SessionOptions, SessionRule, Sessions, Summary, Zone,
+};
 use logs::{accounted, corpus, gzip, named, try_read};
 
 /// What is put in: signs that mean something to one reader or another, and numbers at the edges.
@@ -170,6 +172,13 @@ fn invariants(format: Format, text: &[u8]) {
             let options = SessionOptions { rule, ..SessionOptions::default() };
             if let Ok(sessions) = Sessions::from_log(&log, &options) {
                 assert_eq!(sessions.events(), log.events.len(), "sessions");
+                let summary = Summary::of(&log, &sessions, 1, 2);
+                let report = Report::new(&log, &sessions, &summary, &options, &Zone::default());
+                let calendar = report.unwrap().calendar;
+                let drawn = calendar.map_or(log.events.len() as u64, |calendar| {
+                    calendar.bins.iter().sum::<u64>() + calendar.before + calendar.after
+                });
+                assert_eq!(drawn, log.events.len() as u64, "calendar");
             }
         }
         if let Ok(summary) = Summary::new(&log, &SessionOptions::default(), 1, 2) {

@@ -1,9 +1,7 @@
 //! What each check finds.
 
-use rustc_hash::FxHashSet;
-
 use super::Check;
-use crate::timeline::Timelines;
+use crate::timeline::Timed;
 use crate::{Log, NONE, Sessions, time};
 
 /// How many finds are shown.
@@ -48,18 +46,25 @@ impl Found {
 
 /// What a check finds in a log; none where the log does not have what it looks at.
 pub(super) fn in_log(log: &Log, check: Check) -> Option<Found> {
+    let of_rows = matches!(check, Check::Times { .. } | Check::Jump { .. } | Check::Disorder);
+    let lines = if of_rows { Timed::default() } else { Timed::of_users(log) };
+    in_lines(log, &lines, check)
+}
+
+/// The same, with the events of each user in order.
+pub(super) fn in_lines(log: &Log, lines: &Timed, check: Check) -> Option<Found> {
     if log.events.time.is_empty() {
         return None;
     }
     let mut found = match check {
-        Check::Duplicates => duplicates(log),
+        Check::Duplicates => duplicates(log, lines),
         Check::Times { days } => times(log, i64::from(days) * DAY),
         Check::Jump { seconds } => earlier(log, false, i64::from(seconds) * SECOND),
         Check::Disorder => earlier(log, true, 0),
-        Check::Hour { events } => crowded(log, HOUR, events),
-        Check::Day { events } => crowded(log, DAY, events),
-        Check::Regular { pauses, spread } => regular(log, pauses, spread),
-        Check::Burst { events, seconds } => bursts(log, events, i64::from(seconds) * SECOND),
+        Check::Hour { events } => crowded(log, lines, HOUR, events),
+        Check::Day { events } => crowded(log, lines, DAY, events),
+        Check::Regular { pauses, spread } => regular(log, lines, pauses, spread),
+        Check::Burst { events, seconds } => bursts(log, lines, events, i64::from(seconds) * SECOND),
         Check::Repeats { .. } | Check::Length { .. } => return None,
     };
     found.events.sort_unstable();
@@ -99,7 +104,7 @@ fn actors(log: &Log) -> &[u32] {
     if log.events.user.is_empty() { &log.events.session } else { &log.events.user }
 }
 
-fn who(log: &Log, event: u32) -> String {
+pub(crate) fn who(log: &Log, event: u32) -> String {
     let name = |names: &crate::Names, ids: &[u32]| {
         let id = ids.get(event as usize).copied().filter(|&id| (id as usize) < names.len())?;
         Some(names.get(id).to_owned())
@@ -118,17 +123,30 @@ fn describe(log: &Log, event: u32) -> String {
     format!("{}, item {item}{time}", who(log, event))
 }
 
-fn duplicates(log: &Log) -> Found {
-    let (mut found, mut seen) = (Found::default(), FxHashSet::default());
-    let entry = |column: &[u32], event: usize| column.get(event).copied().unwrap_or(NONE);
-    for (event, &time) in log.events.time.iter().enumerate() {
-        let item = entry(&log.events.item, event);
-        let kind = entry(&log.events.kind, event);
-        let place = (time, entry(&log.events.order, event));
-        if !seen.insert((entry(actors(log), event), item, kind, place)) {
-            found.event(log, event as u32);
+fn duplicates(log: &Log, lines: &Timed) -> Found {
+    let mut found = Found::default();
+    let entry = |column: &[u32], event: u32| column.get(event as usize).copied().unwrap_or(NONE);
+    let key = |&event: &u32| {
+        let place = entry(&log.events.order, event);
+        (entry(&log.events.item, event), entry(&log.events.kind, event), place)
+    };
+    let mut moment = Vec::new();
+    for (events, times) in lines.groups() {
+        let mut start = 0;
+        for run in times.chunk_by(|a, b| a == b) {
+            let end = start + run.len();
+            if run.len() > 1 {
+                moment.clear();
+                moment.extend_from_slice(&events[start..end]);
+                moment.sort_unstable_by_key(|event| (key(event), *event));
+                let equal = moment.windows(2).filter(|pair| key(&pair[0]) == key(&pair[1]));
+                found.events.extend(equal.map(|pair| pair[1]));
+            }
+            start = end;
         }
     }
+    found.events.sort_unstable();
+    found.examples = found.events.iter().take(SHOWN).map(|&event| describe(log, event)).collect();
     found
 }
 
@@ -155,9 +173,13 @@ fn times(log: &Log, slack: i64) -> Found {
 /// all rows before.
 fn earlier(log: &Log, than_latest: bool, slack: i64) -> Found {
     let mut found = Found::default();
-    let mut last = rustc_hash::FxHashMap::<u32, i64>::default();
-    for (event, (&actor, &time)) in actors(log).iter().zip(&log.events.time).enumerate() {
-        let last = last.entry(actor).or_insert(time);
+    let actors = actors(log);
+    // Whoever is not known comes last.
+    let known = actors.iter().filter(|&&actor| actor != NONE).max();
+    let known = known.map_or(0, |&actor| actor as usize + 1);
+    let mut last = vec![None; known + 1];
+    for (event, (&actor, &time)) in actors.iter().zip(&log.events.time).enumerate() {
+        let last = last[(actor as usize).min(known)].get_or_insert(time);
         if last.saturating_sub(time) > slack {
             found.event(log, event as u32);
         }
@@ -166,15 +188,14 @@ fn earlier(log: &Log, than_latest: bool, slack: i64) -> Found {
     found
 }
 
-fn crowded(log: &Log, cell: i64, most: u32) -> Found {
+fn crowded(log: &Log, lines: &Timed, cell: i64, most: u32) -> Found {
     let mut found = Found::default();
-    for events in Timelines::of_users(log).iter() {
-        let cell_of = |event: &u32| log.time_or_zero(*event).div_euclid(cell);
-        let cells = events.chunk_by(|a, b| cell_of(a) == cell_of(b));
-        if let Some(worst) = cells.max_by_key(|events| events.len())
+    for (events, times) in lines.iter() {
+        let cells = times.chunk_by(|a, b| a.div_euclid(cell) == b.div_euclid(cell));
+        if let Some(worst) = cells.max_by_key(|times| times.len())
             && worst.len() > most as usize
         {
-            let start = cell_of(&worst[0]).saturating_mul(cell);
+            let start = worst[0].div_euclid(cell).saturating_mul(cell);
             let unit = if cell == DAY { "day" } else { "hour" };
             found.group(log, events, || {
                 format!("{} events in the {unit} from {}", worst.len(), time::format_time(start))
@@ -184,12 +205,13 @@ fn crowded(log: &Log, cell: i64, most: u32) -> Found {
     found
 }
 
-fn regular(log: &Log, least: u32, most: f64) -> Found {
+fn regular(log: &Log, lines: &Timed, least: u32, most: f64) -> Found {
     let mut found = Found::default();
-    for events in Timelines::of_users(log).iter() {
-        let pause =
-            |pair: &[u32]| log.time_or_zero(pair[1]).saturating_sub(log.time_or_zero(pair[0]));
-        let mut pauses: Vec<i64> = events.windows(2).map(pause).filter(|&p| p > 0).collect();
+    let mut pauses = Vec::<i64>::new();
+    for (events, times) in lines.iter() {
+        pauses.clear();
+        pauses.extend(times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])));
+        pauses.retain(|&pause| pause > 0);
         if pauses.is_empty() || pauses.len() < least as usize {
             continue;
         }
@@ -206,15 +228,14 @@ fn regular(log: &Log, least: u32, most: f64) -> Found {
     found
 }
 
-fn bursts(log: &Log, most: u32, within: i64) -> Found {
+fn bursts(log: &Log, lines: &Timed, most: u32, within: i64) -> Found {
     let mut found = Found::default();
-    for events in Timelines::of_users(log).iter() {
-        let time = |at: usize| log.time_or_zero(events[at]);
+    for (events, times) in lines.iter() {
         let before = found.events.len();
         // Events from `first` to `last` lie within the time; those before `taken` are found.
         let (mut first, mut taken, mut largest) = (0, 0, 0);
         for last in 0..events.len() {
-            while time(last).saturating_sub(time(first)) > within {
+            while times[last].saturating_sub(times[first]) > within {
                 first += 1;
             }
             if last + 1 - first > most as usize {

@@ -13,10 +13,12 @@ mod rule;
 mod tests;
 
 use find::Found;
+pub(crate) use find::who;
 pub use rule::{Check, CleanRule, CleanRules};
 
 use serde::Serialize;
 
+use crate::timeline::Timed;
 use crate::{Log, Sessions};
 
 /// What each rule has found.
@@ -88,6 +90,24 @@ pub fn clean(log: &mut Log, rules: &CleanRules) -> CleanReport {
         let found = find::in_log(log, rule.check);
         let gone = report.push(rule, found);
         log.remove(&gone);
+    }
+    report
+}
+
+/// Counts what each rule would find by itself, and leaves everything in.
+pub(crate) fn count(
+    log: &Log,
+    lines: &Timed,
+    sessions: &Sessions,
+    rules: &CleanRules,
+) -> CleanReport {
+    let mut report = CleanReport::default();
+    for rule in &rules.0 {
+        let found = match rule.check.is_of_sessions() {
+            true => Some(find::in_sessions(log, sessions, rule.check)),
+            false => find::in_lines(log, lines, rule.check),
+        };
+        report.push(&CleanRule { count_only: true, ..*rule }, found);
     }
     report
 }

@@ -32,6 +32,20 @@ impl Zone {
     }
 }
 
+impl Zone {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.0.as_ref().and_then(TimeZone::iana_name).unwrap_or("UTC")
+    }
+
+    /// What a clock here shows at a moment, in milliseconds as if it stood in UTC.
+    pub(crate) fn clock(&self, moment: i64) -> i64 {
+        let Some(zone) = &self.0 else { return moment };
+        let Ok(time) = Timestamp::from_millisecond(moment) else { return moment };
+        moment.saturating_add(1000 * i64::from(zone.to_offset(time).seconds()))
+    }
+}
+
 impl FromStr for Zone {
     type Err = Error;
 
@@ -75,6 +89,10 @@ mod tests {
             let local = parse_time(clock).unwrap();
             assert_eq!(zone.moment(local).map(format_time).as_deref(), Some(iso), "{clock}");
         }
+        let summer = parse_time("2011-06-01T07:26:00Z").unwrap();
+        assert_eq!(format_time(zone.clock(summer)), "2011-06-01T08:26:00Z");
+        assert_eq!((zone.clock(i64::MAX), Zone::default().clock(5)), (i64::MAX, 5));
+        assert_eq!((zone.name(), Zone::default().name()), ("Europe/London", "UTC"));
         assert_eq!(Zone::default().moment(5), Some(5));
         assert_eq!(zone.moment(i64::MAX), None);
     }

@@ -17,8 +17,13 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("cuda", &["layout"], &["reference", "testkit"]),
     ("model", &["layout", "reference", "cpu"], &["testkit"]),
     ("events", &[], &[]),
+    ("insight", &["events"], &[]),
     ("train", &["layout", "model", "events"], &["reference", "cpu", "testkit"]),
-    ("tidegate", &["layout", "cpu", "cuda", "model", "events", "train"], &["reference", "testkit"]),
+    (
+        "tidegate",
+        &["layout", "cpu", "cuda", "model", "events", "insight", "train"],
+        &["reference", "testkit"],
+    ),
     ("xtask", &[], &[]),
 ];
 
@@ -143,8 +148,8 @@ mod tests {
     #[test]
     fn a_new_crate_needs_a_line() {
         assert_eq!(
-            errors("insight", ""),
-            ["crate insight is new: give it a line in xtask/src/rules/arrows.rs"]
+            errors("nobody", ""),
+            ["crate nobody is new: give it a line in xtask/src/rules/arrows.rs"]
         );
     }
 }

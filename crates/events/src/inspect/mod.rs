@@ -1,10 +1,44 @@
 //! What a log holds, in numbers.
+//!
+//! [`Summary`] is the short answer. A [`Report`] is the long one, a file a subject: `calendar` when
+//! things happen, `lengths` how long sessions and pauses are, `popularity` how events fall on items and
+//! how fast new ones come, `repeats` what comes again, `kinds` who gets how far, `missing` what columns
+//! lack, `suspicious` who is no human being, and `advice` what to do about it all. Each goes over the
+//! events once or twice, by number and never by name.
+
+mod advice;
+mod calendar;
+mod kinds;
+mod lengths;
+mod missing;
+mod popularity;
+mod repeats;
+mod spread;
+mod suspicious;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+pub use advice::{Advice, flags};
+use calendar::Cells;
+pub use calendar::{Calendar, Silence, Tick};
+pub use kinds::{Funnel, KindCount, Kinds, Stage};
+pub use lengths::{Pauses, SessionLengths};
+pub use missing::{ColumnReport, Holds};
+pub use popularity::{Novelty, Popularity, Rare};
+pub use repeats::{Repeats, RepeatsAt};
+pub use spread::{Bin, Spread};
+pub use suspicious::{Busy, Judged, Suspicious};
+
+use crate::sessions::resolve;
 use crate::time::format_time;
-use crate::{BadRow, Dropped, Error, Format, Log, NONE, SessionOptions, Sessions};
+use crate::timeline::Timed;
+use crate::{
+    BadRow, Dropped, Error, Format, Log, NONE, SessionOptions, SessionRule, Sessions, Zone,
+};
 
 /// The result of `inspect`.
 #[derive(Debug, Clone, Serialize)]
@@ -86,13 +120,76 @@ pub struct Lengths {
     pub max: u64,
 }
 
-/// How often an event after the first of its session brings nothing new, as a share of those.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Repeats {
-    /// The item came before in the session.
-    pub seen_before: f64,
-    /// It is the item just before.
-    pub same_as_last: f64,
+/// What a page about a log shows beside its [`Summary`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The zone whose clock tells hours, weekdays and days.
+    pub time_zone: String,
+    /// What makes a session: `key`, `gap` or `user`.
+    pub sessions_by: &'static str,
+    /// When things happen; none where the log has no times.
+    pub calendar: Option<Calendar>,
+    /// How long sessions are.
+    pub lengths: SessionLengths,
+    /// How long pauses are; none where the log has no times.
+    pub pauses: Option<Pauses>,
+    /// How events fall on items.
+    pub popularity: Popularity,
+    /// How fast new items come.
+    pub novelty: Novelty,
+    /// What comes again, by its place in the session.
+    pub repeats: Vec<RepeatsAt>,
+    /// From one kind of event to the next; none where the log does not say.
+    pub kinds: Option<Kinds>,
+    /// What columns hold and lack.
+    pub columns: Vec<ColumnReport>,
+    /// Who does not behave like a human being.
+    pub suspicious: Suspicious,
+    /// What to do about it all.
+    pub advice: Vec<Advice>,
+}
+
+impl Report {
+    /// Looks at a log from all sides. `sessions` are those that `options` make of it, `summary` is of
+    /// them; `zone` is that of the clock that tells hours and days.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sessions::from_log`](crate::Sessions::from_log).
+    pub fn new(
+        log: &Log,
+        sessions: &Sessions,
+        summary: &Summary,
+        options: &SessionOptions,
+        zone: &Zone,
+    ) -> Result<Self, Error> {
+        let rule = resolve(options.rule, log)?;
+        let cells = Cells::of(log, zone);
+        let calendar = cells.calendar();
+        let lines = Timed::of_users(log);
+        let gap = (rule == SessionRule::Gap).then_some(options.gap);
+        let pauses = Pauses::of(log, &lines, sessions, gap);
+        let tick = calendar.as_ref().map(|calendar| calendar.tick);
+        let at_once = pauses.as_ref().map_or(0.0, Pauses::at_once);
+        let mut report = Self {
+            time_zone: zone.name().to_owned(),
+            sessions_by: rule.name(),
+            suspicious: Suspicious::of(log, &lines, sessions, tick, at_once),
+            calendar,
+            lengths: SessionLengths::of(log, sessions),
+            pauses,
+            popularity: Popularity::of(log),
+            novelty: Novelty::of(log, sessions, &cells),
+            repeats: repeats::count(sessions, log.items.len()).1,
+            kinds: Kinds::of(log, sessions),
+            columns: missing::columns(log),
+            advice: Vec::new(),
+        };
+        let facts =
+            advice::Facts { log, sessions, summary, report: &report, cells: &cells, zone, rule };
+        report.advice = advice::advice(&facts);
+        Ok(report)
+    }
 }
 
 impl Summary {
@@ -108,13 +205,18 @@ impl Summary {
         min_length: usize,
     ) -> Result<Self, Error> {
         let sessions = Sessions::from_log(log, options)?;
+        Ok(Self::of(log, &sessions, min_support, min_length))
+    }
+
+    /// The same of sessions that are made already.
+    pub fn of(log: &Log, sessions: &Sessions, min_support: u32, min_length: usize) -> Self {
         let (_, dropped) = sessions.keep(min_support, min_length);
         let (events, report) = (&log.events, &log.report);
         let reasons = |counts: &[(&str, u64)]| {
             counts.iter().map(|&(reason, count)| (reason.to_owned(), count)).collect()
         };
         let iso = |time: Option<&i64>| time.map(|&time| format_time(time));
-        Ok(Self {
+        Self {
             format: report.format,
             files: report.files.clone(),
             columns: report
@@ -138,10 +240,10 @@ impl Summary {
             further: further(log),
             first: iso(events.time.iter().min()),
             last: iso(events.time.iter().max()),
-            lengths: Lengths::of(&sessions),
-            repeats: Repeats::of(&sessions, log.items.len()),
+            lengths: Lengths::of(sessions),
+            repeats: repeats::count(sessions, log.items.len()).0,
             dropped,
-        })
+        }
     }
 }
 
@@ -162,22 +264,6 @@ impl Lengths {
             p99: quantile(99),
             max: quantile(100),
         }
-    }
-}
-
-impl Repeats {
-    fn of(sessions: &Sessions, items: usize) -> Self {
-        let mut seen_in = vec![usize::MAX; items];
-        let (mut before, mut last, mut positions) = (0, 0, 0);
-        for (number, session) in sessions.iter().enumerate() {
-            for (at, &item) in session.iter().enumerate() {
-                let seen = std::mem::replace(&mut seen_in[item as usize], number);
-                before += usize::from(seen == number);
-                last += usize::from(at > 0 && session[at - 1] == item);
-                positions += usize::from(at > 0);
-            }
-        }
-        Self { seen_before: share(before, positions), same_as_last: share(last, positions) }
     }
 }
 

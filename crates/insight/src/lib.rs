@@ -1,0 +1,22 @@
+//! Pages that people read: one HTML file each, with nothing beside it.
+//!
+//! ```text
+//!     figures of another crate ─→ inspect ─→ chart ─→ Html ─→ Page ─→ one file
+//! ```
+//!
+//! 1. [`html`] holds text that is safe to stand in a page. Nothing else becomes one.
+//! 2. [`page`] is the shell: head, style, sections, tables, notes.
+//! 3. [`chart`] draws: bars, lines, heat maps, funnels. Each is drawn twice, wide and narrow, and the
+//!    style shows the one that fits.
+//! 4. [`number`] writes numbers as people read them.
+//! 5. [`inspect`] is the page of a log.
+//!
+//! A page loads nothing, runs nothing, and is the same bytes for the same figures.
+
+#![forbid(unsafe_code)]
+
+pub mod chart;
+pub mod html;
+pub mod inspect;
+pub mod number;
+pub mod page;
