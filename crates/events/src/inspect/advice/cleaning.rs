@@ -1,6 +1,6 @@
 //! What to do before anything is learned: which rows to read, which to leave out, which holes to fill.
 
-use super::{Advice, DAY, Facts, PREPARE_AND_TRAIN, TRAIN};
+use super::{Advice, DAY, Facts, PREPARE_AND_TRAIN, TRAIN, date};
 use crate::inspect::missing::Holds;
 use crate::inspect::share;
 use crate::inspect::words::{counted, events, per_cent, thousands};
@@ -38,9 +38,10 @@ pub(super) fn reading(facts: &Facts<'_>, all: &mut Vec<Advice>) {
         let outside = facts.log.events.time.iter();
         let outside =
             outside.filter(|&&time| if flag == "--from" { time < at } else { time > at }).count();
-        let iso = format_time(at);
-        let whole_day = if flag == "--from" { at % DAY == 0 } else { (at + 1) % DAY == 0 };
-        let value = if whole_day { iso[..10].to_owned() } else { iso };
+        // A date means a day of the zone, from its midnight to the next.
+        let clock = facts.zone.clock(at);
+        let whole_day = if flag == "--from" { clock % DAY == 0 } else { (clock + 1) % DAY == 0 };
+        let value = if whole_day { date(clock) } else { format_time(at) };
         all.push(Advice {
             finding: format!("{} lie {side} the bulk of the log", events(outside as u64)),
             flag,

@@ -13,6 +13,7 @@ use training::{features, training};
 
 use super::Report;
 use super::calendar::Cells;
+use crate::time::format_time;
 use crate::{Log, SessionRule, Sessions, Summary, Zone};
 
 const PREPARE_AND_TRAIN: &[&str] = &["prepare", "train"];
@@ -72,4 +73,10 @@ pub(super) fn advice(facts: &Facts<'_>) -> Vec<Advice> {
     features(facts, &mut all);
     training(facts, &mut all);
     all
+}
+
+/// The day that a clock has shown.
+fn date(clock: i64) -> String {
+    let iso = format_time(clock);
+    iso.get(..10).unwrap_or(&iso).to_owned()
 }

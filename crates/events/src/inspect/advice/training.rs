@@ -1,11 +1,10 @@
 //! What to learn from: features of events, the items that are worth it, and what is kept for validation.
 
-use super::{Advice, DAY, Facts, PREPARE_AND_TRAIN, TRAIN};
+use super::{Advice, DAY, Facts, PREPARE_AND_TRAIN, TRAIN, date};
 use crate::SessionRule;
 use crate::inspect::missing::{ColumnReport, Holds};
 use crate::inspect::words::{number, per_cent, seconds, thousands};
 use crate::inspect::{Tick, share};
-use crate::time::format_time;
 
 /// `max_length` of a training where nothing else is said.
 const CUT: i64 = 40;
@@ -204,7 +203,7 @@ pub(super) fn training(facts: &Facts<'_>, all: &mut Vec<Advice>) {
         if span < of || kept.saturating_mul(10) >= 9 * least {
             continue;
         }
-        let at = last.saturating_sub(least).div_euclid(DAY) * DAY;
+        let clock = facts.zone.clock(last.saturating_sub(least));
         all.push(Advice {
             finding: format!(
                 "The last tenth of the sessions takes {} of {:.0} days",
@@ -212,7 +211,7 @@ pub(super) fn training(facts: &Facts<'_>, all: &mut Vec<Advice>) {
                 span as f64 / DAY as f64
             ),
             flag: "--split",
-            value: format!("time:{}", &format_time(at)[..10]),
+            value: format!("time:{}", date(clock)),
             verbs: TRAIN,
             reason: format!(
                 "Validation should see every hour and weekday that the model will: {name} at least."
