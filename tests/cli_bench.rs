@@ -69,7 +69,8 @@ fn bench_times_every_shape_in_every_mode() {
             (gflops / number(&found["peak_gflops"]) / number(&result["of_peak"]) - 1.0).abs()
                 < 1e-9
         );
-        assert!(number(&result["of_floor"]) >= number(&result["of_peak"]));
+        // Where arithmetic is the floor, the two are the same but for their last bits.
+        assert!(number(&result["of_floor"]) >= (1.0 - 1e-12) * number(&result["of_peak"]));
     }
     // 8·6·5·9; N = 42, and 24·42·6·(10 + 12).
     assert_eq!((&results[0]["flop"], &results[3]["flop"]), (&2160.into(), &133_056.into()));
