@@ -58,6 +58,17 @@ CASES = {
     "attention, gru": (ATTENTION + 'cell = "gru"\nlayers = 2\noutput = "free"\n', "onnx torch"),
     "two tables": ("input_scale = 0.0\nembedding = 9\nrepeat_lags = 2\n", "onnx torch"),
     "scaled, not compared so": ("temperature = 0.0\n", "onnx torch"),
+    "paths around layers": ("layers = 3\nresidual = true\n", "onnx"),
+    "learned starts": ('layers = 2\ninitial_state = "learned"\n', "onnx"),
+    "learned starts, gru": ('cell = "gru"\ninitial_state = "learned"\n', "onnx"),
+    "learned starts, peephole": ('cell = "lstm+peephole"\ninitial_state = "learned"\n', "onnx"),
+    "mean": ('readout = "mean"\n', "onnx"),
+    "max": ('readout = "max"\ncell = "lstm+projection"\n', "onnx"),
+    "max, paths around layers": ('readout = "max"\nlayers = 2\nresidual = true\n', "onnx"),
+    "head": ("head = [9, 7]\n", "onnx"),
+    "head, tanh": ('head = [9]\nhead_activation = "tanh"\noutput = "free"\n', "onnx"),
+    "head, elu, attention": (ATTENTION + 'head = [9]\nhead_activation = "elu"\n', "onnx"),
+    "different widths": ("widths = [9, 11]\nembedding = 11\n", "onnx"),
 }
 
 

@@ -67,7 +67,7 @@ pub enum ExportError {
     },
 }
 
-/// Refuses what no format of ours writes, so that nobody gets a file that answers otherwise.
+/// Refuses shapes that no module of PyTorch has, so that nobody gets a file that answers otherwise.
 pub(crate) fn check_shapes(config: &ModelConfig, format: &'static str) -> Result<(), ExportError> {
     let refuse = |key, problem, remedy| Err(ExportError::Shape { key, problem, format, remedy });
     if config.residual {
@@ -82,6 +82,23 @@ pub(crate) fn check_shapes(config: &ModelConfig, format: &'static str) -> Result
     if !config.head.is_empty() {
         return refuse("head", "a head of dense layers", "head = []");
     }
+    check_zoneout(config, format)
+}
+
+/// Refuses a learned start of a layer with a projection: ONNX has no such cell, and the one that stands
+/// in for it starts from the state before its projection.
+pub(crate) fn check_starts(config: &ModelConfig) -> Result<(), ExportError> {
+    if config.initial_state == InitialState::Learned && config.dims(0).projection.is_some() {
+        let (key, problem) = ("initial_state", "a learned start of a projected state");
+        let remedy = "initial_state = \"zero\", or a cell without a projection";
+        return Err(ExportError::Shape { key, problem, format: "ONNX", remedy });
+    }
+    Ok(())
+}
+
+/// Refuses zoneout, which no format of ours writes.
+pub(crate) fn check_zoneout(config: &ModelConfig, format: &'static str) -> Result<(), ExportError> {
+    let refuse = |key, problem, remedy| Err(ExportError::Shape { key, problem, format, remedy });
     // Not of training alone: answers go on with the mean of the old state and the new.
     for (key, rate) in [
         ("dropout.zoneout_c", config.dropout.zoneout_c),

@@ -7,7 +7,7 @@
 //!       │
 //!       ▼  Gather            x                       the item table, as it enters
 //!       ▼  LSTM, GRU, RNN    hidden  [batch, R]      the highest layer's state after the last event
-//!       ▼  readout           picture [batch, D]      the user, as the scores see him
+//!       ▼  readout, head     picture [batch, D]      the user, as the scores see him
 //!       ▼  Gemm              scores  [batch, V]      logits: their softmax is what `recommend` shows
 //! ```
 //!
@@ -22,11 +22,12 @@ mod recurrent;
 
 use prost::Message;
 
-use graph::{Graph, Size, ints, value};
+use graph::{Graph, Size, int, ints, value};
 use proto::{FLOAT, INT32, INT64, ModelProto, OperatorSetIdProto, StringStringEntryProto};
 pub(crate) use recurrent::uncoupled;
+use recurrent::{Layer, Start, States};
 
-use crate::exchange::{check_features, check_shapes};
+use crate::exchange::{check_features, check_starts, check_zoneout};
 use crate::{ExportError, Input, ModelConfig, ModelFile, Output, Parameters, Readout};
 
 /// The version of the operators' meaning that our files ask for.
@@ -44,7 +45,8 @@ impl ModelFile {
     /// [`ExportError`] where the cell has no operator, or the file would be larger than one may be.
     pub fn to_onnx(&self, with_items: bool) -> Result<Vec<u8>, ExportError> {
         let config = self.config();
-        check_shapes(config, "ONNX")?;
+        check_zoneout(config, "ONNX")?;
+        check_starts(config)?;
         check_features(self.features(), "ONNX")?;
         let names = &self.vocabulary().names;
         let mut graph = Graph::default();
@@ -94,29 +96,38 @@ fn build(
     items: usize,
     params: &Parameters<&[f32]>,
 ) -> Result<(), ExportError> {
-    if config.readout == Readout::Attention || config.repeat_lags > 0 || config.running_mean {
+    graph.integers("axis_1", &[1]);
+    graph.node("Cast", &["lengths"], &["lengths64"], vec![int("to", i64::from(INT64))]);
+    let looks_back = matches!(config.readout, Readout::Attention | Readout::Max);
+    if looks_back || config.repeat_lags > 0 || config.running_mean {
         readout::positions(graph);
     }
     let table = item_table(graph, config, items, params)?;
     graph.node("Transpose", &["items"], &["items_by_time"], vec![ints("perm", &[1, 0])]);
     let x = enter(graph, config, items, params)?;
 
-    let mut entering = x.clone();
-    let mut states = None;
+    let mut states: Option<States> = None;
     for (l, layer) in params.recurrent.iter().enumerate() {
+        let entering = states.as_ref().map_or(&x, |below| &below.all);
         let mut dims = config.dims(l);
         let as_they_are = !config.has_input(l);
         if as_they_are {
             dims.input = dims.cell.gates() * dims.hidden;
         }
-        let made =
-            recurrent::layer(graph, l, dims, std::slice::from_ref(layer), &entering, as_they_are)?;
-        entering.clone_from(&made.all);
+        let start = params.starts.get(l).map(|start| Start::new(graph, l, start)).transpose()?;
+        let layer = Layer { number: l, dims, directions: std::slice::from_ref(layer), start };
+        let mut made = layer.add(graph, entering, as_they_are)?;
+        if l + 1 == params.recurrent.len() {
+            graph.op("Identity", &[&made.last], "hidden");
+        }
+        if let Some(below) = states.filter(|_| config.residual) {
+            made = made.plus(graph, &below);
+        }
         states = Some(made);
     }
     let states = states.expect("a model has a layer");
-    graph.op("Identity", &[&states.last], "hidden");
-    let q = readout::readout(graph, config, &params.readout, &states, &x)?;
+    let r = readout::readout(graph, config, &params.readout, &states, &x)?;
+    let q = readout::head(graph, config, &params.head, r)?;
     readout::picture(graph, config.temperature, &q);
     readout::scores(graph, table, params.output_bias, params.repeat_bias)
 }
@@ -160,7 +171,7 @@ fn enter(
         graph.integers("axes_1_2", &[1, 2]);
         graph.op("CumSum", &["x", "zero"], "x_sum");
         graph.op("Add", &["positions", "one"], "seen");
-        graph.node("Cast", &["seen"], &["seen_number"], vec![graph::int("to", i64::from(FLOAT))]);
+        graph.node("Cast", &["seen"], &["seen_number"], vec![int("to", i64::from(FLOAT))]);
         graph.op("Unsqueeze", &["seen_number", "axes_1_2"], "seen_by_time");
         graph.op("Div", &["x_sum", "seen_by_time"], "x_mean");
         return Ok("x_mean".to_owned());

@@ -1,29 +1,27 @@
 //! From the states to the picture of the user and the scores of all items.
 //!
-//! The same as `network::readout`, `network::output` and the repeat bias of an answer, at the last
-//! event of each row alone.
+//! The same as `network::readout`, `network::head`, `network::output` and the repeat bias of an answer, at
+//! the last event of each row alone.
 
 use super::graph::{Graph, int, ints, text};
 use super::recurrent::{States, transposed};
-use crate::{ExportError, ModelConfig, ReadoutParameters};
+use crate::{Activation, ExportError, HeadParameters, ModelConfig, Readout, ReadoutParameters};
 
 /// What is known of positions: `past` is how long ago each event of a row was, `[batch, time]`, 0 for
 /// the last and negative behind it; `is_past` says which are events at all.
 pub(super) fn positions(graph: &mut Graph) {
     graph.integer("zero", 0);
     graph.integer("one", 1);
-    graph.integers("axis_1", &[1]);
     graph.node("Shape", &["items"], &["shape"], Vec::new());
     graph.op("Gather", &["shape", "one"], "time");
     graph.op("Range", &["zero", "time", "one"], "positions");
-    graph.node("Cast", &["lengths"], &["lengths64"], vec![int("to", 7)]);
     graph.op("Sub", &["lengths64", "one"], "last_position");
     graph.op("Unsqueeze", &["last_position", "axis_1"], "last_column");
     graph.op("Sub", &["last_column", "positions"], "past");
     graph.op("GreaterOrEqual", &["past", "zero"], "is_past");
 }
 
-/// The picture as the readout leaves it, `[batch, D]`. `x` are the items as they enter, `[time, batch,
+/// What the readout leaves, `[batch, R]`. `x` are the items as they enter, `[time, batch,
 /// E]`; `sizes` are the widths of state, picture and item.
 pub(super) fn readout(
     graph: &mut Graph,
@@ -32,13 +30,15 @@ pub(super) fn readout(
     states: &States,
     x: &str,
 ) -> Result<String, ExportError> {
-    let (state, width, embedding) = (config.state_width(), config.output_width(), config.embedding);
-    let Some(w_h) = params.w_h else { return Ok(states.last.clone()) };
+    let (state, width, embedding) =
+        (config.state_width(), config.readout_width(), config.embedding);
+    let seen = pooled(graph, config.readout, states);
+    let Some(w_h) = params.w_h else { return Ok(seen) };
     let weight = |graph: &mut Graph, name: &str, rows: usize, columns: usize, values: &[f32]| {
         graph.numbers(name, &[columns, rows], || transposed(values, columns))
     };
     weight(graph, "readout.w_h", width, state, w_h)?;
-    graph.op("MatMul", &[&states.last, "readout.w_h"], "readout.of_h");
+    graph.op("MatMul", &[&seen, "readout.w_h"], "readout.of_h");
     let Some(params) = &params.attention else { return Ok("readout.of_h".to_owned()) };
 
     let (key, lags) = (config.attention_key, config.attention_lags);
@@ -83,6 +83,67 @@ pub(super) fn readout(
     graph.op("Squeeze", &["readout.of_items", "axis_1"], "readout.of_items_flat");
     graph.op("Add", &["readout.of_h", "readout.of_items_flat"], "readout.q");
     Ok("readout.q".to_owned())
+}
+
+/// What of the states is read out, `[batch, R]`: the last, or the mean or the largest of all. Behind the
+/// end of a row they are zero, which no mean and every largest would see.
+fn pooled(graph: &mut Graph, readout: Readout, states: &States) -> String {
+    match readout {
+        Readout::Last | Readout::Attention => return states.last.clone(),
+        Readout::Mean => {
+            graph.integers("time_axis", &[0]);
+            let attributes = vec![int("keepdims", 0)];
+            graph.node("ReduceSum", &[&states.all, "time_axis"], &["state_sum"], attributes);
+            graph.node("Cast", &["lengths64"], &["seen_events"], vec![int("to", 1)]);
+            graph.op("Unsqueeze", &["seen_events", "axis_1"], "seen_column");
+            graph.op("Div", &["state_sum", "seen_column"], "pooled");
+        }
+        Readout::Max => {
+            graph.integers("last_of_three", &[2]);
+            graph.node(
+                "Transpose",
+                &["is_past"],
+                &["is_past_by_time"],
+                vec![ints("perm", &[1, 0])],
+            );
+            graph.op("Unsqueeze", &["is_past_by_time", "last_of_three"], "is_state");
+            graph.number("least", f32::MIN);
+            graph.op("Where", &["is_state", &states.all, "least"], "states_alone");
+            let attributes = vec![ints("axes", &[0]), int("keepdims", 0)];
+            graph.node("ReduceMax", &["states_alone"], &["pooled"], attributes);
+        }
+    }
+    "pooled".to_owned()
+}
+
+/// The picture that dense layers make of what is read out, `[batch, D]`: `r` itself where there are none.
+pub(super) fn head(
+    graph: &mut Graph,
+    config: &ModelConfig,
+    params: &HeadParameters<&[f32]>,
+    r: String,
+) -> Result<String, ExportError> {
+    let (mut a, mut inputs) = (r, config.readout_width());
+    for (k, (layer, &outputs)) in params.layers.iter().zip(&config.head).enumerate() {
+        let [w, b, z, made] = ["w", "b", "z", "a"].map(|part| format!("head{k}.{part}"));
+        graph.numbers(&w, &[outputs, inputs], || layer.w.to_vec())?;
+        graph.numbers(&b, &[outputs], || layer.b.to_vec())?;
+        graph.node("Gemm", &[&a, &w, &b], &[&z], vec![int("transB", 1)]);
+        let kind = match config.head_activation {
+            Activation::Relu => "Relu",
+            Activation::Tanh => "Tanh",
+            // With α = 1, which is the operator's own.
+            Activation::Elu => "Elu",
+        };
+        graph.op(kind, &[&z], &made);
+        (a, inputs) = (made, outputs);
+    }
+    if let Some(w_q) = params.w_q {
+        graph.numbers("head.w_q", &[inputs, config.output_width()], || transposed(w_q, inputs))?;
+        graph.op("MatMul", &[&a, "head.w_q"], "head.q");
+        a = "head.q".to_owned();
+    }
+    Ok(a)
 }
 
 /// The picture as the scores see it.

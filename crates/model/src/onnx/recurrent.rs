@@ -20,7 +20,7 @@
 use layout::{Cell, RecurrentDims, RecurrentParams};
 
 use super::graph::{Graph, int, ints, text};
-use crate::ExportError;
+use crate::{ExportError, StartParameters};
 
 /// The names of what a layer makes.
 pub(super) struct States {
@@ -47,86 +47,147 @@ fn operator(cell: Cell) -> Result<(&'static str, &'static [usize]), ExportError>
     }
 }
 
-/// Adds layer `l` over `x`, `[time, batch, I]`; `directions` are the parameters forwards in time and, if
-/// there are two, backwards. Where `x` is `made` already, it is as wide as the pre-activations and enters
-/// them as it is, and no `w_x` is looked at.
-pub(super) fn layer(
-    graph: &mut Graph,
-    l: usize,
-    dims: RecurrentDims,
-    directions: &[RecurrentParams<&[f32]>],
-    x: &str,
-    made: bool,
-) -> Result<States, ExportError> {
-    let (kind, order) = operator(dims.cell)?;
-    let (count, hidden, blocks) = (directions.len(), dims.hidden, order.len());
-    let name = |part: &str| format!("layer{l}.{part}");
-    let [w, r, b, p] = ["W", "R", "B", "P"].map(name);
-    graph.numbers(&w, &[count, blocks * hidden, dims.input], || {
-        let each = directions.iter().flat_map(|params| {
-            let rows = if made { identity(dims.input) } else { params.w_x.to_vec() };
-            arranged(dims.cell, order, &rows)
-        });
-        each.collect()
-    })?;
-    graph.numbers(&r, &[count, blocks * hidden, hidden], || {
-        let each = directions
-            .iter()
-            .flat_map(|params| arranged(dims.cell, order, &recurrent_weights(params, hidden)));
-        each.collect()
-    })?;
-    graph.numbers(&b, &[count, 2 * blocks * hidden], || {
-        let each = directions.iter().flat_map(|params| {
-            let [of_x, of_h] = biases(dims, params.b);
-            [arranged(dims.cell, order, &of_x), arranged(dims.cell, order, &of_h)].concat()
-        });
-        each.collect()
-    })?;
-    let mut inputs = vec![x, &w, &r, &b, "lengths"];
-    if dims.cell == Cell::Peephole {
-        graph.numbers(&p, &[count, 3 * hidden], || {
-            let rows = |params: &RecurrentParams<&[f32]>| params.p.expect("peepholes").to_vec();
-            // Ours are rows i f o.
-            directions.iter().flat_map(|params| blocks_of(&rows(params), &[0, 2, 1])).collect()
-        })?;
-        inputs.extend(["", "", &p]);
-    }
-    let mut attributes = vec![
-        int("hidden_size", hidden as i64),
-        text("direction", ["forward", "bidirectional"][count - 1]),
-    ];
-    if dims.cell == Cell::Gru {
-        attributes.push(int("linear_before_reset", 1));
-    }
-    let [mut all, mut last] = ["Y", "Y_h"].map(name);
-    graph.node(kind, &inputs, &[&all, &last], attributes);
+/// Where a layer starts, for every row the same: the names of h and c, `[1, batch, H]`.
+pub(super) struct Start {
+    h: String,
+    /// Of an LSTM.
+    c: Option<String>,
+}
 
-    if let Some(width) = dims.projection {
-        let w_p = name("W_p");
-        graph.numbers(&w_p, &[count, hidden, width], || {
-            let rows =
-                |params: &RecurrentParams<&[f32]>| params.w_p.expect("a projection").to_vec();
-            let each = directions.iter().map(|params| transposed(&rows(params), hidden));
-            each.flatten().collect()
-        })?;
-        for state in [&mut all, &mut last] {
-            let projected = format!("{state}.projected");
-            graph.op("MatMul", &[state, &w_p], &projected);
-            *state = projected;
+impl Start {
+    /// Adds the learned states of layer `l`.
+    pub(super) fn new(
+        graph: &mut Graph,
+        l: usize,
+        params: &StartParameters<&[f32]>,
+    ) -> Result<Self, ExportError> {
+        if l == 0 {
+            // A zero for each row picks the one state that there is.
+            graph.integers("axis_0", &[0]);
+            graph.op("Sub", &["lengths64", "lengths64"], "the_one");
         }
+        let mut add = |name: &str, values: &[f32]| {
+            let [state, rows, start] =
+                ["", ".rows", ".start"].map(|part| format!("layer{l}.{name}{part}"));
+            graph.numbers(&state, &[1, values.len()], || values.to_vec())?;
+            graph.op("Gather", &[&state, "the_one"], &rows);
+            graph.op("Unsqueeze", &[&rows, "axis_0"], &start);
+            Ok(start)
+        };
+        let h = add("h_0", params.h_0)?;
+        Ok(Self { h, c: params.c_0.map(|c_0| add("c_0", c_0)).transpose()? })
     }
-    // Directions stand before rows; their states belong side by side.
-    let side_by_side = name("shape");
-    let mut merge = |state: &str, perm: &[i64], shape: &[i64]| {
-        let (turned, merged) = (format!("{state}.turned"), format!("{state}.states"));
-        let shape_name = format!("{side_by_side}{}", shape.len());
-        graph.integers(&shape_name, shape);
-        graph.node("Transpose", &[state], &[&turned], vec![ints("perm", perm)]);
-        graph.op("Reshape", &[&turned, &shape_name], &merged);
-        merged
-    };
-    let (all, last) = (merge(&all, &[0, 2, 1, 3], &[0, 0, -1]), merge(&last, &[1, 0, 2], &[0, -1]));
-    Ok(States { all, last })
+}
+
+impl States {
+    /// What a layer hands on that has a path around it.
+    pub(super) fn plus(&self, graph: &mut Graph, below: &Self) -> Self {
+        let mut sum = |one: &str, other: &str| {
+            let name = format!("{one}.and_below");
+            graph.op("Add", &[one, other], &name);
+            name
+        };
+        Self { all: sum(&self.all, &below.all), last: sum(&self.last, &below.last) }
+    }
+}
+
+/// A layer on its way into the graph.
+pub(super) struct Layer<'a> {
+    pub(super) number: usize,
+    pub(super) dims: RecurrentDims,
+    /// The parameters forwards in time and, if there are two, backwards.
+    pub(super) directions: &'a [RecurrentParams<&'a [f32]>],
+    /// None for zero; of one direction.
+    pub(super) start: Option<Start>,
+}
+
+impl Layer<'_> {
+    /// Adds it over `x`, `[time, batch, I]`. Where `x` is `made` already, it is as wide as the
+    /// pre-activations and enters them as it is, and no `w_x` is looked at.
+    pub(super) fn add(
+        &self,
+        graph: &mut Graph,
+        x: &str,
+        made: bool,
+    ) -> Result<States, ExportError> {
+        let Self { number, dims, directions, ref start } = *self;
+        let (kind, order) = operator(dims.cell)?;
+        let (count, hidden, blocks) = (directions.len(), dims.hidden, order.len());
+        let name = |part: &str| format!("layer{number}.{part}");
+        let [w, r, b, p] = ["W", "R", "B", "P"].map(name);
+        graph.numbers(&w, &[count, blocks * hidden, dims.input], || {
+            let each = directions.iter().flat_map(|params| {
+                let rows = if made { identity(dims.input) } else { params.w_x.to_vec() };
+                arranged(dims.cell, order, &rows)
+            });
+            each.collect()
+        })?;
+        graph.numbers(&r, &[count, blocks * hidden, hidden], || {
+            let each = directions
+                .iter()
+                .flat_map(|params| arranged(dims.cell, order, &recurrent_weights(params, hidden)));
+            each.collect()
+        })?;
+        graph.numbers(&b, &[count, 2 * blocks * hidden], || {
+            let each = directions.iter().flat_map(|params| {
+                let [of_x, of_h] = biases(dims, params.b);
+                [arranged(dims.cell, order, &of_x), arranged(dims.cell, order, &of_h)].concat()
+            });
+            each.collect()
+        })?;
+        let mut inputs = vec![x, &w, &r, &b, "lengths"];
+        if let Some(start) = start {
+            inputs.push(&start.h);
+            inputs.extend(start.c.as_deref());
+        }
+        if dims.cell == Cell::Peephole {
+            graph.numbers(&p, &[count, 3 * hidden], || {
+                let rows = |params: &RecurrentParams<&[f32]>| params.p.expect("peepholes").to_vec();
+                // Ours are rows i f o.
+                directions.iter().flat_map(|params| blocks_of(&rows(params), &[0, 2, 1])).collect()
+            })?;
+            // The seventh, behind the states that a layer starts from.
+            inputs.resize(7, "");
+            inputs.push(&p);
+        }
+        let mut attributes = vec![
+            int("hidden_size", hidden as i64),
+            text("direction", ["forward", "bidirectional"][count - 1]),
+        ];
+        if dims.cell == Cell::Gru {
+            attributes.push(int("linear_before_reset", 1));
+        }
+        let [mut all, mut last] = ["Y", "Y_h"].map(name);
+        graph.node(kind, &inputs, &[&all, &last], attributes);
+
+        if let Some(width) = dims.projection {
+            let w_p = name("W_p");
+            graph.numbers(&w_p, &[count, hidden, width], || {
+                let rows =
+                    |params: &RecurrentParams<&[f32]>| params.w_p.expect("a projection").to_vec();
+                let each = directions.iter().map(|params| transposed(&rows(params), hidden));
+                each.flatten().collect()
+            })?;
+            for state in [&mut all, &mut last] {
+                let projected = format!("{state}.projected");
+                graph.op("MatMul", &[state, &w_p], &projected);
+                *state = projected;
+            }
+        }
+        // Directions stand before rows; their states belong side by side.
+        let side_by_side = name("shape");
+        let mut merge = |state: &str, perm: &[i64], shape: &[i64]| {
+            let (turned, merged) = (format!("{state}.turned"), format!("{state}.states"));
+            let shape_name = format!("{side_by_side}{}", shape.len());
+            graph.integers(&shape_name, shape);
+            graph.node("Transpose", &[state], &[&turned], vec![ints("perm", perm)]);
+            graph.op("Reshape", &[&turned, &shape_name], &merged);
+            merged
+        };
+        let (all, last) =
+            (merge(&all, &[0, 2, 1, 3], &[0, 0, -1]), merge(&last, &[1, 0, 2], &[0, -1]));
+        Ok(States { all, last })
+    }
 }
 
 /// Rows in the operator's order of blocks.
@@ -205,7 +266,8 @@ mod tests {
         let borrowed: Vec<_> =
             directions.iter().map(|params| params.as_ref().map(Matrix::as_slice)).collect();
         let mut graph = Graph::default();
-        let names = layer(&mut graph, 0, dims, &borrowed, "x", false).expect("small");
+        let layer = Layer { number: 0, dims, directions: &borrowed, start: None };
+        let names = layer.add(&mut graph, "x", false).expect("small");
         let model = ModelProto {
             ir_version: 8,
             opset_import: vec![OperatorSetIdProto { domain: String::new(), version: 17 }],

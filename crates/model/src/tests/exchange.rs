@@ -138,7 +138,21 @@ const ALLOWED: f64 = 2e-6;
 #[test]
 fn the_graph_gives_our_own_answers() {
     let mixed = ModelConfig { widths: vec![7, 4], ..of_cell("lstm+projection") };
-    for config in networks().into_iter().chain([mixed]) {
+    let shaped = shapes().into_iter().map(without_zoneout);
+    let started = |name| ModelConfig { initial_state: InitialState::Learned, ..of_cell(name) };
+    let pooled = |readout| ModelConfig { readout, residual: true, layers: 2, ..of_cell("gru") };
+    let more = [
+        mixed,
+        started("lstm+peephole"),
+        started("lstm+coupled"),
+        started("rnn"),
+        pooled(Readout::Mean),
+        pooled(Readout::Max),
+        ModelConfig { readout: Readout::Max, ..of_cell("lstm+projection") },
+        // Where pictures are brought to one length, no factor on them shows.
+        ModelConfig { readout: Readout::Mean, temperature: 0.0, ..of_cell("lstm") },
+    ];
+    for config in networks().into_iter().chain(shaped).chain(more) {
         let file = file(&config);
         let bytes = file.to_onnx(true).expect("an operator for it");
         let graph = ModelProto::decode(bytes.as_slice()).expect("a protobuf message");
@@ -458,13 +472,19 @@ fn shapes_that_others_lack_are_refused_with_a_remedy() {
         dropout: Dropout { zoneout_c, zoneout_h, ..Dropout::default() },
         ..of_cell("lstm")
     };
-    for config in
-        shapes().into_iter().map(without_zoneout).chain([zoned(0.1, 0.0), zoned(0.0, 0.1)])
-    {
+    let projected =
+        ModelConfig { initial_state: InitialState::Learned, ..of_cell("lstm+projection") };
+    for config in shapes().into_iter().map(without_zoneout).chain([
+        zoned(0.1, 0.0),
+        zoned(0.0, 0.1),
+        projected,
+    ]) {
         let file = file(&config);
         let problems = [file.to_onnx(true).err(), file.to_state_dict(true).err()];
-        let mixed = !config.widths.is_empty();
-        assert_eq!(problems.each_ref().map(Option::is_some), [!mixed, true], "{config:?}");
+        let learned = config.initial_state == InitialState::Learned;
+        let zoned = config.dropout.zoneout_c + config.dropout.zoneout_h > 0.0;
+        let no_graph = zoned || learned && config.dims(0).projection.is_some();
+        assert_eq!(problems.each_ref().map(Option::is_some), [no_graph, true], "{config:?}");
         for problem in problems.into_iter().flatten() {
             let ExportError::Shape { key, .. } = problem else { panic!("{problem}") };
             assert!(problem.to_string().contains("trains a model that can be written"));

@@ -115,6 +115,9 @@ fn operator(node: &NodeProto, inputs: &[Option<&Value>]) -> Vec<Value> {
         "Less" => compare(input(0), input(1), |a, b| a < b, |a, b| a < b),
         "GreaterOrEqual" => compare(input(0), input(1), |a, b| a >= b, |a, b| a >= b),
         "And" => Truth(zip(input(0).truth(), input(1).truth(), |&a, &b| a && b)),
+        "Relu" => Real(input(0).real().mapv(|value| value.max(0.0))),
+        "Tanh" => Real(input(0).real().mapv(f64::tanh)),
+        "Elu" => Real(input(0).real().mapv(|z| if z > 0.0 { z } else { z.exp() - 1.0 })),
         "Sqrt" => Real(input(0).real().mapv(f64::sqrt)),
         "Shape" => Whole(list(shape(input(0)).iter().map(|&length| length as i64))),
         "Range" => {
@@ -153,6 +156,12 @@ fn operator(node: &NodeProto, inputs: &[Option<&Value>]) -> Vec<Value> {
             let axis = Axis((input(1).list()[0].rem_euclid(values.ndim() as i64)) as usize);
             let sum = values.sum_axis(axis);
             Real(if int("keepdims", 1) == 1 { sum.insert_axis(axis) } else { sum })
+        }
+        "ReduceMax" => {
+            assert_eq!((whole("axes"), int("keepdims", 1)), (vec![0], 0));
+            let largest =
+                |lane: ndarray::ArrayView1<'_, f64>| lane.fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+            Real(input(0).real().map_axis(Axis(0), largest))
         }
         "CumSum" => {
             let mut values = input(0).real().clone();
@@ -344,7 +353,7 @@ fn sigmoid(value: f64) -> f64 {
     1.0 / (1.0 + (-value).exp())
 }
 
-/// X, W, R, B, sequence_lens, and for an LSTM P as the eighth; Y and Y_h.
+/// X, W, R, B, sequence_lens, initial_h, initial_c, and for an LSTM P as the eighth; Y and Y_h.
 fn recurrent(node: &NodeProto, inputs: &[Option<&Value>]) -> Vec<Value> {
     let real = |k: usize| inputs[k].expect("this input is needed").real();
     let (x, w, r, b) = (real(0), real(1), real(2), real(3));
@@ -372,7 +381,11 @@ fn recurrent(node: &NodeProto, inputs: &[Option<&Value>]) -> Vec<Value> {
     let mut last = ArrayD::zeros(IxDyn(&[backwards.len(), batch, hidden]));
     for (d, &backwards) in backwards.iter().enumerate() {
         for row in 0..batch {
-            let (mut h, mut c) = (vec![0.0; hidden], vec![0.0; hidden]);
+            let start = |k: usize| match inputs.get(k).copied().flatten().map(Value::real) {
+                Some(start) => (0..hidden).map(|j| start[[d, row, j]]).collect(),
+                None => vec![0.0; hidden],
+            };
+            let (mut h, mut c) = (start(5), start(6));
             let length = lengths[row] as usize;
             for step in 0..length {
                 let t = if backwards { length - 1 - step } else { step };
