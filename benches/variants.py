@@ -19,7 +19,7 @@ VARIANTS = {
     "weights dropped (DropConnect)": "[model.dropout]\nweights = 0.2",
     "recurrent dropout": "[model.dropout]\nrecurrent = 0.2",
     "zoneout": "[model.dropout]\nzoneout_c = 0.1\nzoneout_h = 0.1",
-    "input and readout dropout": "[model.dropout]\ninput = 0.2",
+    "input dropout": "[model.dropout]\ninput = 0.2",
     "readout mean": '[model]\nreadout = "mean"',
     "readout max": '[model]\nreadout = "max"',
     "readout attention": '[model]\nreadout = "attention"',
