@@ -140,13 +140,12 @@ pub(crate) struct TrainingProgress {
     epochs: usize,
     header: bool,
     validates: bool,
-    since: u64,
 }
 
 impl TrainingProgress {
     pub(crate) fn new(quiet: bool) -> Self {
         let bar = ProgressBar::hidden();
-        Self { quiet, bar, epochs: 0, header: false, validates: false, since: 0 }
+        Self { quiet, bar, epochs: 0, header: false, validates: false }
     }
 
     fn say(&self, line: &str) {
@@ -159,7 +158,6 @@ impl TrainingProgress {
 impl Observer for TrainingProgress {
     fn begin(&mut self, plan: &Plan) {
         (self.epochs, self.validates) = (plan.epochs, plan.validation_cases > 0);
-        self.since = plan.done;
         let total = plan.targets as u64 * plan.epochs as u64;
         if plan.done > 0 {
             let share = per_cent(plan.done as f64 / total.max(1) as f64);

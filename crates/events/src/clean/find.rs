@@ -126,9 +126,16 @@ fn describe(log: &Log, event: u32) -> String {
 fn duplicates(log: &Log, lines: &Timed) -> Found {
     let mut found = Found::default();
     let entry = |column: &[u32], event: u32| column.get(event as usize).copied().unwrap_or(NONE);
+    let named = !log.events.user.is_empty();
+    // Whether two events without a user are of the same one is not known, but those of one session are.
+    let owner = |event: u32| match entry(actors(log), event) {
+        NONE if named => entry(&log.events.session, event),
+        NONE => NONE,
+        _ => 0,
+    };
     let key = |&event: &u32| {
         let place = entry(&log.events.order, event);
-        (entry(&log.events.item, event), entry(&log.events.kind, event), place)
+        (owner(event), entry(&log.events.item, event), entry(&log.events.kind, event), place)
     };
     let mut moment = Vec::new();
     for (events, times) in lines.groups() {
@@ -139,7 +146,9 @@ fn duplicates(log: &Log, lines: &Timed) -> Found {
                 moment.clear();
                 moment.extend_from_slice(&events[start..end]);
                 moment.sort_unstable_by_key(|event| (key(event), *event));
-                let equal = moment.windows(2).filter(|pair| key(&pair[0]) == key(&pair[1]));
+                let equal = moment
+                    .windows(2)
+                    .filter(|pair| key(&pair[0]) == key(&pair[1]) && owner(pair[0]) != NONE);
                 found.events.extend(equal.map(|pair| pair[1]));
             }
             start = end;
@@ -170,16 +179,22 @@ fn times(log: &Log, slack: i64) -> Found {
 }
 
 /// Rows earlier by more than `slack` than the row before of the same user, or than the latest of
-/// all rows before.
+/// all rows before. Rows without a user go by their session, and those without either by nobody.
 fn earlier(log: &Log, than_latest: bool, slack: i64) -> Found {
     let mut found = Found::default();
     let actors = actors(log);
-    // Whoever is not known comes last.
-    let known = actors.iter().filter(|&&actor| actor != NONE).max();
-    let known = known.map_or(0, |&actor| actor as usize + 1);
-    let mut last = vec![None; known + 1];
+    let session = |event: usize| log.events.session.get(event).copied().unwrap_or(NONE);
+    let named = !log.events.user.is_empty();
+    let numbers = |ids: &[u32]| ids.iter().filter(|&&id| id != NONE).max().map_or(0, |&id| id + 1);
+    let mut last = vec![None; numbers(actors) as usize];
+    let mut of_session = vec![None; if named { numbers(&log.events.session) as usize } else { 0 }];
     for (event, (&actor, &time)) in actors.iter().zip(&log.events.time).enumerate() {
-        let last = last[(actor as usize).min(known)].get_or_insert(time);
+        let last = match actor {
+            NONE => of_session.get_mut(session(event) as usize),
+            actor => last.get_mut(actor as usize),
+        };
+        let Some(last) = last else { continue };
+        let last = last.get_or_insert(time);
         if last.saturating_sub(time) > slack {
             found.event(log, event as u32);
         }

@@ -1,7 +1,7 @@
 //! Small logs in which it can be counted what has to go.
 
 use super::*;
-use crate::{Events, SessionOptions, SessionRule};
+use crate::{Events, NONE, SessionOptions, SessionRule};
 
 const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
@@ -54,6 +54,23 @@ fn the_first_of_equal_rows_stays() {
     }
     let (kept, finding) = left(&log, "duplicates:count");
     assert_eq!((kept.len(), finding.events, finding.left_out), (6, 1, false));
+}
+
+/// Whether two rows without a user are of the same one, only their session tells.
+#[test]
+fn nobody_is_no_user() {
+    let mut log = log(&[(NONE, 1, 5), (NONE, 1, 5), (NONE, 1, 5), (NONE, 1, 1), (0, 2, 9)]);
+    assert_eq!(left(&log, "duplicates").1.events, 0);
+    assert_eq!(left(&log, "jump=2").1.events, 0);
+    log.sessions = ["s", "t"].into_iter().collect();
+    log.events.session = vec![0, 1, 0, 0, 1];
+    let (kept, _) = left(&log, "duplicates");
+    assert_eq!(kept, [(NONE, 5), (NONE, 5), (NONE, 1), (0, 9)]);
+    let (kept, _) = left(&log, "jump=2");
+    assert_eq!(kept, [(NONE, 5), (NONE, 5), (NONE, 5), (0, 9)]);
+    // Without a session of its own, none of these is told from another.
+    log.events.session = vec![0, 1, NONE, NONE, 1];
+    assert_eq!(left(&log, "duplicates,jump=2").1.events, 0);
 }
 
 #[test]

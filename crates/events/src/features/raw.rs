@@ -13,7 +13,7 @@ const HOUR: i64 = 60 * 60 * 1000;
 const DAY: i64 = 24 * HOUR;
 const WEEK: i64 = 7 * DAY;
 /// 1970 began on a Thursday; weeks begin on Monday.
-const MONDAY: i64 = 3 * DAY;
+const THURSDAY: i64 = 3 * DAY;
 
 /// A log, the sessions whose positions are asked for, and what is known beside them.
 #[derive(Clone, Copy)]
@@ -108,7 +108,7 @@ impl<'a> View<'a> {
             let time = times[at].saturating_add(shift);
             let (part, whole) = match source {
                 Source::Hour => (time.rem_euclid(DAY), DAY),
-                _ => (time.rem_euclid(WEEK) + MONDAY, WEEK),
+                _ => (time.rem_euclid(WEEK) + THURSDAY, WEEK),
             };
             let part = part % whole;
             let step = if whole == DAY { HOUR } else { DAY };

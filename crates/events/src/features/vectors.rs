@@ -24,10 +24,9 @@ impl Vectors {
     /// [`Error::Side`] where a row has another width, a number is none or an id comes twice.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let mut vectors = Self::default();
-        let mut first = None::<Vec<String>>;
+        let mut begun = false;
         side_rows(path, |fields| {
-            if first.is_none() {
-                first = Some(fields.iter().map(|&field| field.to_owned()).collect());
+            if !std::mem::replace(&mut begun, true) {
                 // "nan" is a number, though not one that a vector may have: such a line is no header.
                 let word = |field: &&str| field.parse::<f32>().is_err();
                 let names = fields.len() > 1 && fields[1..].iter().all(word);

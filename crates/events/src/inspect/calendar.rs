@@ -250,7 +250,7 @@ impl Cells {
             return (None, None);
         }
         let (first, last) = (days[before].0, days[days.len() - 1 - after].0);
-        let start = |cell: &Cell| cell.utc * QUARTER;
+        let start = |cell: &Cell| cell.utc.saturating_mul(QUARTER);
         (
             (before > 0).then(|| first.iter().map(start).min()).flatten(),
             (after > 0).then(|| last.iter().map(start).max()).flatten().map(|at| at + QUARTER - 1),
@@ -283,7 +283,11 @@ impl Cells {
         let bins: FxHashMap<i64, u32> = self
             .cells
             .iter()
-            .filter_map(|cell| Some((cell.utc, ruler.bin(cell.clock)? as u32)))
+            .filter_map(|cell| {
+                let early = cell.clock < ruler.start().div_euclid(QUARTER);
+                let bin = if early { 0 } else { ruler.bin(cell.clock)? };
+                Some((cell.utc, bin as u32))
+            })
             .collect();
         let (mut last, mut bin) = (i64::MIN, u32::MAX);
         let mut bin_of = |&time: &i64| {
@@ -446,5 +450,13 @@ mod tests {
         let log = log(&["2024-01-03", "2024-01-01", "2024-01-01T23:59:59Z"]);
         let cells = Cells::of(&log, &Zone::default());
         assert_eq!(cells.bin_of_events(&log, &cells.days().unwrap()), [2, 0, 0]);
+        // Strays of the evening before are as early as those of another year, whatever the zone.
+        let mut times = vec!["1971-01-01", "2024-01-01T03:00:00Z"];
+        times.extend(["2024-01-02T12:00:00Z", "2024-01-03T12:00:00Z"].repeat(2000));
+        let log = self::log(&times);
+        for zone in ["UTC", "America/Los_Angeles"] {
+            let cells = Cells::of(&log, &zone.parse().unwrap());
+            assert_eq!(cells.bin_of_events(&log, &cells.days().unwrap())[..2], [0, 0], "{zone}");
+        }
     }
 }

@@ -116,14 +116,8 @@ impl Novelty {
         match cells.days() {
             Some(ruler) => {
                 let bins = cells.bin_of_events(log, &ruler);
-                // Events before the first bin count as of the first.
-                let first_of_all = |event: usize, bin: u32| {
-                    let early = bin == u32::MAX && log.events.time[event] < ruler.start();
-                    if early { 0 } else { bin }
-                };
-                let events = bins.iter().enumerate().map(|(event, &bin)| {
-                    (log.events.item[event] as usize, first_of_all(event, bin) as usize)
-                });
+                let items_of = log.events.item.iter().map(|&item| item as usize);
+                let events = items_of.zip(bins.iter().map(|&bin| bin as usize));
                 Self {
                     unit: ruler.unit(),
                     unit_s: ruler.length * 15 * 60,

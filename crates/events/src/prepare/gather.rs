@@ -82,15 +82,16 @@ impl Gather<'_> {
             largest = part.size()?.max(largest);
         }
         // Events take more room while they are put in order than on the disk.
-        let fit = (self.memory as u64 / (4 * largest)).max(1);
-        let threads = self.threads.min(usize::try_from(fit).unwrap_or(usize::MAX)).max(1);
+        let fit = usize::try_from(self.memory as u64 / (4 * largest)).unwrap_or(usize::MAX).max(1);
+        let threads = self.threads.min(fit).max(1);
+        let at_once = AT_ONCE.min(fit).max(threads);
         let of = parts.len() as u64;
         let mut report = CleanReport::default();
         let mut held = 0;
         let mut runs = Vec::with_capacity(parts.len());
         let mut parts = parts.into_iter();
         while !parts.as_slice().is_empty() {
-            for grouped in self.some(parts.by_ref().take(AT_ONCE).collect(), threads) {
+            for grouped in self.some(parts.by_ref().take(at_once).collect(), threads) {
                 let grouped = grouped?;
                 report.join(grouped.report);
                 held += grouped.bytes.len();

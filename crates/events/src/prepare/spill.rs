@@ -143,8 +143,7 @@ impl EventSink for Spill {
             Some(name) => hasher.write(name.as_bytes()),
             None => hasher.write_u32(unnamed),
         }
-        // The upper bits are the well mixed ones.
-        let buffer = &mut self.buffers[(hasher.finish() >> 56) as usize % PARTS];
+        let buffer = &mut self.buffers[(hasher.finish() % PARTS as u64) as usize];
         let before = buffer.len();
         buffer.put_event(event);
         buffer.put_text(row.user);

@@ -34,10 +34,15 @@ pub fn date(clock: i64) -> String {
     format!("{day} {} {year}", MONTHS[month - 1])
 }
 
+/// Some 73 million years after 1970.
+const FAR: i64 = i64::MAX / 4;
+
 /// Moments from `from` to `to` to write beside an axis, at most `most`, each with its place on the axis
 /// from 0 to 1. Both are what a clock shows.
 pub fn ticks(from: i64, to: i64, most: usize) -> Vec<(f64, String)> {
-    let span = to.saturating_sub(from);
+    // Any number can be a time; none of these is one of a shop, and sums with them stay numbers.
+    let [from, to] = [from, to].map(|time| time.clamp(-FAR, FAR));
+    let span = to - from;
     if span <= 0 || most == 0 {
         return Vec::new();
     }

@@ -1,6 +1,6 @@
 //! Pictures as SVG inside a page.
 //!
-//! `svg` is the paper, `scale` puts values onto it, `ticks` and `calendar` say where labels stand. `lines`,
+//! `svg` is the paper, `scale` puts values onto it, `scale` and `calendar` say where labels stand. `lines`,
 //! `columns`, `rows`, `heat` and `funnel` are the pictures. Colours and letters come from classes of the
 //! page's style, so that pictures follow its light and dark colours. A picture is a function of a
 //! width; [`figure`] draws it wide and narrow, since text that shrinks with a screen cannot be read.

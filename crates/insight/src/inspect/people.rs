@@ -40,7 +40,7 @@ pub(super) fn time(report: &Report) -> Section {
     let what = Columns { bins: &calendar.bins, start: calendar.start, unit, of: "events" };
     section.push(figure(&format!("Events {each}"), &caption, FULL, |width| columns(what, width)));
     if let Some(silence) = calendar.silence {
-        let long = (silence.until - silence.from) as f64 / 1000.0;
+        let long = silence.until.saturating_sub(silence.from) as f64 / 1000.0;
         section.note(format!(
             "The longest time without an event: {}, from {}.",
             seconds(long),
@@ -336,14 +336,11 @@ pub(super) fn suspicious(report: &Report) -> Section {
         table.row([code(&of.rule), Html::text(events), Html::text(groups), words]);
     }
     section.push(table.html());
-    let titles = [
-        (format!("{}s with the most events", capital(found.actor)), &found.busiest),
-        ("The longest sessions".to_owned(), &found.longest),
-    ];
-    for (title, all) in titles {
-        if found.actor == "session" && all == &found.busiest {
-            continue;
-        }
+    let longest = ("The longest sessions".to_owned(), &found.longest);
+    // Where sessions act, the busiest of them are the longest.
+    let busiest = (found.actor != "session")
+        .then(|| (format!("{}s with the most events", capital(found.actor)), &found.busiest));
+    for (title, all) in busiest.into_iter().chain([longest]) {
         section.subheading(title);
         section.push(busy(all));
     }

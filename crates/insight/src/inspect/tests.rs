@@ -41,6 +41,27 @@ fn hostile() -> Log {
     log
 }
 
+#[test]
+fn any_number_can_be_a_time() {
+    let mut log = hostile();
+    for (event, time) in [(0, i64::MIN), (1, i64::MIN), (2, i64::MAX), (3, i64::MAX)] {
+        log.events.time[event] = time;
+    }
+    assert!(page_of(&log).contains("Events"));
+    log.events.time = (0..300).map(|k| [i64::MIN, 0, i64::MAX][k % 3]).collect();
+    assert!(page_of(&log).contains("Events"));
+}
+
+#[test]
+fn a_log_without_users_has_its_longest_sessions() {
+    let mut log = hostile();
+    log.events.session = (0..300).map(|k| u32::from(k > 250)).collect();
+    log.events.user = Vec::new();
+    log.sessions = ["s", "t"].into_iter().collect();
+    let html = page_of(&log);
+    assert!(html.contains("The longest sessions") && !html.contains("Sessions with the most"));
+}
+
 fn open(html: &str, tag: &str) -> usize {
     html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count()
 }

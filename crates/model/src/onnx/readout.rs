@@ -22,7 +22,7 @@ pub(super) fn positions(graph: &mut Graph) {
 }
 
 /// What the readout leaves, `[batch, R]`. `x` are the items as they enter, `[time, batch,
-/// E]`; `sizes` are the widths of state, picture and item.
+/// E]`.
 pub(super) fn readout(
     graph: &mut Graph,
     config: &ModelConfig,

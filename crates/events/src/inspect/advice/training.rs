@@ -36,7 +36,10 @@ pub(super) fn features(facts: &Facts<'_>, all: &mut Vec<Advice>) {
     {
         add(
             "kind".to_owned(),
-            format!("{} kinds of events", kinds.kinds.len()),
+            format!(
+                "{} kinds of events",
+                facts.summary.kinds.iter().filter(|kind| kind.1 > 0).count()
+            ),
             "After a cart or a purchase people go on otherwise than after a view.",
             "a second kind with 0.5 % of events",
         );
