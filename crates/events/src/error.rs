@@ -47,7 +47,10 @@ pub enum Error {
         saw: String,
     },
     /// A file of columns contradicts itself, or is not what it was said to be.
-    #[error("{path}: not a whole {name} file: {reason}; write it or fetch it again")]
+    #[error(
+        "{path}: not a whole {name} file, or one with something in it that is not read here: \
+         {reason}; fetch it again or write it anew"
+    )]
     Columnar {
         /// The path as it was given.
         path: String,
@@ -55,6 +58,19 @@ pub enum Error {
         name: &'static str,
         /// What the decoder says.
         reason: String,
+    },
+    /// A column of a Parquet or Arrow file holds what is no text, number or time.
+    #[error(
+        "{path}: the column {column:?} is of the type {kind}, which is neither text nor number nor \
+         time; write it as one of them, or name another with --columns"
+    )]
+    ColumnType {
+        /// The path as it was given.
+        path: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
     },
     /// A layout whose table of contents stands at its end, and no way to begin there.
     #[error(

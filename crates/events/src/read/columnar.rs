@@ -13,7 +13,7 @@ use std::path::Path;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_cast::cast;
+use arrow_cast::{can_cast_types, cast};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, DataType, SchemaRef, TimeUnit};
 use parquet::arrow::ProjectionMask;
@@ -214,6 +214,16 @@ impl Plan {
             }
         }
         let schema = Schema::of_table(file, options, &names)?;
+        for place in schema.places() {
+            let Some(field) = fields.fields().get(place) else { continue };
+            if !can_cast_types(field.data_type(), &DataType::Utf8) {
+                return Err(Error::ColumnType {
+                    path: file.to_owned(),
+                    column: field.name().clone(),
+                    kind: field.data_type().to_string(),
+                });
+            }
+        }
         log.begin_table(file, &schema, &names, options.window)?;
         Ok(Self { schema, columns })
     }
