@@ -122,6 +122,21 @@ fn a_table_without_a_header_is_judged_by_its_values() {
     assert_eq!(log.events.len(), visits().len());
 }
 
+/// Times as people write them, whatever the column is called.
+#[test]
+fn a_column_of_dates_is_found_by_its_values() {
+    for spelling in ["D.M.Y", "Y.M.D", "D-M-Y", "M/D/Y", "Y-M-D"] {
+        let mut text = "who,ding,wann\n".to_owned();
+        for Visit { user, item, time, .. } in visits() {
+            let (day, minute) = (time / 86_400 % 28 + 1, time / 60 % 60);
+            let date = spelling.replace('D', &day.to_string()).replace('M', "3");
+            writeln!(text, "u{user},i{item},{} 9:{minute:02}", date.replace('Y', "2024")).unwrap();
+        }
+        let (found, toml) = of(&text);
+        assert_eq!(found.columns.get(Role::Time), Some("wann"), "{spelling}: {toml}");
+    }
+}
+
 #[test]
 fn price_times_quantity_is_the_amount() {
     let mut text = "buyer,sku,price,units,x\n".to_owned();
