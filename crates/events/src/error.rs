@@ -167,8 +167,8 @@ pub enum Error {
     },
     /// Too many rows could not be used.
     #[error(
-        "{bad} of {rows} rows are bad, more than --max-bad {max} allows; the first: {first}; mend \
-         the log, name its format or the columns to read (--columns), or raise --max-bad"
+        "{bad} of {rows} rows are bad, more than --max-bad {max} allows; the first: {first}; {remedy}, \
+         or raise --max-bad"
     )]
     TooManyBad {
         /// Rows that could not be used.
@@ -179,6 +179,8 @@ pub enum Error {
         max: f64,
         /// The first few, each with file, line and reason.
         first: String,
+        /// What helps against the most common reason.
+        remedy: String,
     },
     /// There is nothing to read.
     #[error("{path}: no rows; give a log that has some, and whose lines end in LF or CRLF")]

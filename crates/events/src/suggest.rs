@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::read::sample;
+use crate::read::{number, sample};
 use crate::time::spelled;
 use crate::{Columns, Error, Format, Role};
 use profile::Profile;
@@ -172,7 +172,7 @@ fn has_header(rows: &[Vec<String>]) -> bool {
         let bare = crate::log::bare(name);
         Role::ALL.iter().any(|role| role.known_names().contains(&bare.as_str()))
     };
-    let measured = |text: &str| text.parse::<f64>().is_ok() || spelled(text).is_some();
+    let measured = |text: &str| number::<f64>(text).is_ok() || spelled(text).is_some();
     if first.iter().any(usual) {
         return true;
     }

@@ -106,6 +106,46 @@ fn named_columns_are_all_there_are() {
     assert!(log.events.time.is_empty() && log.events.session.is_empty());
 }
 
+/// Numbers as shops write them, in every column that is one.
+#[test]
+fn prices_are_read_as_shops_write_them() {
+    let further = Further { numbers: vec!["weight".to_owned()], ..Further::default() };
+    let options = ReadOptions { further, ..lenient() };
+    let text = "user;item;price;quantity;amount;weight\nann;a;12,90 €;2;25,80;1,5 \n\
+                ann;b;1.234,56;1;$1,234.56;1,200\nann;c;1,200;1;3;4\n";
+    let log = try_read(text, &options).unwrap();
+    let e = &log.events;
+    assert_eq!((&e.price[..], &e.quantity[..]), (&[12.9, 1234.56][..], &[2.0, 1.0][..]));
+    assert_eq!(&e.amount[..], [25.8, 1234.56]);
+    // A further number that nobody understands is missing.
+    assert!(log.numbers[0].values[0] == 1.5 && log.numbers[0].values[1].is_nan());
+    let bad = &log.report.bad.first[0];
+    assert_eq!((bad.line, bad.detail.as_str()), (4, "1,200"));
+    assert!(bad.reason.contains("write 1200 or 1.200"), "{}", bad.reason);
+}
+
+#[test]
+fn a_column_that_is_not_wanted_is_left_out() {
+    let text = "user,item,price,event\nann,a,cheap,view\nann,b,dear,buy\n";
+    let error = try_read(text, &ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("leave the column out (price=- in --columns)"), "{error}");
+    let without = |columns: &str, text: &str| {
+        let options = ReadOptions { columns: columns.parse().unwrap(), ..ReadOptions::default() };
+        try_read(text, &options)
+    };
+    let log = without("price=-", text).unwrap();
+    assert_eq!((events(&log), log.kinds.len()), (vec!["ann a".into(), "ann b".into()], 2));
+    assert!(log.events.price.is_empty() && log.report.unused == ["price"]);
+    // Beside others that are named, and in a known layout.
+    let log = without("user=user,item=item,price=-", text).unwrap();
+    assert_eq!((log.events.len(), log.kinds.len()), (2, 0));
+    let log = without("kind=-,time=-", "7,a,c1,pv,1511544070\n7,b,c2,buy,1511544071\n").unwrap();
+    assert_eq!((log.report.format, log.kinds.len()), (Format::Taobao, 0));
+    assert!(log.events.time.is_empty() && log.events.len() == 2);
+    let error = without("user=-", text).unwrap_err().to_string();
+    assert!(error.contains("no column for user"), "{error}");
+}
+
 #[test]
 fn columns_by_number_mean_a_table_without_a_header() {
     let columns = "user=2,item=1,time=3".parse().unwrap();

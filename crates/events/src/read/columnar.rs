@@ -21,6 +21,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::ReadOptions;
 use super::builder::Builder;
+use super::number::number;
 use super::sink::{Key, Row};
 use super::source::Source;
 use super::table::{Bad, Schema};
@@ -359,7 +360,7 @@ impl Values {
             Self::Number(array) if array.is_valid(at) => {
                 array.as_primitive::<Float64Type>().value(at) as f32
             }
-            _ => self.text(at)?.parse().ok()?,
+            _ => number(self.text(at)?).ok()?,
         };
         number.is_finite().then_some(number)
     }

@@ -3,7 +3,7 @@
 //! A file passes through four hands. `source` opens and decompresses it and cuts it into lines;
 //! `detect` looks at the first of them; `record` and `table`, `text` or `jsonl`, make rows of them,
 //! with the help of `schema` (which column is what), `layouts` (what is known of public data sets) and
-//! `clock` (how this file spells its times); `builder` counts them and hands them to a `sink`, which
+//! `clock` and `number` (how this file spells its times and numbers); `builder` counts them and hands them to a `sink`, which
 //! numbers the names and keeps the columns, or does what it likes. Between the last two lies a `pipe`: the
 //! sink works on the caller's thread, all before it on another. Nothing before the sink holds more of a
 //! file than some thousand rows. `columnar` does all of it for files that are no text.
@@ -15,6 +15,7 @@ mod detect;
 mod jsonl;
 mod layout;
 mod layouts;
+mod number;
 mod pipe;
 mod record;
 mod sample;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use builder::Builder;
 pub(crate) use columnar::guarded;
 pub use columnar::is_decoding;
+pub(crate) use number::{finite, number};
 pub(crate) use sample::sample;
 pub(crate) use side::side_rows;
 use sink::InMemory;

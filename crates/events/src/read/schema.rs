@@ -73,8 +73,10 @@ impl Schema {
         };
         for role in Role::ALL {
             let Some(column) = columns.get(role) else { continue };
-            schema.header |= first.iter().any(|name| name == column);
+            let none = column == Columns::NONE;
+            schema.header |= !none && first.iter().any(|name| name == column);
             match schema.place_of(column) {
+                _ if none => schema.roles[role as usize] = None,
                 Some(place) => schema.roles[role as usize] = Some(place),
                 None => {
                     return Err(Error::NoColumn {

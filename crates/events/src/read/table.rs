@@ -8,6 +8,7 @@ use super::builder::Builder;
 use super::clock::Clock;
 use super::detect::delimiter;
 use super::layout::Users;
+use super::number;
 use super::record::{Fields, Record, Records};
 pub(super) use super::schema::Schema;
 use super::schema::{self};
@@ -129,9 +130,9 @@ impl Schema {
         if let (None, Some(other)) = (category, self.other_category) {
             category = Some(text(fields, other)?).filter(|text| !text.is_empty());
         }
-        let price = self.number(fields, Role::Price, "the price is not a number")?;
-        let quantity = self.number(fields, Role::Quantity, "the quantity is not a number")?;
-        let mut amount = self.number(fields, Role::Amount, "the amount is not a number")?;
+        let price = self.number(fields, Role::Price)?;
+        let quantity = self.number(fields, Role::Quantity)?;
+        let mut amount = self.number(fields, Role::Amount)?;
         if self.invoices {
             if quantity.is_some_and(|quantity| quantity <= 0.0) && kind == Some(PURCHASE) {
                 return Err(Refused::Aside("a correction of the stock"));
@@ -147,8 +148,8 @@ impl Schema {
         }
         for &place in self.numbers() {
             // What is no number is missing: the event itself is as good as any.
-            let number = place.map(|place| text(fields, place)).transpose()?;
-            numbers.push(number.and_then(|text| parse_finite(text).ok()));
+            let word = place.map(|place| text(fields, place)).transpose()?;
+            numbers.push(word.and_then(|text| number::finite(text).ok()));
         }
         Ok(Row {
             item,
@@ -169,7 +170,7 @@ impl Schema {
     /// Price times quantity, before either is rounded.
     fn money<'a>(&self, fields: &Fields<'a>) -> Result<Option<f32>, Bad<'a>> {
         let exact = |role| -> Result<Option<f64>, Bad<'a>> {
-            Ok(self.optional(fields, role)?.and_then(|text| text.parse().ok()))
+            Ok(self.optional(fields, role)?.and_then(|text| number::number(text).ok()))
         };
         let (price, quantity) = (exact(Role::Price)?, exact(Role::Quantity)?);
         Ok(price.zip(quantity).map(|(price, quantity)| (price * quantity) as f32))
@@ -244,13 +245,10 @@ impl Schema {
         Ok(self.text(fields, role)?.filter(|text| !text.is_empty()))
     }
 
-    fn number<'a>(
-        &self,
-        fields: &Fields<'a>,
-        role: Role,
-        reason: &'static str,
-    ) -> Result<Option<f32>, Bad<'a>> {
-        let number = |text: &'a str| parse_finite(text).map_err(|_| (reason, text.into()));
+    fn number<'a>(&self, fields: &Fields<'a>, role: Role) -> Result<Option<f32>, Bad<'a>> {
+        let number = |text: &'a str| {
+            number::finite(text).map_err(|why| (number::reason(role, why), text.into()))
+        };
         self.optional(fields, role)?.map(number).transpose()
     }
 
@@ -261,6 +259,9 @@ impl Schema {
 
 /// The kind of a row of an invoice that takes nothing back.
 const PURCHASE: &str = "purchase";
+
+/// Why a row is bad that is in another encoding.
+pub(super) const NOT_UTF_8: &str = "not UTF-8 text";
 
 /// A number without the `.0` that it got in a table with gaps.
 fn whole_number(text: &str) -> &str {
@@ -276,15 +277,10 @@ fn text<'a>(fields: &Fields<'a>, place: usize) -> Result<&'a str, Bad<'a>> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.contains('\0') => Err(("a NUL byte", text.into())),
         Ok(text) => Ok(text.trim_ascii()),
-        Err(_) => Err(("not UTF-8 text", String::from_utf8_lossy(bytes))),
+        Err(_) => Err((NOT_UTF_8, String::from_utf8_lossy(bytes))),
     }
 }
 
 fn parse<T: std::str::FromStr>(text: &str) -> Result<T, Bad<'_>> {
     text.parse().map_err(|_| ("not a number", text.into()))
-}
-
-fn parse_finite(text: &str) -> Result<f32, Bad<'_>> {
-    parse(text)
-        .and_then(|x: f32| if x.is_finite() { Ok(x) } else { Err(("not a number", text.into())) })
 }
