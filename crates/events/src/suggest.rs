@@ -73,15 +73,20 @@ pub fn suggest(paths: &[PathBuf], format: Option<Format>) -> Result<Suggestion, 
     let width = sample.rows.first().map_or(0, Vec::len);
     let header = has_header(&sample.rows);
     let names: Vec<String> = (0..width).map(|place| (place + 1).to_string()).collect();
-    let names = if header { sample.rows[0].clone() } else { names };
+    let mut names = if header { sample.rows[0].clone() } else { names };
     let rows: Vec<&Vec<String>> =
         sample.rows.iter().skip(usize::from(header)).filter(|row| row.len() == width).collect();
-    let profiles: Vec<Profile> = (0..width)
+    let mut profiles: Vec<Profile> = (0..width)
         .map(|place| {
             let column = rows.iter().map(|row| row[place].as_str());
             Profile::new(names[place].clone(), column)
         })
         .collect();
+    for (name, value) in sample.beside.iter().filter(|(name, _)| !names[..width].contains(name)) {
+        let value = value.as_deref().unwrap_or_default();
+        profiles.push(Profile::new(name.clone(), std::iter::repeat_n(value, rows.len())));
+    }
+    names.extend(profiles[width..].iter().map(|profile| profile.name.clone()));
     suggestion.rows = rows.len() as u64;
     for (place, judgement) in roles::judge(&profiles, header).into_iter().enumerate() {
         // A name that the flag cannot spell, or that another column has too, gives way to the place.

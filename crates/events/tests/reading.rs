@@ -275,6 +275,49 @@ fn a_folder_is_its_files_in_name_order() {
     assert!(error.to_string().contains("d.csv: sessions, but"), "{error}");
 }
 
+/// As DuckDB and Spark write a table by the values of a column.
+#[test]
+fn a_text_table_in_folders_has_the_columns_of_their_names() {
+    let folder = TempDir::new().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("event_type=a%2Fb/day=2020-01-02/part-0.csv", "user,item\nann,\"a\"\nann,b\n");
+    put("event_type=buy/day=2020-01-03/part-0.csv", "user,item\nbob,c\nbob\n");
+    let paths = [folder.path().to_owned()];
+    let columns = "user=user,item=item,time=day,kind=event_type".parse().unwrap();
+    let log = read(&paths, &ReadOptions { columns, ..lenient() }).unwrap();
+    assert_eq!(
+        events(&log),
+        ["ann a 2020-01-02T00:00:00Z", "ann b 2020-01-02T00:00:00Z", "bob c 2020-01-03T00:00:00Z"]
+    );
+    assert_eq!(log.kinds.iter().collect::<Vec<_>>(), ["a/b", "buy"]);
+    assert_eq!(log.report.bad.first[0].detail, "1 instead of 2");
+    // By its usual name, and as what `--suggest` has found.
+    let log = read(&paths, &lenient()).unwrap();
+    assert_eq!(
+        (log.events.kind.as_slice(), &log.report.unused[..]),
+        (&[0, 0, 1][..], &["day".to_owned()][..])
+    );
+    let found = events::suggest(&paths, None).unwrap();
+    assert_eq!(found.columns.get(events::Role::Kind), Some("event_type"));
+    // Without a header, by its place or its name; a column of the file goes before a folder of its name.
+    put("event_type=a%2Fb/day=2020-01-02/part-0.csv", "ann,a\n");
+    put("event_type=buy/day=2020-01-03/part-0.csv", "bob,c\n");
+    for kind in ["3", "event_type"] {
+        let columns = format!("user=1,item=2,kind={kind}").parse().unwrap();
+        let log = read(&paths, &ReadOptions { columns, ..ReadOptions::default() }).unwrap();
+        assert_eq!((log.events.len(), log.kinds.get(1)), (2, "buy"));
+    }
+    put("event_type=a%2Fb/day=2020-01-02/part-0.csv", "user,item,day\nann,a,2021-05-05\n");
+    put("event_type=buy/day=2020-01-03/part-0.csv", "user,item,day\nbob,c,2021-05-06\n");
+    let columns = "user=user,item=item,time=day".parse().unwrap();
+    let log = read(&paths, &ReadOptions { columns, ..ReadOptions::default() }).unwrap();
+    assert_eq!(format_time(log.events.time[0]), "2021-05-05T00:00:00Z");
+}
+
 #[test]
 fn nothing_to_read_is_an_error() {
     let missing = read(&[PathBuf::from("no/such/log.csv")], &ReadOptions::default()).unwrap_err();

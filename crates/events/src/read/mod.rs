@@ -16,6 +16,7 @@ mod jsonl;
 mod layout;
 mod layouts;
 mod number;
+mod partition;
 mod pipe;
 mod record;
 mod sample;

@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::detect::delimiter;
 use super::layout::Users;
 use super::number;
+use super::partition::partitions;
 use super::record::{Fields, Record, Records};
 pub(super) use super::schema::Schema;
 use super::schema::{self};
@@ -45,6 +46,10 @@ pub(super) fn read(
     let file = source.name.clone();
     let delimiter = delimiter_of(format, source.head());
     let mut clock = Clock::new(path, &source, delimiter, options, log);
+    // Tables of data sets have all their columns in the file.
+    let any_table = matches!(format, Format::Csv | Format::Tsv);
+    let mut beside = if any_table { partitions(path) } else { Vec::new() };
+    let mut constants = Vec::new();
     let mut schema = None;
     let mut records = Records::new(source.lines()?, delimiter);
     while let Some(record) = records.next()? {
@@ -62,9 +67,14 @@ pub(super) fn read(
                 let first: Vec<String> = (0..fields.len())
                     .map(|place| String::from_utf8_lossy(fields.get(place)).trim().to_owned())
                     .collect();
-                let mut found = Schema::new(&file, format, &options.columns, &first)?;
-                found.find_further(&file, options, &first)?;
-                log.begin_table(&file, &found, &first, window)?;
+                let own = first.len();
+                let mut names = first;
+                beside.retain(|(name, _)| !names.contains(name));
+                names.extend(beside.iter().map(|(name, _)| name.clone()));
+                constants.extend(beside.drain(..).map(|(_, value)| value.unwrap_or_default()));
+                let mut found = Schema::new(&file, format, &options.columns, &names, own)?;
+                found.find_further(&file, options, &names[..own])?;
+                log.begin_table(&file, &found, &names, window)?;
                 clock.set_place(found.column(Role::Time));
                 if found.header {
                     schema = Some(found);
@@ -75,7 +85,7 @@ pub(super) fn read(
         };
         log.rows += 1;
         let (mut labels, mut numbers) = (Vec::new(), Vec::new());
-        match schema.take(&fields, &mut clock, &mut labels, &mut numbers) {
+        match schema.take(&fields.with(&constants), &mut clock, &mut labels, &mut numbers) {
             Ok(row) if !row.time.is_none_or(|time| window.contains(time)) => log.outside += 1,
             Ok(row) => log.push(&row)?,
             Err(Refused::Aside(reason)) => log.aside(reason),
@@ -112,7 +122,8 @@ impl Schema {
         'a: 'r,
     {
         if fields.len() != self.width {
-            let detail = format!("{} instead of {}", fields.len(), self.width);
+            let own = |all: usize| all - fields.beside();
+            let detail = format!("{} instead of {}", own(fields.len()), own(self.width));
             return Err(Refused::Bad(("wrong number of columns", detail.into())));
         }
         let user = self.user(fields)?;
