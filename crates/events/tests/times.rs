@@ -122,6 +122,15 @@ fn the_unit_of_a_number_is_its_magnitude() {
 }
 
 #[test]
+fn day_numbers_of_a_spreadsheet_are_noticed() {
+    let log = take(table(&["45352.52", "45353"]));
+    assert!(log.report.notes[0].contains("such as 45352.52 are taken for seconds"));
+    assert!(log.report.notes[0].contains("turned into dates first"), "{:?}", log.report.notes);
+    // Seconds from a beginning of their own are what they are.
+    assert!(take(table(&["1", "45352", "99999"])).report.notes.is_empty());
+}
+
+#[test]
 fn a_zone_is_for_times_that_say_none() {
     let times = [
         "2011-06-01 08:26",
