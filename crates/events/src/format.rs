@@ -217,6 +217,7 @@ impl Role {
                 "customer",
                 "clientid",
                 "uid",
+                "userpseudoid",
             ],
             Self::Item => {
                 &["item", "itemid", "productid", "product", "sku", "stockcode", "articleid", "aid"]
@@ -225,6 +226,7 @@ impl Role {
                 "time",
                 "timestamp",
                 "eventtime",
+                "eventtimestamp",
                 "datetime",
                 "ts",
                 "date",
@@ -235,6 +237,7 @@ impl Role {
                 "kind",
                 "event",
                 "eventtype",
+                "eventname",
                 "behavior",
                 "behaviour",
                 "behaviortype",
