@@ -35,16 +35,14 @@ pub enum Error {
         name: &'static str,
     },
     /// Looking at the head of a file did not tell what it is.
-    #[error(
-        "{path}: format not recognised: {saw}; name it with --format {}, or map its columns with \
-         --columns user=U,item=I,time=T; `tidegate inspect --suggest` has a guess",
-        crate::Format::ALL.map(crate::Format::name).join("|")
-    )]
+    #[error("{path}: format not recognised: {saw}; {remedy}")]
     Unrecognised {
         /// The path as it was given.
         path: String,
         /// What the head looks like.
         saw: String,
+        /// What to do about it.
+        remedy: String,
     },
     /// A file of columns contradicts itself, or is not what it was said to be.
     #[error(

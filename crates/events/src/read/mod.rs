@@ -194,8 +194,14 @@ fn read_rows(
             continue;
         }
         if options.format.is_none() {
-            let found = detect::detect(source.head(), &options.columns)
-                .map_err(|saw| Error::Unrecognised { path: name.clone(), saw })?;
+            let head = source.head();
+            let found = detect::detect(head, &options.columns).map_err(|saw| {
+                let mut remedy = detect::remedy(head);
+                if !head.contains(&0) {
+                    remedy.push_str("; `tidegate inspect --suggest` has a guess");
+                }
+                Error::Unrecognised { path: name.clone(), saw, remedy }
+            })?;
             let (expected, first) = format.get_or_insert((found, name.clone()));
             if *expected != found {
                 let (found, expected) = (found.to_string(), expected.to_string());

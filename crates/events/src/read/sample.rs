@@ -44,7 +44,10 @@ pub(crate) fn sample(paths: &[PathBuf], format: Option<Format>) -> Result<Sample
         let format = match found {
             Ok(format) => format,
             Err(_) if is_table(head) => Format::Csv,
-            Err(saw) => return Err(Error::Unrecognised { path: file, saw }),
+            Err(saw) => {
+                let remedy = detect::remedy(head);
+                return Err(Error::Unrecognised { path: file, saw, remedy });
+            }
         };
         let tabs = delimiter_of(format, head) == b'\t';
         if !matches!(format, Format::Csv | Format::Tsv) {
