@@ -147,6 +147,13 @@ fn a_column_that_is_not_wanted_is_left_out() {
 }
 
 #[test]
+fn of_columns_with_one_name_the_first_is_read() {
+    let log = take("user,item,item,x,x\nann,a,b,1,2\n");
+    assert_eq!(events(&log), ["ann a"]);
+    assert_eq!(log.report.notes, ["several columns are named \"item\": the first is read"]);
+}
+
+#[test]
 fn columns_by_number_mean_a_table_without_a_header() {
     let columns = "user=2,item=1,time=3".parse().unwrap();
     let options = ReadOptions { columns, ..ReadOptions::default() };

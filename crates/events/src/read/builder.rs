@@ -99,6 +99,14 @@ impl Builder {
             return Err(Error::NoTimes { what: "--from or --until".to_owned() });
         }
         if schema.header {
+            for place in schema.places() {
+                let name = &first[place];
+                if first.iter().position(|other| other == name) == Some(place)
+                    && first.iter().filter(|other| *other == name).count() > 1
+                {
+                    self.note(format!("several columns are named {name:?}: the first is read"));
+                }
+            }
             self.header.get_or_insert_with(|| schema.describe(first));
         }
         Ok(())
