@@ -35,19 +35,20 @@ pub enum Error {
         name: &'static str,
     },
     /// Looking at the head of a file did not tell what it is.
-    #[error(
-        "{path}: format not recognised: {saw}; name it with --format {}, or map its columns with \
-         --columns user=U,item=I,time=T; `tidegate inspect --suggest` has a guess",
-        crate::Format::ALL.map(crate::Format::name).join("|")
-    )]
+    #[error("{path}: format not recognised: {saw}; {remedy}")]
     Unrecognised {
         /// The path as it was given.
         path: String,
         /// What the head looks like.
         saw: String,
+        /// What to do about it.
+        remedy: String,
     },
     /// A file of columns contradicts itself, or is not what it was said to be.
-    #[error("{path}: not a whole {name} file: {reason}; write it or fetch it again")]
+    #[error(
+        "{path}: not a whole {name} file, or one with something in it that is not read here: \
+         {reason}; fetch it again or write it anew"
+    )]
     Columnar {
         /// The path as it was given.
         path: String,
@@ -55,6 +56,19 @@ pub enum Error {
         name: &'static str,
         /// What the decoder says.
         reason: String,
+    },
+    /// A column of a Parquet or Arrow file holds what is no text, number or time.
+    #[error(
+        "{path}: the column {column:?} is of the type {kind}, which is neither text nor number nor \
+         time; write it as one of them, or name another with --columns"
+    )]
+    ColumnType {
+        /// The path as it was given.
+        path: String,
+        /// The column.
+        column: String,
+        /// Its type.
+        kind: String,
     },
     /// A layout whose table of contents stands at its end, and no way to begin there.
     #[error(
@@ -151,8 +165,8 @@ pub enum Error {
     },
     /// Too many rows could not be used.
     #[error(
-        "{bad} of {rows} rows are bad, more than --max-bad {max} allows; the first: {first}; mend \
-         the log, name its format or the columns to read (--columns), or raise --max-bad"
+        "{bad} of {rows} rows are bad, more than --max-bad {max} allows; the first: {first}; {remedy}, \
+         or raise --max-bad"
     )]
     TooManyBad {
         /// Rows that could not be used.
@@ -163,6 +177,8 @@ pub enum Error {
         max: f64,
         /// The first few, each with file, line and reason.
         first: String,
+        /// What helps against the most common reason.
+        remedy: String,
     },
     /// There is nothing to read.
     #[error("{path}: no rows; give a log that has some, and whose lines end in LF or CRLF")]

@@ -217,6 +217,7 @@ impl Role {
                 "customer",
                 "clientid",
                 "uid",
+                "userpseudoid",
             ],
             Self::Item => {
                 &["item", "itemid", "productid", "product", "sku", "stockcode", "articleid", "aid"]
@@ -225,6 +226,7 @@ impl Role {
                 "time",
                 "timestamp",
                 "eventtime",
+                "eventtimestamp",
                 "datetime",
                 "ts",
                 "date",
@@ -235,6 +237,7 @@ impl Role {
                 "kind",
                 "event",
                 "eventtype",
+                "eventname",
                 "behavior",
                 "behaviour",
                 "behaviortype",
@@ -253,14 +256,18 @@ impl Role {
 /// `--columns user=U,item=I,…`: which column of a table is for what.
 ///
 /// A column is named by its header. Where all are whole numbers and the first line holds none of
-/// them, they are positions counted from 1 and the table has no header.
+/// them, they are positions counted from 1 and the table has no header. [`Columns::NONE`] is no column:
+/// the role is left out, also where the header or the layout has one for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns {
     names: [Option<String>; Role::ALL.len()],
 }
 
 impl Columns {
-    /// The column that was named for a role.
+    /// What stands for no column at all.
+    pub const NONE: &str = "-";
+
+    /// The column that was named for a role, [`Columns::NONE`] where it is to have none.
     pub fn get(&self, role: Role) -> Option<&str> {
         self.names[role as usize].as_deref()
     }
@@ -275,9 +282,9 @@ impl Columns {
         Role::ALL.into_iter().filter_map(|role| Some((role, self.get(role)?)))
     }
 
-    /// Whether no column was named.
+    /// Whether no column was named; roles that are to have none do not count.
     pub fn is_empty(&self) -> bool {
-        self.names.iter().all(Option::is_none)
+        self.names.iter().flatten().all(|name| name == Self::NONE)
     }
 }
 
@@ -302,6 +309,9 @@ impl FromStr for Columns {
                 .ok_or_else(|| refuse(format!("{:?} is no role of a column", role.trim())))?;
             if column.trim().is_empty() {
                 return Err(refuse(format!("{} names no column", role.name())));
+            }
+            if role == Role::Item && column.trim() == Self::NONE {
+                return Err(refuse("there is no event without an item".to_owned()));
             }
             if columns.get(role).is_some() {
                 return Err(refuse(format!("{} is named twice", role.name())));
@@ -351,6 +361,7 @@ mod tests {
             ("user", "has no `=`"),
             ("buyer=a", "\"buyer\" is no role"),
             ("user=", "names no column"),
+            ("item=-", "no event without an item"),
             ("user=a,user=b", "named twice"),
         ] {
             let error = text.parse::<Columns>().unwrap_err();

@@ -164,11 +164,13 @@ impl Kind {
     /// The meaning of a log's word, whatever its case, blanks and underscores.
     pub fn of(spelling: &str) -> Self {
         match bare(spelling).as_str() {
-            "view" | "views" | "pv" | "pageview" | "productview" | "detail" | "click"
-            | "clicks" | "browse" => Self::View,
+            "view" | "views" | "pv" | "pageview" | "productview" | "viewitem" | "detail"
+            | "click" | "clicks" | "browse" => Self::View,
             "cart" | "carts" | "addtocart" | "add" | "basket" => Self::Cart,
             "removefromcart" | "remove" | "uncart" => Self::Uncart,
-            "fav" | "favorite" | "favourite" | "wishlist" | "like" | "follow" => Self::Favourite,
+            "fav" | "favorite" | "favourite" | "wishlist" | "addtowishlist" | "like" | "follow" => {
+                Self::Favourite
+            }
             "buy" | "buys" | "purchase" | "purchases" | "transaction" | "order" | "orders" => {
                 Self::Purchase
             }
@@ -307,12 +309,12 @@ mod tests {
     #[test]
     fn kinds_of_many_logs_mean_the_same() {
         for (kind, words) in [
-            (Kind::View, "pv view Click page_view browse"),
+            (Kind::View, "pv view Click page_view view_item browse"),
             (Kind::Cart, "cart addtocart ADD_TO_CART carts"),
             (Kind::Uncart, "remove_from_cart uncart"),
             (Kind::Favourite, "fav favorite follow"),
             (Kind::Purchase, "buy purchase transaction orders"),
-            (Kind::Other, "search checkout cancellation"),
+            (Kind::Other, "search checkout begin_checkout cancellation"),
         ] {
             for word in words.split(' ') {
                 assert_eq!(Kind::of(word), kind, "{word}");

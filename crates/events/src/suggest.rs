@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use crate::read::sample;
-use crate::time::parse_time;
+use crate::read::{number, sample};
+use crate::time::spelled;
 use crate::{Columns, Error, Format, Role};
 use profile::Profile;
 
@@ -73,15 +73,20 @@ pub fn suggest(paths: &[PathBuf], format: Option<Format>) -> Result<Suggestion, 
     let width = sample.rows.first().map_or(0, Vec::len);
     let header = has_header(&sample.rows);
     let names: Vec<String> = (0..width).map(|place| (place + 1).to_string()).collect();
-    let names = if header { sample.rows[0].clone() } else { names };
+    let mut names = if header { sample.rows[0].clone() } else { names };
     let rows: Vec<&Vec<String>> =
         sample.rows.iter().skip(usize::from(header)).filter(|row| row.len() == width).collect();
-    let profiles: Vec<Profile> = (0..width)
+    let mut profiles: Vec<Profile> = (0..width)
         .map(|place| {
             let column = rows.iter().map(|row| row[place].as_str());
             Profile::new(names[place].clone(), column)
         })
         .collect();
+    for (name, value) in sample.beside.iter().filter(|(name, _)| !names[..width].contains(name)) {
+        let value = value.as_deref().unwrap_or_default();
+        profiles.push(Profile::new(name.clone(), std::iter::repeat_n(value, rows.len())));
+    }
+    names.extend(profiles[width..].iter().map(|profile| profile.name.clone()));
     suggestion.rows = rows.len() as u64;
     for (place, judgement) in roles::judge(&profiles, header).into_iter().enumerate() {
         // A name that the flag cannot spell, or that another column has too, gives way to the place.
@@ -172,7 +177,7 @@ fn has_header(rows: &[Vec<String>]) -> bool {
         let bare = crate::log::bare(name);
         Role::ALL.iter().any(|role| role.known_names().contains(&bare.as_str()))
     };
-    let measured = |text: &str| text.parse::<f64>().is_ok() || parse_time(text).is_some();
+    let measured = |text: &str| number::<f64>(text).is_ok() || spelled(text).is_some();
     if first.iter().any(usual) {
         return true;
     }

@@ -1,4 +1,5 @@
-//! Times as logs write them: ISO 8601, dates with slashes, `YYYYMMDD`, unix time in any unit.
+//! Times as logs write them: ISO 8601, dates with slashes, dots or hyphens, `YYYYMMDD`, unix time in any
+//! unit.
 
 mod spelling;
 mod zone;
@@ -77,10 +78,12 @@ impl Window {
 /// | a number of 10¹¹ up to 10¹⁴                     | milliseconds since 1970              |
 /// | a number of 10¹⁴ up to 10¹⁷, above              | microseconds, nanoseconds            |
 /// | `2014-04-07T10:51:09.277Z`, `2014-04-07 10:51`, `2014/04/07`, with `Z`, ` UTC`, `+02:00`, ` Europe/Warsaw` or nothing | ISO 8601 |
-/// | `12/31/2010 8:26`, `31/12/10`                   | month and day, as the numbers tell   |
+/// | `2024-3-1 9:05`, `2010/1/31`, `2024.03.01 12:30` | year, month, day                    |
+/// | `01.03.2024 01:06:18`, `1.3.24`                 | with dots the day stands first       |
+/// | `12/31/2010 8:26`, `31/12/10`, `31-12-2010`     | month and day, as the numbers tell   |
 ///
-/// What says no zone is UTC. A date such as `1/12/2010` is no time here, since it may be in January
-/// or in December: the other rows of its file tell.
+/// What says no zone is UTC. A date such as `1/12/2010` or `1-12-2010` is no time here, since it may be
+/// in January or in December: the other rows of its file tell.
 pub fn parse_time(text: &str) -> Option<i64> {
     match spelled(text)? {
         Spelled::Moment(time) | Spelled::Unix(time, _) | Spelled::Local(time) => Some(time),
@@ -126,9 +129,9 @@ pub fn format_time(milliseconds: i64) -> String {
 
 /// Whether a text that is a time names a whole day.
 fn is_date(text: &str) -> bool {
-    let marks = text.bytes().filter(|byte| matches!(byte, b'-' | b'/')).count();
+    let marks = text.bytes().filter(|byte| matches!(byte, b'-' | b'/' | b'.')).count();
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    digits + marks == text.len() && (marks == 2 || text.len() == 8)
+    digits + marks == text.len() && (marks == 2 || marks == 0 && digits == 8)
 }
 
 #[cfg(test)]
@@ -167,6 +170,18 @@ mod tests {
             ("12/31/1999 12:05:01 AM", "1999-12-31T00:05:01Z"),
             ("12/31/1999 1:05 pm", "1999-12-31T13:05:00Z"),
             ("5/5/2010", "2010-05-05T00:00:00Z"),
+            ("31-12-2010 8:26", "2010-12-31T08:26:00Z"),
+            ("12-31-2010 8:26 PM", "2010-12-31T20:26:00Z"),
+            ("01.03.2024 01:06:18", "2024-03-01T01:06:18Z"),
+            ("01.03.2024, 01:06:18.5", "2024-03-01T01:06:18.5Z"),
+            ("1.3.2024", "2024-03-01T00:00:00Z"),
+            ("01.03.24", "2024-03-01T00:00:00Z"),
+            ("01.07.2024 01:06 Europe/Warsaw", "2024-06-30T23:06:00Z"),
+            ("2024.03.01 12:30", "2024-03-01T12:30:00Z"),
+            ("2024.3.1", "2024-03-01T00:00:00Z"),
+            ("2024-3-1 9:05", "2024-03-01T09:05:00Z"),
+            ("2024-3-1 9:05 UTC", "2024-03-01T09:05:00Z"),
+            ("2024-3-1T9:05:00+02:00", "2024-03-01T07:05:00Z"),
             ("2014-07-07 10:51 Europe/Warsaw", "2014-07-07T08:51:00Z"),
             ("2014-07-07T10:51:09[Europe/Warsaw]", "2014-07-07T08:51:09Z"),
             ("2014-07-07T10:51:09+02:00[Europe/Warsaw]", "2014-07-07T08:51:09Z"),
@@ -195,8 +210,16 @@ mod tests {
             "12:30",
             "1.2.3",
             "2014-04-07x",
-            "7.4.2014",
+            "1.2.345",
+            "03.15.2024",
+            "1.2.3.2014",
+            "24-03-01",
             "4/7/2014",
+            "4-7-2014",
+            "4.7-2014",
+            "2024.13.01",
+            "2024-3-1 9:05 PM XYZ",
+            "31-12-2010 8:26 UTC",
             "13/13/2014",
             "2/30/2014",
             "2014/13/01",
@@ -247,7 +270,8 @@ mod tests {
             ("2008-08-01", false),
         ] {
             let slashes = Window::parse(Some("2008/04/01"), Some("7/31/2008"), &utc).unwrap();
-            assert_eq!(slashes, window);
+            let dots = Window::parse(Some("1.4.2008"), Some("31.07.2008"), &utc).unwrap();
+            assert_eq!((slashes, dots), (window, window));
             assert_eq!(window.contains(parse_time(text).unwrap()), inside, "{text}");
         }
         let exact = Window::parse(None, Some("2008-07-31T12:00:00Z"), &utc).unwrap();

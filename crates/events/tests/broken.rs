@@ -122,6 +122,8 @@ fn text_in_latin_1_makes_bad_rows() {
         let reasons: Vec<_> = bad(&log).into_iter().map(|(_, reason)| reason).collect();
         assert!(reasons.contains(&"not UTF-8 text"), "{format}: {reasons:?}");
     }
+    let error = try_read(b"user,item\nann,caf\xe9\n", &ReadOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("iconv -f LATIN1 -t UTF-8"), "{error}");
     let text = b"user,item,name\nann,a,caf\xe9\n";
     assert_eq!(events(&take_as(Format::Csv, text)), ["ann a"]);
 }

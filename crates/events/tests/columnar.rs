@@ -7,8 +7,11 @@ use std::sync::Arc;
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, Date32Array, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
+    StructArray, TimestampMicrosecondArray,
 };
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use arrow_schema::{DataType, Field};
 use events::time::format_time;
 use events::{Error, Format, Further, Log, NONE, Progress, ReadOptions, read, read_watched};
 use parquet::arrow::ArrowWriter;
@@ -48,14 +51,23 @@ fn write_parquet(path: &Path, batch: &RecordBatch, compression: Compression) {
 }
 
 fn arrow_bytes(batch: &RecordBatch, stream: bool) -> Vec<u8> {
+    packed_arrow_bytes(batch, stream, None)
+}
+
+fn packed_arrow_bytes(
+    batch: &RecordBatch,
+    stream: bool,
+    compression: Option<CompressionType>,
+) -> Vec<u8> {
+    let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
+    let schema = batch.schema();
     if stream {
-        let mut writer =
-            arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &schema, options).unwrap();
         writer.write(batch).unwrap();
         writer.finish().unwrap();
         return writer.into_inner().unwrap();
     }
-    let mut writer = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    let mut writer = FileWriter::try_new_with_options(Vec::new(), &schema, options).unwrap();
     writer.write(batch).unwrap();
     writer.finish().unwrap();
     writer.into_inner().unwrap()
@@ -84,11 +96,16 @@ fn check(log: &Log) {
 #[test]
 fn every_way_to_write_the_table_is_the_same_log() {
     let folder = tempfile::tempdir().unwrap();
-    for (number, compression) in
-        [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(Default::default())]
-            .into_iter()
-            .enumerate()
-    {
+    let compressions = [
+        Compression::UNCOMPRESSED,
+        Compression::SNAPPY,
+        Compression::GZIP(Default::default()),
+        Compression::ZSTD(Default::default()),
+        Compression::BROTLI(Default::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
+    ];
+    for (number, compression) in compressions.into_iter().enumerate() {
         let path = folder.path().join(format!("{number}.parquet"));
         write_parquet(&path, &batch(), compression);
         let (size, mut last) = (path.metadata().unwrap().len(), None);
@@ -97,12 +114,15 @@ fn every_way_to_write_the_table_is_the_same_log() {
         assert_eq!(last, Some(Progress::Reading { bytes: size, of: Some(size), events: 2 }));
         check(&log);
     }
-    for stream in [false, true] {
-        let path = folder.path().join("table.arrow");
-        fs::write(&path, arrow_bytes(&batch(), stream)).unwrap();
-        let log = read(&[path], &lenient()).unwrap();
-        assert_eq!(log.report.format, Format::Arrow);
-        check(&log);
+    // Feather as pandas writes it is packed with LZ4.
+    for compression in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
+        for stream in [false, true] {
+            let path = folder.path().join("table.arrow");
+            fs::write(&path, packed_arrow_bytes(&batch(), stream, compression)).unwrap();
+            let log = read(&[path], &lenient()).unwrap();
+            assert_eq!(log.report.format, Format::Arrow);
+            check(&log);
+        }
     }
 }
 
@@ -171,6 +191,23 @@ fn what_cannot_be_read_says_why() {
     let bytes = arrow_bytes(&batch(), false);
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     assert!(say(&path).contains("not a whole Arrow file"), "{}", say(&path));
+
+    // A whole file, one of whose columns is of a type that is neither text nor number nor time.
+    let name: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
+    let field = Arc::new(Field::new("name", DataType::Utf8, false));
+    let item: ArrayRef = Arc::new(StructArray::from(vec![(field, name)]));
+    let user: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let table = RecordBatch::try_from_iter([("user_id", user), ("item_id", item)]).unwrap();
+    let options = ReadOptions::default();
+    for bytes in [arrow_bytes(&table, false), arrow_bytes(&table, true)] {
+        fs::write(&path, bytes).unwrap();
+        let error = read(std::slice::from_ref(&path), &options).unwrap_err().to_string();
+        assert!(error.contains("\"item_id\" is of the type Struct"), "{error}");
+        assert!(!error.contains("not a whole"), "{error}");
+    }
+    // Where nobody reads it, it does no harm.
+    let options = ReadOptions { columns: "user=user_id,item=user_id".parse().unwrap(), ..options };
+    assert_eq!(read(&[path], &options).unwrap().events.len(), 3);
 }
 
 /// Bytes that are changed at random make an error or another log, in little memory.

@@ -106,6 +106,53 @@ fn named_columns_are_all_there_are() {
     assert!(log.events.time.is_empty() && log.events.session.is_empty());
 }
 
+/// Numbers as shops write them, in every column that is one.
+#[test]
+fn prices_are_read_as_shops_write_them() {
+    let further = Further { numbers: vec!["weight".to_owned()], ..Further::default() };
+    let options = ReadOptions { further, ..lenient() };
+    let text = "user;item;price;quantity;amount;weight\nann;a;12,90 €;2;25,80;1,5 \n\
+                ann;b;1.234,56;1;$1,234.56;1,200\nann;c;1,200;1;3;4\n";
+    let log = try_read(text, &options).unwrap();
+    let e = &log.events;
+    assert_eq!((&e.price[..], &e.quantity[..]), (&[12.9, 1234.56][..], &[2.0, 1.0][..]));
+    assert_eq!(&e.amount[..], [25.8, 1234.56]);
+    // A further number that nobody understands is missing.
+    assert!(log.numbers[0].values[0] == 1.5 && log.numbers[0].values[1].is_nan());
+    let bad = &log.report.bad.first[0];
+    assert_eq!((bad.line, bad.detail.as_str()), (4, "1,200"));
+    assert!(bad.reason.contains("write 1200 or 1.200"), "{}", bad.reason);
+}
+
+#[test]
+fn a_column_that_is_not_wanted_is_left_out() {
+    let text = "user,item,price,event\nann,a,cheap,view\nann,b,dear,buy\n";
+    let error = try_read(text, &ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("leave the column out (price=- in --columns)"), "{error}");
+    let without = |columns: &str, text: &str| {
+        let options = ReadOptions { columns: columns.parse().unwrap(), ..ReadOptions::default() };
+        try_read(text, &options)
+    };
+    let log = without("price=-", text).unwrap();
+    assert_eq!((events(&log), log.kinds.len()), (vec!["ann a".into(), "ann b".into()], 2));
+    assert!(log.events.price.is_empty() && log.report.unused == ["price"]);
+    // Beside others that are named, and in a known layout.
+    let log = without("user=user,item=item,price=-", text).unwrap();
+    assert_eq!((log.events.len(), log.kinds.len()), (2, 0));
+    let log = without("kind=-,time=-", "7,a,c1,pv,1511544070\n7,b,c2,buy,1511544071\n").unwrap();
+    assert_eq!((log.report.format, log.kinds.len()), (Format::Taobao, 0));
+    assert!(log.events.time.is_empty() && log.events.len() == 2);
+    let error = without("user=-", text).unwrap_err().to_string();
+    assert!(error.contains("no column for user"), "{error}");
+}
+
+#[test]
+fn of_columns_with_one_name_the_first_is_read() {
+    let log = take("user,item,item,x,x\nann,a,b,1,2\n");
+    assert_eq!(events(&log), ["ann a"]);
+    assert_eq!(log.report.notes, ["several columns are named \"item\": the first is read"]);
+}
+
 #[test]
 fn columns_by_number_mean_a_table_without_a_header() {
     let columns = "user=2,item=1,time=3".parse().unwrap();
@@ -233,6 +280,49 @@ fn a_folder_is_its_files_in_name_order() {
     put("d.csv", "1 2 3\n");
     let error = read(&[folder.path().to_owned()], &ReadOptions::default()).unwrap_err();
     assert!(error.to_string().contains("d.csv: sessions, but"), "{error}");
+}
+
+/// As DuckDB and Spark write a table by the values of a column.
+#[test]
+fn a_text_table_in_folders_has_the_columns_of_their_names() {
+    let folder = TempDir::new().unwrap();
+    let put = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("event_type=a%2Fb/day=2020-01-02/part-0.csv", "user,item\nann,\"a\"\nann,b\n");
+    put("event_type=buy/day=2020-01-03/part-0.csv", "user,item\nbob,c\nbob\n");
+    let paths = [folder.path().to_owned()];
+    let columns = "user=user,item=item,time=day,kind=event_type".parse().unwrap();
+    let log = read(&paths, &ReadOptions { columns, ..lenient() }).unwrap();
+    assert_eq!(
+        events(&log),
+        ["ann a 2020-01-02T00:00:00Z", "ann b 2020-01-02T00:00:00Z", "bob c 2020-01-03T00:00:00Z"]
+    );
+    assert_eq!(log.kinds.iter().collect::<Vec<_>>(), ["a/b", "buy"]);
+    assert_eq!(log.report.bad.first[0].detail, "1 instead of 2");
+    // By its usual name, and as what `--suggest` has found.
+    let log = read(&paths, &lenient()).unwrap();
+    assert_eq!(
+        (log.events.kind.as_slice(), &log.report.unused[..]),
+        (&[0, 0, 1][..], &["day".to_owned()][..])
+    );
+    let found = events::suggest(&paths, None).unwrap();
+    assert_eq!(found.columns.get(events::Role::Kind), Some("event_type"));
+    // Without a header, by its place or its name; a column of the file goes before a folder of its name.
+    put("event_type=a%2Fb/day=2020-01-02/part-0.csv", "ann,a\n");
+    put("event_type=buy/day=2020-01-03/part-0.csv", "bob,c\n");
+    for kind in ["3", "event_type"] {
+        let columns = format!("user=1,item=2,kind={kind}").parse().unwrap();
+        let log = read(&paths, &ReadOptions { columns, ..ReadOptions::default() }).unwrap();
+        assert_eq!((log.events.len(), log.kinds.get(1)), (2, "buy"));
+    }
+    put("event_type=a%2Fb/day=2020-01-02/part-0.csv", "user,item,day\nann,a,2021-05-05\n");
+    put("event_type=buy/day=2020-01-03/part-0.csv", "user,item,day\nbob,c,2021-05-06\n");
+    let columns = "user=user,item=item,time=day".parse().unwrap();
+    let log = read(&paths, &ReadOptions { columns, ..ReadOptions::default() }).unwrap();
+    assert_eq!(format_time(log.events.time[0]), "2021-05-05T00:00:00Z");
 }
 
 #[test]

@@ -122,6 +122,51 @@ fn a_table_without_a_header_is_judged_by_its_values() {
     assert_eq!(log.events.len(), visits().len());
 }
 
+/// Times as people write them, whatever the column is called.
+#[test]
+fn a_column_of_dates_is_found_by_its_values() {
+    for spelling in ["D.M.Y", "Y.M.D", "D-M-Y", "M/D/Y", "Y-M-D"] {
+        let mut text = "who,ding,wann\n".to_owned();
+        for Visit { user, item, time, .. } in visits() {
+            let (day, minute) = (time / 86_400 % 28 + 1, time / 60 % 60);
+            let date = spelling.replace('D', &day.to_string()).replace('M', "3");
+            writeln!(text, "u{user},i{item},{} 9:{minute:02}", date.replace('Y', "2024")).unwrap();
+        }
+        let (found, toml) = of(&text);
+        assert_eq!(found.columns.get(Role::Time), Some("wann"), "{spelling}: {toml}");
+    }
+}
+
+#[test]
+fn of_two_times_the_finer_one_is_found() {
+    let mut text = "event_date,event_timestamp,event_name,user_pseudo_id,item_id\n".to_owned();
+    for Visit { user, item, time, kind, .. } in visits() {
+        let (day, kind) = (20_200_901 + time / 86_400 % 28, kind.replace("view", "view_item"));
+        writeln!(text, "{day},{time}000000,{kind},u{user}.1,i{item}").unwrap();
+    }
+    let (found, toml) = of(&text);
+    let expected = "user=user_pseudo_id,item=item_id,time=event_timestamp,kind=event_name";
+    assert_eq!(found.columns.to_string(), expected, "{toml}");
+    // The same without a word of it.
+    let (_folder, path) = file("shop.csv", &text);
+    assert_eq!(
+        read(&[path], &ReadOptions::default()).unwrap().report.columns.to_string(),
+        expected
+    );
+}
+
+#[test]
+fn a_lone_column_of_moments_is_found_in_any_order() {
+    let mut rows = visits();
+    rows.sort_by_key(|row| mix(row.time));
+    let mut text = "who,ding,t\n".to_owned();
+    for Visit { user, item, time, .. } in rows {
+        writeln!(text, "{},{},{time}", 900_000 + user, 10_000 + item).unwrap();
+    }
+    let (found, toml) = of(&text);
+    assert_eq!(found.columns.get(Role::Time), Some("t"), "{toml}");
+}
+
 #[test]
 fn price_times_quantity_is_the_amount() {
     let mut text = "buyer,sku,price,units,x\n".to_owned();
@@ -168,6 +213,7 @@ fn what_cannot_be_found_is_said() {
         let (_folder, path) = file("log", text);
         let error = suggest(&[path], None).unwrap_err();
         assert!(matches!(error, Error::Unrecognised { .. }), "{text:?}: {error}");
+        assert!(!error.to_string().contains("--suggest"), "{error}");
     }
     let (_folder, path) = file("log", "");
     assert!(matches!(suggest(&[path], None), Err(Error::Empty { .. })));

@@ -28,6 +28,22 @@ fn one_date_tells_for_all_others_of_its_file() {
     assert!(log.report.notes.is_empty());
 }
 
+#[test]
+fn dates_with_dots_and_hyphens() {
+    // Dots ask nobody: the day stands first.
+    let log =
+        take(table(&["01.03.2024 01:06:18", "3.1.2024", "2024.03.01 12:30", "2024-3-1 9:05"]));
+    assert_eq!(days(&log), ["2024-03-01", "2024-01-03", "2024-03-01", "2024-03-01"]);
+    assert!(log.report.notes.is_empty());
+    // Hyphens are like slashes.
+    let log = take(table(&["01-03-2024 12:30", "25-03-2024 12:30"]));
+    assert_eq!(days(&log), ["2024-03-01", "2024-03-25"]);
+    let log = take(table(&["01-03-2024 12:30", "03-25-2024 12:30"]));
+    assert_eq!(days(&log), ["2024-01-03", "2024-03-25"]);
+    let log = take(table(&["01-03-2024"]));
+    assert!(log.report.notes[0].contains("the month is taken to stand first"));
+}
+
 /// However far down it stands: the beginning of Online Retail is two weeks of such rows.
 #[test]
 fn the_date_that_tells_may_stand_far_below() {
@@ -103,6 +119,15 @@ fn the_unit_of_a_number_is_its_magnitude() {
             Some(unit) => assert!(notes.len() == 1 && notes[0].contains(unit), "{notes:?}"),
         }
     }
+}
+
+#[test]
+fn day_numbers_of_a_spreadsheet_are_noticed() {
+    let log = take(table(&["45352.52", "45353"]));
+    assert!(log.report.notes[0].contains("such as 45352.52 are taken for seconds"));
+    assert!(log.report.notes[0].contains("turned into dates first"), "{:?}", log.report.notes);
+    // Seconds from a beginning of their own are what they are.
+    assert!(take(table(&["1", "45352", "99999"])).report.notes.is_empty());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::FeatureSpecs;
-use crate::read::side_rows;
+use crate::read::{finite, side_rows};
 use crate::{Error, Further, LabelColumn, NONE, Names, NumberColumn};
 
 /// Everything beside the log that features are taken from.
@@ -126,7 +126,7 @@ impl Table {
         }
         for (column, &place) in self.numbers.iter_mut().zip(numbers) {
             // What is no number is missing, as in a log.
-            let number = fields[place].parse::<f32>().ok().filter(|number| number.is_finite());
+            let number = finite(fields[place]);
             column.values.push(number.unwrap_or(f32::NAN));
         }
         Ok(())

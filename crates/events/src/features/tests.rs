@@ -302,7 +302,7 @@ fn vectors(text: &str) -> Result<Vectors, Error> {
 #[test]
 fn tables_are_joined_by_id_and_travel_with_the_features() {
     let log = log();
-    let items = table("sku,brand,price\nb,acme,2\nz,late,9\na,,4\n", &["brand"], &["price"]);
+    let items = table("sku,brand,price\nb,acme,$2\nz,late,9\na,,4\n", &["brand"], &["price"]);
     let users = table("who;age\nbob;30\nann;\ncem;50\n", &[], &["age"]).unwrap();
     let tables = Tables { items: Some(items.unwrap()), users: Some(users) };
     let specs = "item.brand:label,item.price:raw,user.age:raw,position:raw,price:raw";

@@ -1,9 +1,10 @@
 //! A log while it is being read: rows counted, files compared, events handed on.
 
+use super::number;
 use super::pipe::Inlet;
 use super::sink::{Key, Row};
 use super::source::Meter;
-use super::table::Schema;
+use super::table::{self, Schema};
 use crate::log::count;
 use crate::time::Order;
 use crate::{BadRows, Columns, Error, Format, ReadReport, Window};
@@ -98,6 +99,14 @@ impl Builder {
             return Err(Error::NoTimes { what: "--from or --until".to_owned() });
         }
         if schema.header {
+            for place in schema.places() {
+                let name = &first[place];
+                if first.iter().position(|other| other == name) == Some(place)
+                    && first.iter().filter(|other| *other == name).count() > 1
+                {
+                    self.note(format!("several columns are named {name:?}: the first is read"));
+                }
+            }
             self.header.get_or_insert_with(|| schema.describe(first));
         }
         Ok(())
@@ -138,7 +147,8 @@ impl Builder {
         if bad.count as f64 > max_bad * rows as f64 {
             let first: Vec<String> = bad.first.iter().take(3).map(ToString::to_string).collect();
             let first = first.join("; ");
-            return Err(Error::TooManyBad { bad: bad.count, rows, max: max_bad, first });
+            let remedy = remedy(&bad);
+            return Err(Error::TooManyBad { bad: bad.count, rows, max: max_bad, first, remedy });
         }
         let (columns, unused) = header.unwrap_or_default();
         let sessions = None;
@@ -154,5 +164,22 @@ impl Builder {
             unused,
             sessions,
         })
+    }
+}
+
+/// What helps against the most common reason of bad rows.
+fn remedy(bad: &BadRows) -> String {
+    let most = bad.reasons.iter().rev().max_by_key(|(_, count)| *count);
+    let reason = most.map_or("", |(reason, _)| *reason);
+    match (number::role_of(reason), reason) {
+        (Some(role), _) => {
+            let role = role.name();
+            format!("leave the column out ({role}=- in --columns), mend the log")
+        }
+        (None, table::NOT_UTF_8) => {
+            "convert the log to UTF-8, as `iconv -f LATIN1 -t UTF-8` does with text of Western Europe"
+                .to_owned()
+        }
+        _ => "mend the log, name its format or the columns to read (--columns)".to_owned(),
     }
 }

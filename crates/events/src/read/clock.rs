@@ -40,7 +40,13 @@ struct Assumed {
     year: Option<i16>,
     microseconds: bool,
     nanoseconds: bool,
+    /// The least and the largest number of seconds, and how the first of them was spelled.
+    seconds: Option<(i64, i64, String)>,
 }
+
+/// Numbers that a spreadsheet has for the days from 1970 to 2099, in milliseconds if they are taken for
+/// seconds: the evening of the first of January 1970.
+const DAY_NUMBERS: std::ops::Range<i64> = 25_569_000..73_051_000;
 
 impl Clock {
     /// The clock of a file whose beginning is `source`.
@@ -71,7 +77,11 @@ impl Clock {
     /// A time in milliseconds since 1970; none where the text is no time of this file.
     pub(super) fn read(&mut self, text: &str) -> Option<i64> {
         match spelled(text)? {
-            Spelled::Moment(time) | Spelled::Unix(time, Unit::Seconds | Unit::Milliseconds) => {
+            Spelled::Moment(time) | Spelled::Unix(time, Unit::Milliseconds) => Some(time),
+            Spelled::Unix(time, Unit::Seconds) => {
+                let seen = &mut self.assumed.seconds;
+                let (least, most, _) = seen.get_or_insert_with(|| (time, time, text.to_owned()));
+                (*least, *most) = (time.min(*least), time.max(*most));
                 Some(time)
             }
             Spelled::Local(local) => self.zone.moment(local),
@@ -131,6 +141,15 @@ impl Clock {
         }
         if let Some(year) = assumed.year {
             log.note(format!("dates have no year: {year} is assumed; --year says otherwise"));
+        }
+        if let Some((least, most, first)) = assumed.seconds
+            && DAY_NUMBERS.contains(&least)
+            && DAY_NUMBERS.contains(&most)
+        {
+            log.note(format!(
+                "{file}: times such as {first} are taken for seconds since 1970; a spreadsheet's day \
+                 numbers have to be turned into dates first"
+            ));
         }
         for (seen, unit) in
             [(assumed.microseconds, "microseconds"), (assumed.nanoseconds, "nanoseconds")]

@@ -1,7 +1,6 @@
 //! Parquet and Arrow IPC: tables that come by column, a batch of rows at a time.
 //!
-//! A column of a table partitioned into folders (`day=2019-10-01/part-0.parquet`, as Spark and DuckDB
-//! write it) stands in the path and not in the file: it is put beside the others.
+//! What stands in the path and not in the file is put beside its columns.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -13,7 +12,7 @@ use std::path::Path;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampMillisecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_cast::cast;
+use arrow_cast::{can_cast_types, cast};
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{ArrowError, DataType, SchemaRef, TimeUnit};
 use parquet::arrow::ProjectionMask;
@@ -21,6 +20,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::ReadOptions;
 use super::builder::Builder;
+use super::number::number;
+use super::partition::partitions;
 use super::sink::{Key, Row};
 use super::source::Source;
 use super::table::{Bad, Schema};
@@ -28,9 +29,6 @@ use crate::{Error, Format, Role, Zone, time};
 
 /// Rows that are decoded at once.
 const BATCH: usize = 8192;
-
-/// How Spark and Hive spell a missing value in the name of a folder.
-const NO_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
@@ -133,38 +131,6 @@ fn reopen(path: &Path, name: &str) -> Result<File, Error> {
     }
 }
 
-/// The columns that stand in a path, and what they hold.
-fn partitions(path: &Path) -> Vec<(String, Option<String>)> {
-    let folders = path.parent().into_iter().flat_map(Path::components);
-    let pair = |folder: std::path::Component<'_>| {
-        let (name, value) = folder.as_os_str().to_str()?.split_once('=')?;
-        let value = (value != NO_PARTITION).then(|| decoded(value));
-        (!name.is_empty()).then(|| (decoded(name), value))
-    };
-    folders.filter_map(pair).collect()
-}
-
-/// Undoes `%20` and the like.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, others @ ..] = rest {
-        let hex = others.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        let code = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code.filter(|_| *first == b'%') {
-            Some(code) => {
-                bytes.push(code);
-                rest = &others[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = others;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
-}
-
 /// What a column is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum As {
@@ -214,6 +180,16 @@ impl Plan {
             }
         }
         let schema = Schema::of_table(file, options, &names)?;
+        for place in schema.places() {
+            let Some(field) = fields.fields().get(place) else { continue };
+            if !can_cast_types(field.data_type(), &DataType::Utf8) {
+                return Err(Error::ColumnType {
+                    path: file.to_owned(),
+                    column: field.name().clone(),
+                    kind: field.data_type().to_string(),
+                });
+            }
+        }
         log.begin_table(file, &schema, &names, options.window)?;
         Ok(Self { schema, columns })
     }
@@ -349,7 +325,7 @@ impl Values {
             Self::Number(array) if array.is_valid(at) => {
                 array.as_primitive::<Float64Type>().value(at) as f32
             }
-            _ => self.text(at)?.parse().ok()?,
+            _ => number(self.text(at)?).ok()?,
         };
         number.is_finite().then_some(number)
     }
@@ -406,21 +382,5 @@ impl Batch {
             labels,
             numbers,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn folders_name_columns() {
-        let path =
-            Path::new("log/day=2019-10-01/shop=a%20b%/x=__HIVE_DEFAULT_PARTITION__/p=1.parquet");
-        let expected = [("day", Some("2019-10-01")), ("shop", Some("a b%")), ("x", None)];
-        let found = partitions(path);
-        let found: Vec<_> =
-            found.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
-        assert_eq!(found, expected);
     }
 }

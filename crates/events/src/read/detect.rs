@@ -14,7 +14,7 @@ pub(super) fn detect(head: &[u8], columns: &Columns) -> Result<Format, String> {
         return Ok(Format::Arrow);
     }
     if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-        return Err("it is UTF-16 text; convert it to UTF-8".to_owned());
+        return Err("it is UTF-16 text".to_owned());
     }
     if head.contains(&0) {
         return Err("it is not text".to_owned());
@@ -33,6 +33,17 @@ pub(super) fn detect(head: &[u8], columns: &Columns) -> Result<Format, String> {
     }
     let cut: String = first.chars().take(80).collect();
     Err(format!("its first line is {cut:?}"))
+}
+
+/// What to do about a head that is nothing known.
+pub(super) fn remedy(head: &[u8]) -> String {
+    if head.contains(&0) {
+        return "give a text file in UTF-8 (`iconv -f UTF-16 -t UTF-8` makes one of UTF-16), Parquet or \
+                Arrow"
+            .to_owned();
+    }
+    let names = Format::ALL.map(Format::name).join("|");
+    format!("name it with --format {names}, or map its columns with --columns user=U,item=I,time=T")
 }
 
 /// The delimiter of a table: the one that its first line has most of.

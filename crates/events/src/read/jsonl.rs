@@ -14,6 +14,7 @@ use super::ReadOptions;
 use super::builder::{Builder, Grouping};
 use super::sink::{Key, Row};
 use super::source::{Line, Lines};
+use super::table::NOT_UTF_8;
 use crate::{Error, time};
 
 /// A line, of which only the outer shape was looked at.
@@ -109,7 +110,7 @@ fn read_line(
 fn open(text: &[u8]) -> Result<(Cow<'_, str>, &str), (&'static str, String)> {
     let Ok(text) = std::str::from_utf8(text) else {
         let beginning = String::from_utf8_lossy(&text[..text.len().min(400)]).into_owned();
-        return Err(("not UTF-8 text", beginning));
+        return Err((NOT_UTF_8, beginning));
     };
     let session = match serde_json::from_str::<Session<'_>>(text) {
         Ok(session) if text.trim_ascii_start().starts_with('{') => session,

@@ -3,7 +3,7 @@
 //! A file passes through four hands. `source` opens and decompresses it and cuts it into lines;
 //! `detect` looks at the first of them; `record` and `table`, `text` or `jsonl`, make rows of them,
 //! with the help of `schema` (which column is what), `layouts` (what is known of public data sets) and
-//! `clock` (how this file spells its times); `builder` counts them and hands them to a `sink`, which
+//! `clock` and `number` (how this file spells its times and numbers); `builder` counts them and hands them to a `sink`, which
 //! numbers the names and keeps the columns, or does what it likes. Between the last two lies a `pipe`: the
 //! sink works on the caller's thread, all before it on another. Nothing before the sink holds more of a
 //! file than some thousand rows. `columnar` does all of it for files that are no text.
@@ -15,6 +15,8 @@ mod detect;
 mod jsonl;
 mod layout;
 mod layouts;
+mod number;
+mod partition;
 mod pipe;
 mod record;
 mod sample;
@@ -30,6 +32,7 @@ use std::path::PathBuf;
 use builder::Builder;
 pub(crate) use columnar::guarded;
 pub use columnar::is_decoding;
+pub(crate) use number::{finite, number};
 pub(crate) use sample::sample;
 pub(crate) use side::side_rows;
 use sink::InMemory;
@@ -191,8 +194,14 @@ fn read_rows(
             continue;
         }
         if options.format.is_none() {
-            let found = detect::detect(source.head(), &options.columns)
-                .map_err(|saw| Error::Unrecognised { path: name.clone(), saw })?;
+            let head = source.head();
+            let found = detect::detect(head, &options.columns).map_err(|saw| {
+                let mut remedy = detect::remedy(head);
+                if !head.contains(&0) {
+                    remedy.push_str("; `tidegate inspect --suggest` has a guess");
+                }
+                Error::Unrecognised { path: name.clone(), saw, remedy }
+            })?;
             let (expected, first) = format.get_or_insert((found, name.clone()));
             if *expected != found {
                 let (found, expected) = (found.to_string(), expected.to_string());

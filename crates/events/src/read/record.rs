@@ -61,21 +61,39 @@ pub(super) struct Fields<'a> {
     ends: &'a [usize],
     /// Bytes between the end of a field and the next field.
     gap: usize,
+    /// Fields that every row of the file has, behind its own.
+    beside: &'a [String],
 }
 
 impl<'a> Fields<'a> {
+    /// The same with fields behind them that do not stand in the row.
+    pub(super) fn with(self, beside: &'a [String]) -> Self {
+        Self { beside, ..self }
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.ends.len() + self.beside.len()
+    }
+
+    /// How many of them do not stand in the row.
+    pub(super) fn beside(&self) -> usize {
+        self.beside.len()
     }
 
     /// One field as it stands.
     pub(super) fn get(&self, place: usize) -> &'a [u8] {
-        &self.bytes[self.range(place)]
+        match place.checked_sub(self.ends.len()) {
+            Some(beside) => self.beside[beside].as_bytes(),
+            None => &self.bytes[self.range(place)],
+        }
     }
 
     /// One field as text, where it is known to be some: [`Fields::get`] has it in any case.
     pub(super) fn text(&self, place: usize) -> Option<&'a str> {
+        if let Some(beside) = place.checked_sub(self.ends.len()) {
+            return Some(&self.beside[beside]);
+        }
         // Bytes of two fields, one after the other, may be a letter that neither of them has.
         self.text?.get(self.range(place))
     }
@@ -131,7 +149,10 @@ impl Records {
             Fed::TooWide => return Ok(Some(Record::Bad(line.number, "too many columns"))),
         }
         let (bytes, ends) = (&self.text[..self.filled.0], &self.ends[..self.filled.1]);
-        Ok(Some(Record::Fields(line.number, Fields { bytes, text: text(bytes), ends, gap: 0 })))
+        Ok(Some(Record::Fields(
+            line.number,
+            Fields { bytes, text: text(bytes), ends, gap: 0, beside: &[] },
+        )))
     }
 
     /// The row of a line without a quote, which most lines are: it is cut where it stands.
@@ -143,7 +164,7 @@ impl Records {
         }
         self.ends.push(self.line.len());
         let (bytes, ends) = (self.line.as_slice(), self.ends.as_slice());
-        Record::Fields(number, Fields { bytes, text: text(bytes), ends, gap: 1 })
+        Record::Fields(number, Fields { bytes, text: text(bytes), ends, gap: 1, beside: &[] })
     }
 
     fn next_line(&mut self) -> Result<Option<Line>, Error> {

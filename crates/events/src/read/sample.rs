@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::detect::{self, delimiter};
+use super::partition::partitions;
 use super::record::{Record, Records};
 use super::source::{self, Source};
 use super::table::delimiter_of;
@@ -22,6 +23,8 @@ pub(crate) struct Sample {
     pub tabs: bool,
     /// The rows, the header too where there is one; none where the layout is known.
     pub rows: Vec<Vec<String>>,
+    /// Columns that stand in the path, and what they hold in this file.
+    pub beside: Vec<(String, Option<String>)>,
 }
 
 /// The beginning of the first file that is not empty.
@@ -41,11 +44,15 @@ pub(crate) fn sample(paths: &[PathBuf], format: Option<Format>) -> Result<Sample
         let format = match found {
             Ok(format) => format,
             Err(_) if is_table(head) => Format::Csv,
-            Err(saw) => return Err(Error::Unrecognised { path: file, saw }),
+            Err(saw) => {
+                let remedy = detect::remedy(head);
+                return Err(Error::Unrecognised { path: file, saw, remedy });
+            }
         };
         let tabs = delimiter_of(format, head) == b'\t';
         if !matches!(format, Format::Csv | Format::Tsv) {
-            return Ok(Sample { file, known: Some(format), tabs, rows: Vec::new() });
+            let (known, rows, beside) = (Some(format), Vec::new(), Vec::new());
+            return Ok(Sample { file, known, tabs, rows, beside });
         }
         let delimiter = delimiter_of(format, head);
         let mut records = Records::new(source.lines()?, delimiter);
@@ -60,7 +67,7 @@ pub(crate) fn sample(paths: &[PathBuf], format: Option<Format>) -> Result<Sample
             bytes += row.iter().map(|field| field.len() + 24).sum::<usize>();
             rows.push(row);
         }
-        return Ok(Sample { file, known: None, tabs, rows });
+        return Ok(Sample { file, known: None, tabs, rows, beside: partitions(path) });
     }
     let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     Err(Error::Empty { path: names.join(", ") })

@@ -50,12 +50,14 @@ pub(super) enum Kind {
 }
 
 impl Schema {
-    /// What the columns of a table are, by its format and its first row.
+    /// What the columns of a table are, by its format and its first row. Of the names in `first` the row
+    /// itself has `own`; the others are those of folders.
     pub(super) fn new(
         file: &str,
         format: Format,
         columns: &Columns,
         first: &[String],
+        own: usize,
     ) -> Result<Self, Error> {
         let missing = |role: &str| Error::NoColumn {
             path: file.to_owned(),
@@ -68,13 +70,15 @@ impl Schema {
             }
             None if format == Format::Recbole => Self::recbole(file, first)?,
             // Columns that are named are all there are: nothing is added by guess.
-            None if columns.is_empty() => Self::by_header(first),
+            None if columns.is_empty() => Self::by_header(first, own),
             None => Self::without_roles(first.to_vec()),
         };
         for role in Role::ALL {
             let Some(column) = columns.get(role) else { continue };
-            schema.header |= first.iter().any(|name| name == column);
+            let none = column == Columns::NONE;
+            schema.header |= !none && first[..own].iter().any(|name| name == column);
             match schema.place_of(column) {
+                _ if none => schema.roles[role as usize] = None,
                 Some(place) => schema.roles[role as usize] = Some(place),
                 None => {
                     return Err(Error::NoColumn {
@@ -106,13 +110,13 @@ impl Schema {
         options: &ReadOptions,
         names: &[String],
     ) -> Result<Self, Error> {
-        let mut schema = Self::new(file, Format::Csv, &options.columns, names)?;
+        let mut schema = Self::new(file, Format::Csv, &options.columns, names, names.len())?;
         schema.find_further(file, options, names)?;
         schema.header = true;
         Ok(schema)
     }
 
-    /// Finds the columns that are read beside those with a role.
+    /// Finds the columns that are read beside those with a role. `first` is what the first row has.
     pub(super) fn find_further(
         &mut self,
         file: &str,
@@ -205,9 +209,9 @@ impl Schema {
     }
 
     /// A table whose columns have usual names.
-    fn by_header(first: &[String]) -> Self {
+    fn by_header(first: &[String], own: usize) -> Self {
         let roles = Role::ALL.map(|role| usual_column(first, role));
-        let header = roles.iter().any(Option::is_some);
+        let header = roles.iter().flatten().any(|&place| place < own);
         Self { roles, header, ..Self::without_roles(first.to_vec()) }
     }
 

@@ -8,6 +8,8 @@ use super::builder::Builder;
 use super::clock::Clock;
 use super::detect::delimiter;
 use super::layout::Users;
+use super::number;
+use super::partition::partitions;
 use super::record::{Fields, Record, Records};
 pub(super) use super::schema::Schema;
 use super::schema::{self};
@@ -44,6 +46,10 @@ pub(super) fn read(
     let file = source.name.clone();
     let delimiter = delimiter_of(format, source.head());
     let mut clock = Clock::new(path, &source, delimiter, options, log);
+    // Tables of data sets have all their columns in the file.
+    let any_table = matches!(format, Format::Csv | Format::Tsv);
+    let mut beside = if any_table { partitions(path) } else { Vec::new() };
+    let mut constants = Vec::new();
     let mut schema = None;
     let mut records = Records::new(source.lines()?, delimiter);
     while let Some(record) = records.next()? {
@@ -61,9 +67,14 @@ pub(super) fn read(
                 let first: Vec<String> = (0..fields.len())
                     .map(|place| String::from_utf8_lossy(fields.get(place)).trim().to_owned())
                     .collect();
-                let mut found = Schema::new(&file, format, &options.columns, &first)?;
-                found.find_further(&file, options, &first)?;
-                log.begin_table(&file, &found, &first, window)?;
+                let own = first.len();
+                let mut names = first;
+                beside.retain(|(name, _)| !names.contains(name));
+                names.extend(beside.iter().map(|(name, _)| name.clone()));
+                constants.extend(beside.drain(..).map(|(_, value)| value.unwrap_or_default()));
+                let mut found = Schema::new(&file, format, &options.columns, &names, own)?;
+                found.find_further(&file, options, &names[..own])?;
+                log.begin_table(&file, &found, &names, window)?;
                 clock.set_place(found.column(Role::Time));
                 if found.header {
                     schema = Some(found);
@@ -74,7 +85,7 @@ pub(super) fn read(
         };
         log.rows += 1;
         let (mut labels, mut numbers) = (Vec::new(), Vec::new());
-        match schema.take(&fields, &mut clock, &mut labels, &mut numbers) {
+        match schema.take(&fields.with(&constants), &mut clock, &mut labels, &mut numbers) {
             Ok(row) if !row.time.is_none_or(|time| window.contains(time)) => log.outside += 1,
             Ok(row) => log.push(&row)?,
             Err(Refused::Aside(reason)) => log.aside(reason),
@@ -111,7 +122,8 @@ impl Schema {
         'a: 'r,
     {
         if fields.len() != self.width {
-            let detail = format!("{} instead of {}", fields.len(), self.width);
+            let own = |all: usize| all - fields.beside();
+            let detail = format!("{} instead of {}", own(fields.len()), own(self.width));
             return Err(Refused::Bad(("wrong number of columns", detail.into())));
         }
         let user = self.user(fields)?;
@@ -129,9 +141,9 @@ impl Schema {
         if let (None, Some(other)) = (category, self.other_category) {
             category = Some(text(fields, other)?).filter(|text| !text.is_empty());
         }
-        let price = self.number(fields, Role::Price, "the price is not a number")?;
-        let quantity = self.number(fields, Role::Quantity, "the quantity is not a number")?;
-        let mut amount = self.number(fields, Role::Amount, "the amount is not a number")?;
+        let price = self.number(fields, Role::Price)?;
+        let quantity = self.number(fields, Role::Quantity)?;
+        let mut amount = self.number(fields, Role::Amount)?;
         if self.invoices {
             if quantity.is_some_and(|quantity| quantity <= 0.0) && kind == Some(PURCHASE) {
                 return Err(Refused::Aside("a correction of the stock"));
@@ -147,8 +159,8 @@ impl Schema {
         }
         for &place in self.numbers() {
             // What is no number is missing: the event itself is as good as any.
-            let number = place.map(|place| text(fields, place)).transpose()?;
-            numbers.push(number.and_then(|text| parse_finite(text).ok()));
+            let word = place.map(|place| text(fields, place)).transpose()?;
+            numbers.push(word.and_then(|text| number::finite(text).ok()));
         }
         Ok(Row {
             item,
@@ -169,7 +181,7 @@ impl Schema {
     /// Price times quantity, before either is rounded.
     fn money<'a>(&self, fields: &Fields<'a>) -> Result<Option<f32>, Bad<'a>> {
         let exact = |role| -> Result<Option<f64>, Bad<'a>> {
-            Ok(self.optional(fields, role)?.and_then(|text| text.parse().ok()))
+            Ok(self.optional(fields, role)?.and_then(|text| number::number(text).ok()))
         };
         let (price, quantity) = (exact(Role::Price)?, exact(Role::Quantity)?);
         Ok(price.zip(quantity).map(|(price, quantity)| (price * quantity) as f32))
@@ -244,13 +256,10 @@ impl Schema {
         Ok(self.text(fields, role)?.filter(|text| !text.is_empty()))
     }
 
-    fn number<'a>(
-        &self,
-        fields: &Fields<'a>,
-        role: Role,
-        reason: &'static str,
-    ) -> Result<Option<f32>, Bad<'a>> {
-        let number = |text: &'a str| parse_finite(text).map_err(|_| (reason, text.into()));
+    fn number<'a>(&self, fields: &Fields<'a>, role: Role) -> Result<Option<f32>, Bad<'a>> {
+        let number = |text: &'a str| {
+            number::finite(text).map_err(|why| (number::reason(role, why), text.into()))
+        };
         self.optional(fields, role)?.map(number).transpose()
     }
 
@@ -261,6 +270,9 @@ impl Schema {
 
 /// The kind of a row of an invoice that takes nothing back.
 const PURCHASE: &str = "purchase";
+
+/// Why a row is bad that is in another encoding.
+pub(super) const NOT_UTF_8: &str = "not UTF-8 text";
 
 /// A number without the `.0` that it got in a table with gaps.
 fn whole_number(text: &str) -> &str {
@@ -276,15 +288,10 @@ fn text<'a>(fields: &Fields<'a>, place: usize) -> Result<&'a str, Bad<'a>> {
     match std::str::from_utf8(bytes) {
         Ok(text) if text.contains('\0') => Err(("a NUL byte", text.into())),
         Ok(text) => Ok(text.trim_ascii()),
-        Err(_) => Err(("not UTF-8 text", String::from_utf8_lossy(bytes))),
+        Err(_) => Err((NOT_UTF_8, String::from_utf8_lossy(bytes))),
     }
 }
 
 fn parse<T: std::str::FromStr>(text: &str) -> Result<T, Bad<'_>> {
     text.parse().map_err(|_| ("not a number", text.into()))
-}
-
-fn parse_finite(text: &str) -> Result<f32, Bad<'_>> {
-    parse(text)
-        .and_then(|x: f32| if x.is_finite() { Ok(x) } else { Err(("not a number", text.into())) })
 }

@@ -3,6 +3,7 @@
 use super::builder::{Builder, Grouping};
 use super::sink::Row;
 use super::source::Lines;
+use super::table::NOT_UTF_8;
 use crate::Error;
 
 /// One session a line, its items with blanks between.
@@ -59,7 +60,7 @@ fn read_lines(
         let mut items = Vec::new();
         let taken = match std::str::from_utf8(&text) {
             _ if line.too_long => Err("line too long"),
-            Err(_) => Err("not UTF-8 text"),
+            Err(_) => Err(NOT_UTF_8),
             Ok(text) if text.contains('\0') => Err("a NUL byte"),
             Ok(text) if text.contains('\r') => Err("a carriage return inside the line"),
             Ok(text) => split(text, &mut items),

@@ -3,6 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
+use crate::read::number;
 use crate::time::{Spelled, spelled};
 use crate::{Kind, NONE};
 
@@ -67,8 +68,8 @@ impl Profile {
             let rows = words.iter().zip(&counts).filter(|(word, _)| is(word));
             rows.map(|(_, count)| count).sum::<usize>() as f64 / filled.max(1) as f64
         };
-        let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-        let of_word: Vec<f64> = words.iter().map(|word| number(word).unwrap_or(f64::NAN)).collect();
+        let finite = |text: &str| number(text).ok().filter(|number: &f64| number.is_finite());
+        let of_word: Vec<f64> = words.iter().map(|word| finite(word).unwrap_or(f64::NAN)).collect();
         let numbers = values.iter().map(|&value| of_word.get(value as usize).copied());
         let numbers: Vec<f64> = numbers.map(|number| number.unwrap_or(f64::NAN)).collect();
         let moment = |text: &str| match spelled(text) {
@@ -82,9 +83,9 @@ impl Profile {
         };
         Self {
             filled,
-            numeric: share(&|text| number(text).is_some()),
-            fractions: share(&|text| number(text).is_some_and(|x| x.fract() != 0.0)),
-            negative: share(&|text| number(text).is_some_and(|x| x < 0.0)),
+            numeric: share(&|text| finite(text).is_some()),
+            fractions: share(&|text| finite(text).is_some_and(|x| x.fract() != 0.0)),
+            negative: share(&|text| finite(text).is_some_and(|x| x < 0.0)),
             dates: share(&date),
             moments: share(&moment),
             blanks: share(&|text| text.contains(' ')),

@@ -100,13 +100,18 @@ impl Table<'_> {
     }
 
     fn times(&mut self) {
+        let most = self.profiles.iter().map(Profile::distinct).max().unwrap_or(1);
         let score = |at: usize| {
             let profile = &self.profiles[at];
             let (hint, rising) = (self.hint(Role::Time, at), profile.rising);
+            // Of a day and a moment the moment.
+            let fine = 4.0 * profile.distinct() as f64 / most as f64;
             match (profile.dates, profile.moments) {
-                (0.9.., _) => 4.0 + hint + rising,
+                (0.9.., _) => 4.0 + hint + rising + fine,
+                (_, 0.9..) if hint > 0.0 => 1.0 + hint + rising + fine,
                 // A number may be an id that happens to look like a moment.
-                (_, 0.9..) if hint > 0.0 || rising > 0.7 => 1.0 + hint + rising,
+                (_, 0.9..) if rising > 0.7 => 1.0 + rising,
+                (_, 0.9..) if self.alone(at) => 0.5,
                 _ => 0.0,
             }
         };
@@ -118,6 +123,14 @@ impl Table<'_> {
             reasons.push(format!("they rise in {} of steps", percent(profile.rising)));
         }
         self.take(at, Role::Time, reasons);
+    }
+
+    /// Whether a column of moments in no order is the only one, nearly all of them different, and its
+    /// name speaks for nothing else.
+    fn alone(&self, at: usize) -> bool {
+        let like = self.profiles.iter().filter(|profile| profile.moments >= 0.9).count();
+        let other = Role::ALL.into_iter().any(|role| self.hint(role, at) > 0.0);
+        like == 1 && !other && self.profiles[at].variety() > 0.5
     }
 
     /// Price, quantity, amount: by their names, and the amount also as the product of two others.

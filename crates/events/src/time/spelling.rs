@@ -20,7 +20,7 @@ pub(crate) enum Spelled {
     Unix(i64, Unit),
     /// What a clock has shown, in milliseconds as if it stood in UTC.
     Local(i64),
-    /// A date with slashes, its day and month in one order or the other.
+    /// A date with slashes or hyphens, its day and month in one order or the other.
     Slashed(Slashed),
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Unit {
     Nanoseconds,
 }
 
-/// Which of the first two numbers of a date with slashes is the month.
+/// Which of the first two numbers of a date with slashes or hyphens is the month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// `12/31/2010`.
@@ -47,7 +47,7 @@ pub(crate) enum Order {
     DayFirst,
 }
 
-/// A date with slashes.
+/// A date with slashes or hyphens whose year stands last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slashed {
     first: i8,
@@ -87,9 +87,9 @@ pub(crate) fn spelled(text: &str) -> Option<Spelled> {
     let text = text.trim_ascii();
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return number(text);
+        return number(text).or_else(|| dated(text));
     }
-    iso(text).or_else(|| slashed(text)).or_else(|| other_iso(text))
+    iso(text).or_else(|| dated(text)).or_else(|| other_iso(text))
 }
 
 fn number(text: &str) -> Option<Spelled> {
@@ -180,21 +180,25 @@ fn zoned(rest: &str, local: i64) -> Option<Spelled> {
     }
 }
 
-/// `12/1/2010 8:26`, `1/12/10`, `12/31/2010 08:26:00 PM`, `2010/1/31`.
-fn slashed(text: &str) -> Option<Spelled> {
+/// Dates whose parts may be short, and whose order is not that of ISO 8601: `12/1/2010 8:26`, `1/12/10`,
+/// `01-03-2024`, `01.03.2024 08:26:00 PM`, `2010/1/31`, `2024.3.1`.
+fn dated(text: &str) -> Option<Spelled> {
     let (date, time) = text.split_once([' ', 'T', ',']).unwrap_or((text, ""));
-    let mut numbers = date.split('/');
+    let mark = date.chars().find(|c| !c.is_ascii_digit()).filter(|c| "/-.".contains(*c))?;
+    let mut numbers = date.split(mark);
     let mut next = || numbers.next().filter(|number| number.bytes().all(|b| b.is_ascii_digit()));
     let (first, second, third) = (next()?, next()?, next()?);
     if numbers.next().is_some() || second.len() > 2 {
         return None;
     }
-    let of_day = clock_of_halves(time.trim_ascii())?;
+    let (of_day, rest) = clock_of_halves(time.trim_ascii())?;
     if first.len() == 4 && third.len() <= 2 {
         let date = day(first.parse().ok()?, second.parse().ok()?, third.parse().ok()?)?;
-        return Some(Spelled::Local(date + of_day));
+        return zoned(rest, date + of_day);
     }
     let year = match (third.len(), third.parse::<i16>().ok()?) {
+        // `24-03-01` is an old spelling that begins with the year.
+        (2, _) if mark == '-' => return None,
         (2, year @ ..69) => 2000 + year,
         (2, year) => 1900 + year,
         (4, year) => year,
@@ -205,24 +209,30 @@ fn slashed(text: &str) -> Option<Spelled> {
     }
     let (first, second) = (first.parse().ok()?, second.parse().ok()?);
     let date = Slashed { first, second, year, of_day };
+    if mark == '.' {
+        return zoned(rest, date.local(Order::DayFirst)?);
+    }
     let real = date.local(Order::MonthFirst).or_else(|| date.local(Order::DayFirst));
-    real.map(|_| Spelled::Slashed(date))
+    real.filter(|_| rest.is_empty()).map(|_| Spelled::Slashed(date))
 }
 
-/// A time of day with `AM` or `PM` or without; nothing is midnight.
-fn clock_of_halves(text: &str) -> Option<i64> {
+/// A time of day with `AM` or `PM` or without, and what stands behind it; nothing is midnight.
+fn clock_of_halves(text: &str) -> Option<(i64, &str)> {
     if text.is_empty() {
-        return Some(0);
+        return Some((0, ""));
     }
     let (of_day, used) = of_day(text.as_bytes())?;
-    let half = text.get(used..)?.trim_ascii();
+    let rest = text.get(used..)?.trim_ascii();
     let (hour, noon) = (of_day / 3_600_000, 12 * 3_600_000);
-    match half.to_ascii_uppercase().as_str() {
-        "" => Some(of_day),
-        "AM" if hour == 12 => Some(of_day - noon),
-        "AM" if (1..12).contains(&hour) => Some(of_day),
-        "PM" if hour == 12 => Some(of_day),
-        "PM" if (1..12).contains(&hour) => Some(of_day + noon),
+    let after = |half: &str| {
+        let (start, rest) = rest.split_at_checked(2)?;
+        start.eq_ignore_ascii_case(half).then(|| rest.trim_ascii())
+    };
+    match (after("AM"), after("PM"), hour) {
+        (None, None, _) => Some((of_day, rest)),
+        (Some(rest), _, 12) => Some((of_day - noon, rest)),
+        (Some(rest), _, 1..12) | (_, Some(rest), 12) => Some((of_day, rest)),
+        (_, Some(rest), 1..12) => Some((of_day + noon, rest)),
         _ => None,
     }
 }
