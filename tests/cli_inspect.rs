@@ -4,7 +4,8 @@ mod calls;
 
 use std::fs;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use calls::{Called, assert_keys, call, command};
 use serde_json::Value;
@@ -31,6 +32,7 @@ fn inspect_counts() {
     assert!(found["last"].as_str().unwrap().starts_with("2023-11-16T01:59:59"));
     let people = call(folder.path(), &["inspect", "log.csv"]);
     assert!(people.stdout.contains("sessions    3\n"), "{}", people.stdout);
+    assert!(people.stdout.contains("of events after the first of their session, 0"));
 
     // The same from standard input.
     let mut child = command(folder.path(), &["inspect", "-", "--json"])
@@ -42,6 +44,65 @@ fn inspect_counts() {
     let output = child.wait_with_output().unwrap();
     let again: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(again["events"], 4);
+}
+
+/// A page takes the place of nothing that is read, and does not come among it.
+#[test]
+fn a_page_is_no_part_of_what_it_is_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::create_dir_all(folder.join("logs/2024")).unwrap();
+    let text = "session,item\n1,a\n1,b\n2,a\n2,c\n";
+    fs::write(folder.join("logs/2024/log.csv"), text).unwrap();
+    fs::write(folder.join("c.toml"), "[data]\nlogs = [\"logs\"]\n").unwrap();
+    call(folder, &["prepare", "logs", "--out", "data", "--json"]).json();
+    let before = fs::read(folder.join("data/events.parquet")).unwrap();
+    for (log, page) in [
+        ("logs", "logs/2024/log.csv"),
+        ("logs", "logs/page.html"),
+        ("logs", "c.toml"),
+        ("data", "data/events.parquet"),
+        ("data", "data/page.html"),
+    ] {
+        let refused = call(folder, &["inspect", log, "--config", "c.toml", "--report", page]);
+        assert!(refused.fails(2).contains("read"), "{page}: {}", refused.stderr);
+    }
+    assert_eq!(fs::read_to_string(folder.join("logs/2024/log.csv")).unwrap(), text);
+    assert_eq!(fs::read(folder.join("data/events.parquet")).unwrap(), before);
+    assert_eq!(fs::read_dir(folder.join("logs")).unwrap().count(), 1);
+    call(folder, &["inspect", "logs", "--report", "page.html", "--json"]).json();
+}
+
+/// Ctrl-C is answered with a word, and what was half done is gone.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, unfinished) in [
+        (["prepare", "-", "--out", "data"], "data.partial"),
+        (["inspect", "-", "--report", "page.html"], "page.html.partial"),
+    ] {
+        let mut child = command(folder.path(), &arguments)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"session,item\n1,a\n1,b\n").unwrap();
+        let unfinished = folder.path().join(unfinished);
+        while !unfinished.exists() {
+            assert!(child.try_wait().unwrap().is_none(), "it has ended before");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let process = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert_eq!(stderr, "stopped; nothing was left\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }
 
 /// What `--suggest` writes is a file for `--config`, and the log is read with it.

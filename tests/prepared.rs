@@ -56,6 +56,158 @@ fn a_model_of_prepared_data_is_that_of_the_log() {
     assert!(!folder.join("x").exists() && !folder.join("x.partial").exists());
 }
 
+/// What is prepared never takes the place of what it is made from, nor of anything that is not its own.
+#[test]
+fn prepared_data_keep_away_from_logs_and_foreign_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::create_dir(folder.join("logs")).unwrap();
+    let text = "session,item\n1,a\n1,b\n2,a\n2,c\n";
+    fs::write(folder.join("logs/log.csv"), text).unwrap();
+    let error = fail(folder, 2, "prepare logs --out logs/data");
+    assert!(error.contains("lies in logs"), "{error}");
+    let error = fail(folder, 2, "prepare logs/log.csv --out logs --force");
+    assert!(error.contains("holds logs/log.csv"), "{error}");
+    assert_eq!(fs::read_dir(folder.join("logs")).unwrap().count(), 1);
+
+    fs::create_dir(folder.join("mine")).unwrap();
+    fs::write(folder.join("mine/notes.txt"), "keep").unwrap();
+    let error = fail(folder, 2, "prepare logs --out mine --force");
+    assert!(error.contains("notes.txt") && error.contains("another folder"), "{error}");
+    assert_eq!(fs::read_dir(folder.join("mine")).unwrap().count(), 1);
+
+    succeed(folder, "prepare logs --out data --json");
+    for line in ["prepare data --out twice", "prepare data --out data --force"] {
+        let error = fail(folder, 2, line);
+        assert!(error.contains("already prepared"), "{error}");
+    }
+}
+
+/// Rules of the preparation are the model's, as if it had learned from the log itself.
+#[test]
+fn rules_of_the_preparation_travel_with_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    succeed(folder, "simulate --out shop.csv --events 4000 --json");
+    let mut text = fs::read_to_string(folder.join("shop.csv")).unwrap();
+    // Every tenth row twice.
+    let twice: String = text.lines().skip(1).step_by(10).map(|row| format!("{row}\n")).collect();
+    text += &twice;
+    fs::write(folder.join("shop.csv"), text).unwrap();
+    let rules = "--clean duplicates,repeats,burst=5/60,length=60:count";
+    succeed(folder, &format!("prepare shop.csv --out data {rules} --json"));
+    succeed(folder, &format!("train shop.csv --sessions key --out raw {rules} {SMALL}"));
+    succeed(folder, &format!("train data --out same {SMALL}"));
+    let model = |name: &str| fs::read(folder.join(name).join("model.safetensors")).unwrap();
+    assert!(model("raw") == model("same"), "the way through the folder changes the model");
+    let scores =
+        |log: &str| succeed(folder, &format!("evaluate same {log} --json"))["tasks"].clone();
+    assert_eq!(scores("data"), scores("shop.csv"));
+
+    // Said again they are the same rules; others are refused.
+    succeed(folder, &format!("train data --out again {rules} {SMALL}"));
+    assert!(model("again") == model("raw"));
+    let error = fail(folder, 2, "train data --out x --clean hour=9");
+    assert!(error.contains("prepare the log again with all rules"), "{error}");
+
+    // A folder of an earlier version says so.
+    let card = fs::read_to_string(folder.join("data/prepared.json")).unwrap();
+    assert!(card.contains("\"layout\": 2"), "{card}");
+    let lines = card.lines().filter(|line| !line.contains("\"clean\"")).collect::<Vec<_>>();
+    let old = lines.join("\n").replace("\"layout\": 2", "\"layout\": 1");
+    fs::write(folder.join("data/prepared.json"), old).unwrap();
+    let error = fail(folder, 1, "train data --out x");
+    assert!(
+        error.contains("another version") && error.contains("prepare the log again"),
+        "{error}"
+    );
+}
+
+/// What was settled when data were prepared is not asked for again.
+#[test]
+fn settings_without_effect_on_prepared_data_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    succeed(folder, "simulate --out shop.csv --events 2000 --json");
+    succeed(folder, "prepare shop.csv --out data --sessions gap --gap 20m --json");
+    let flags = "--sessions user --gap 5m --year 2015 --columns item=x --format csv";
+    for line in [
+        &format!("inspect data {flags} --json"),
+        &format!("train data --out m {flags} --time-zone Europe/Warsaw {SMALL}"),
+        &format!("evaluate m data {flags} --time-zone Europe/Warsaw --json"),
+    ] {
+        let (code, _, stderr) = tidegate(folder, line);
+        assert_eq!(code, 0, "{line}: {stderr}");
+        let zone = if line.starts_with("inspect") { "" } else { " --time-zone," };
+        let named = format!("data: --sessions, --gap, --columns, --format,{zone} --year; when");
+        assert!(stderr.contains(&named) && stderr.contains("by gap (of 20"), "{line}: {stderr}");
+    }
+    // What agrees, and what has an effect, is no reason for a word.
+    let line =
+        "inspect data --sessions gap --gap 20m --format prepared --time-zone Asia/Tokyo --json";
+    let (code, _, stderr) = tidegate(folder, line);
+    assert!(code == 0 && !stderr.contains("without effect"), "{stderr}");
+}
+
+#[test]
+fn a_window_without_events_is_one_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    succeed(folder, "simulate --out shop.csv --events 2000 --json");
+    succeed(folder, "prepare shop.csv --out data --json");
+    succeed(folder, &format!("train data --out m {SMALL}"));
+    for line in [
+        "inspect shop.csv",
+        "inspect data",
+        "prepare shop.csv --out x",
+        "train shop.csv --out x",
+        "train data --out x",
+        "evaluate m shop.csv",
+        "evaluate m data",
+        "recommend m --log shop.csv",
+    ] {
+        let error = fail(folder, 1, &format!("{line} --from 2090-01-01"));
+        let said = "rows lies between --from and --until (from 2090-01-01T00:00:00Z)";
+        assert!(error.contains("none of the 2") && error.contains(said), "{line}: {error}");
+        assert_eq!(error.lines().count(), 1, "{line}: {error}");
+    }
+}
+
+/// Tables and vectors that say nothing are a mistake in them.
+#[test]
+fn tables_that_say_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("log.csv"), colours()).unwrap();
+    fs::write(folder.join("items.csv"), "id,size\nSTART,big\nLEFT,big\n").unwrap();
+    let error = fail(folder, 2, "train log.csv --out x --item-table items.csv");
+    assert!(error.contains("no feature is made of it") && error.contains("item.NAME"), "{error}");
+    let line = "train log.csv --out x --quiet --features item.size:label --item-table items.csv";
+    let error = fail(folder, 1, line);
+    assert!(error.contains("nothing of any of the 3 items"), "{error}");
+    fs::write(folder.join("items.csv"), "id,size\nstart,big\nLEFT,big\n").unwrap();
+    let (code, _, stderr) = tidegate(folder, &format!("{line} --epochs 1 --hidden 8"));
+    assert!(code == 0 && stderr.contains("knows 1 of 3 items"), "{stderr}");
+    fs::write(folder.join("vectors.csv"), "start,0,0\nleft,0,0\n").unwrap();
+    let error = fail(folder, 1, "train log.csv --out y --item-vectors vectors.csv");
+    assert!(error.contains("all numbers of the 2 items"), "{error}");
+
+    let error = fail(folder, 1, "train log.csv --out y --fill colour=mode");
+    assert!(error.contains("--features colour:label"), "{error}");
+    let error = fail(folder, 1, "train log.csv --out y --fill item=mode");
+    assert!(error.contains("item cannot be filled"), "{error}");
+}
+
+#[test]
+fn test_cases_are_not_prepared() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("cases.tsv"), "start left\tright\nstart\tleft\n").unwrap();
+    let error = fail(folder, 1, "prepare cases.tsv --out x");
+    assert!(error.contains("tidegate evaluate"), "{error}");
+    assert!(!folder.join("x").exists() && !folder.join("x.partial").exists());
+}
+
 /// Of two items that may follow, the colour of the event before tells which.
 fn colours() -> String {
     let mut text = "session,item,time,colour,weight,price\n".to_owned();

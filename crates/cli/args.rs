@@ -293,10 +293,11 @@ pub(crate) struct Prepare {
     /// The folder to write
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the data in a folder that is not empty
+    /// Replace the prepared data in a folder
     #[arg(long)]
     pub(crate) force: bool,
-    /// Memory to get along with, such as 512M or 4G; the names of all items have to fit [default: 1G]
+    /// Memory to get along with, such as 512M or 4G; the names of all items and the largest user have to
+    /// fit [default: 1G]
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<String>,
     #[command(flatten)]

@@ -92,7 +92,7 @@ fn make(
     let events = args.events.or(settings.demo.events).unwrap_or(EVENTS);
     let shop = Shop::new(ShopConfig::default(), settings.seed())?;
     let (log_file, truth) = (folder.join(LOG), folder.join(TRUTH));
-    let summary = simulate_verb::write(&shop, Size::Events(events), &log_file, Some(&truth))?;
+    let summary = simulate_verb::write(&shop, Size::Events(events), &log_file, Some(&truth), &[])?;
     say(&report::opening(&summary, style))?;
 
     let log = read_log(&[log_file], &Default::default(), settings.quiet)?;

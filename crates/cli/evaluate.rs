@@ -17,9 +17,9 @@ use crate::figures;
 use crate::machine::{device, peak_rss};
 use crate::output::{Style, count, print, print_json, seconds};
 use crate::progress::warn;
-use crate::reading::read_log;
+use crate::reading::{read_log, warn_of_settled};
 use crate::settings::{DataSettings, Settings};
-use crate::target::Target;
+use crate::target::{Target, model_file};
 
 /// Items of each case in the file of predictions.
 const TOP: usize = metrics::DEPTH;
@@ -67,7 +67,7 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     }
 
     let mut ranks = Ranks::default();
-    let inputs = [logs, &[args.model.join(train::MODEL_FILE)]].concat();
+    let inputs = [logs, &[model_file(&args.model)], common.config.as_slice()].concat();
     let mut file = predictions.map(|path| Predictions::create(path, &inputs)).transpose()?;
     let top = if file.is_some() { TOP } else { 0 };
     let mut failed = None;
@@ -158,6 +158,7 @@ pub(crate) fn sessions_of(
         rules.gap = trained.gap;
     }
     // A model of session keys may be asked about a log that has users only, and so on.
+    warn_of_settled(data, log.report.sessions.as_ref());
     let options = match log.report.sessions {
         Some(_) => SessionOptions::default(),
         None => rules.options()?,

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use serde_json::json;
-use train::{MODEL_FILE, model_file};
+use train::model_file;
 
 use crate::args::{Common, Export};
 use crate::failure::usage;
 use crate::output::{bytes, count, print, print_json};
 use crate::settings::Settings;
-use crate::target::Target;
+use crate::target::{self, Target};
 
 /// What the model is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, args: &Export) -> Result<()> {
         return Err(usage("--items and --out name the same file"));
     }
     let file = model_file(&args.model)?;
-    let read = [args.model.clone(), args.model.join(MODEL_FILE)];
+    let read = [&[target::model_file(&args.model)], common.config.as_slice()].concat();
     let mut target = Target::create("--out", out, &read)?;
     let list = items.map(|path| write_ids(path, &file.vocabulary().names, &read)).transpose()?;
     let contents = match format {

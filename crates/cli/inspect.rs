@@ -4,8 +4,8 @@ use std::io::Write;
 
 use anyhow::Result;
 use events::{
-    CleanReport, CleanRule, CleanRules, Format, Log, Report, Sessions, Suggestion, Summary, clean,
-    clean_sessions,
+    CleanReport, CleanRule, CleanRules, Format, Log, Report, SessionOptions, Sessions, Suggestion,
+    Summary, clean, clean_sessions,
 };
 use insight::inspect::{Call, page};
 use serde::Serialize;
@@ -13,8 +13,8 @@ use serde_json::json;
 
 use crate::args::{Common, Inspect};
 use crate::output::{Style, count, per_cent, print, print_json};
-use crate::progress::warn;
-use crate::reading::{findings, read_log};
+use crate::progress::{end_at_interrupts, warn};
+use crate::reading::{findings, read_log, warn_of_settled};
 use crate::score_fill;
 use crate::settings::{DataSettings, Settings};
 use crate::target::Target;
@@ -36,11 +36,18 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
     let clean_rules = clean_rules.map(str::parse::<CleanRules>).transpose()?.unwrap_or_default();
     let read = data.read_options()?;
     // Before a long log is read, it is known whether there is room for what comes of it.
+    end_at_interrupts()?;
+    let inputs = [data.logs()?, common.config.as_slice()].concat();
     let target = args.report.as_deref();
-    let mut target =
-        target.map(|path| Target::create("--report", path, data.logs()?)).transpose()?;
+    let mut target = target.map(|path| Target::create("--report", path, &inputs)).transpose()?;
     let mut log = read_log(data.logs()?, &read, settings.quiet)?;
-    let options = data.session_rules()?.options()?;
+    // Its clock is that of the hours and days below.
+    let data_but_zone = DataSettings { time_zone: None, ..data.clone() };
+    warn_of_settled(&data_but_zone, log.report.sessions.as_ref());
+    let options = match log.report.sessions {
+        Some(_) => SessionOptions::default(),
+        None => data.session_rules()?.options()?,
+    };
     let sessions = Sessions::from_log(&log, &options)?;
     let summary = Summary::of(&log, &sessions, data.min_support, data.min_length);
     let wanted = settings.json || target.is_some();
@@ -167,7 +174,8 @@ fn render(summary: &Summary, style: Style) -> String {
     line(
         "repeats",
         format!(
-            "{} of events bring an item of the session again, {} the last one",
+            "of events after the first of their session, {} bring an item of it again, {} the one \
+             just before",
             per_cent(summary.repeats.seen_before),
             per_cent(summary.repeats.same_as_last)
         ),

@@ -51,6 +51,14 @@ impl Given<'_> {
         let of = format!("{} {}", self.flag, self.path.display());
         let given = self.vectors.of_items(names);
         let (known, all) = (given.known, names.len());
+        let found = self.vectors.len() - given.others;
+        if known == 0 && found > 0 {
+            return Err(anyhow!(
+                "{of}: all numbers of the {} items that training sees are zeros, which say nothing; \
+                 give vectors that tell items apart",
+                count(found)
+            ));
+        }
         if known == 0 {
             let first = |names: &Names| names.iter().next().unwrap_or_default().to_owned();
             return Err(anyhow!(

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use events::{CleanRules, PrepareOptions, Prepared, prepare};
+use events::{CleanRules, PREPARED, PREPARED_TABLES, PrepareOptions, Prepared, prepare};
 use serde_json::json;
 use train::folder::{Existing, admit, partial, remove};
 
@@ -13,9 +13,10 @@ use crate::args::{Common, Prepare};
 use crate::failure::usage;
 use crate::machine::{peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
-use crate::progress::ReadingProgress;
+use crate::progress::{ReadingProgress, Unfinished, end_at_interrupts};
 use crate::reading::{findings, warn_of_bad_rows};
 use crate::settings::{Settings, parse_bytes};
+use crate::target::apart;
 
 /// Memory where `--memory` says nothing.
 const MEMORY: u64 = 1 << 30;
@@ -34,7 +35,16 @@ pub(crate) fn run(common: &Common, args: &Prepare) -> Result<()> {
     let out = settings.out.clone();
     let out = out.ok_or_else(|| usage("--out DIR is missing: name the folder to write"))?;
     let existing = if args.force || settings.force { Existing::Replace } else { Existing::Refuse };
-    admit(&out, existing, "use --force to replace it")?;
+    let logs = data.logs()?;
+    if let Some(log) = logs.iter().find(|log| log.join(PREPARED).is_file()) {
+        let log = log.display();
+        return Err(usage(format!(
+            "{log}: already prepared; give it to `tidegate train` as it is"
+        )));
+    }
+    apart("--out", &out, logs)?;
+    admit(&out, existing, "use --force to replace the prepared data in it")?;
+    refuse_foreign(&out)?;
     let memory = data.memory.as_deref().map(parse_bytes).transpose()?.unwrap_or(MEMORY);
     if memory < 2 * APART {
         return Err(usage("--memory: less than 128M is too little to sort anything in"));
@@ -42,17 +52,15 @@ pub(crate) fn run(common: &Common, args: &Prepare) -> Result<()> {
     let options = PrepareOptions {
         read: data.read_options()?,
         sessions: data.session_rules()?.options()?,
-        clean: match &data.clean {
-            Some(rules) => rules.parse()?,
-            None => CleanRules(CleanRules::default().0.into_iter().take(2).collect()),
-        },
+        clean: data.clean.as_deref().map(str::parse::<CleanRules>).transpose()?,
         // Held on the way in, and once more while it is put in order; buffers grow by doubling.
         memory: usize::try_from((memory - APART) / 4).unwrap_or(usize::MAX),
         threads: threads(&settings),
     };
+    end_at_interrupts()?;
     let mut progress = ReadingProgress::new(settings.quiet);
     let prepared = whole(&out, |folder| {
-        Ok(prepare(data.logs()?, &options, folder, &mut |so_far| progress.show(so_far))?)
+        Ok(prepare(logs, &options, folder, &mut |so_far| progress.show(so_far))?)
     })?;
     drop(progress);
     warn_of_bad_rows(&prepared.report);
@@ -77,16 +85,36 @@ pub(crate) fn run(common: &Common, args: &Prepare) -> Result<()> {
     print(&render(&prepared, &out, begin.elapsed().as_secs_f64()))
 }
 
+/// Refuses a folder with other things in it than prepared data, or what is left of them: those are not
+/// ours to be among.
+fn refuse_foreign(out: &Path) -> Result<()> {
+    let Ok(mut entries) = fs::read_dir(out) else { return Ok(()) };
+    let ours = |name: &str| name == PREPARED || PREPARED_TABLES.contains(&name);
+    let foreign = entries.find_map(|entry| {
+        let name = entry.ok()?.file_name().to_string_lossy().into_owned();
+        (!ours(&name)).then_some(name)
+    });
+    match foreign {
+        Some(name) if !out.join(PREPARED).is_file() => Err(usage(format!(
+            "--out {}: it holds no prepared data but {name:?}, which --force does not replace; name \
+             another folder",
+            out.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Lets `write` fill a folder beside `out`, which takes its place when it is whole.
 fn whole(out: &Path, write: impl FnOnce(&Path) -> Result<Prepared>) -> Result<Prepared> {
     let folder = partial(out);
     let at = |path: &Path| {
         format!("{}: cannot be written; is there room and permission?", path.display())
     };
+    let unfinished = Unfinished::new(folder.clone());
     remove(&folder)?;
     fs::create_dir_all(&folder).with_context(|| at(&folder))?;
     let result = write(&folder).and_then(|prepared| {
-        put(&folder, out).with_context(|| at(out))?;
+        unfinished.settle(|| put(&folder, out)).with_context(|| at(out))?;
         Ok(prepared)
     });
     if result.is_err() {
@@ -99,11 +127,11 @@ fn whole(out: &Path, write: impl FnOnce(&Path) -> Result<Prepared>) -> Result<Pr
 /// others are whole, so it goes first and comes last.
 fn put(folder: &Path, out: &Path) -> std::io::Result<()> {
     fs::create_dir_all(out)?;
-    let _ = fs::remove_file(out.join(events::PREPARED));
+    let _ = fs::remove_file(out.join(PREPARED));
     let mut names = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.file_name()))
         .collect::<std::io::Result<Vec<_>>>()?;
-    names.sort_by_key(|name| *name == *events::PREPARED);
+    names.sort_by_key(|name| *name == *PREPARED);
     for name in names {
         fs::rename(folder.join(&name), out.join(&name))?;
     }

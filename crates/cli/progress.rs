@@ -2,11 +2,14 @@
 
 use std::io::IsTerminal;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use events::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use train::folder::remove;
 use train::{EpochReport, Observer, Plan, StepProgress};
 
 use crate::output::{bytes, count, per_cent, seconds};
@@ -20,6 +23,58 @@ pub(crate) fn catch_interrupts() -> anyhow::Result<()> {
         if INTERRUPTED.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
+    })?;
+    Ok(())
+}
+
+/// What lies on the disk half written.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A file or folder that is being written. While this lives, [`end_at_interrupts`] removes it.
+pub(crate) struct Unfinished(PathBuf);
+
+impl Unfinished {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        unfinished().push(path.clone());
+        Self(path)
+    }
+
+    /// Does the last work, which nothing may interrupt.
+    pub(crate) fn settle<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut all = unfinished();
+        let result = work();
+        all.retain(|path| *path != self.0);
+        result
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        unfinished().retain(|path| *path != self.0);
+    }
+}
+
+/// From now on Ctrl-C ends the program at once, and what is unfinished goes.
+pub(crate) fn end_at_interrupts() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| {
+        // Kept to the end: whoever fails because of this waits for it, and has nothing to say.
+        let all = unfinished();
+        for path in all.iter() {
+            // Others are writing still, and may fill a folder again while it is emptied.
+            let gone = || remove(path).is_ok() && !path.exists();
+            let _ = (0..200).any(|_| {
+                gone() || {
+                    std::thread::sleep(Duration::from_millis(10));
+                    false
+                }
+            });
+        }
+        say(if all.is_empty() { "stopped" } else { "stopped; nothing was left" });
+        std::process::exit(130);
     })?;
     Ok(())
 }

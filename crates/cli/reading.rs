@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use events::{CleanReport, FillReport, Log, ReadOptions, ReadReport};
+use events::{CleanReport, FillReport, Format, Log, ReadOptions, ReadReport, SessionRule, Settled};
 
-use crate::output::count;
+use crate::output::{count, seconds};
 use crate::progress::{ReadingProgress, warn};
+use crate::settings::DataSettings;
 
 /// Reads a log and warns about rows that could not be used, about what had to be assumed, and where a
 /// table seems to have times that nobody reads.
@@ -16,6 +17,7 @@ pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions, quiet: bool) ->
     drop(progress);
     let report = &log.report;
     warn_of_bad_rows(report);
+    report.refuse_empty_window(&options.window)?;
     for note in &report.notes {
         warn(note);
     }
@@ -28,6 +30,39 @@ pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions, quiet: bool) ->
         ));
     }
     Ok(log)
+}
+
+/// Warns of settings that change nothing about prepared data, where `settled` says how those were made.
+pub(crate) fn warn_of_settled(data: &DataSettings, settled: Option<&Settled>) {
+    let Some(Settled { sessions, clean }) = settled else { return };
+    let other = |said: &Option<String>, made: &str| {
+        said.as_deref().is_some_and(|said| said != "auto" && said != made)
+    };
+    let gap = data.session_rules().map_or(sessions.gap, |rules| rules.gap);
+    // A date of a window or a split is one of a zone.
+    let dates = [&data.from, &data.until, &data.split].into_iter().flatten();
+    let dated = dates.clone().any(|date| date.contains('-') && date.contains(char::is_numeric));
+    let idle = [
+        ("--sessions", other(&data.sessions, sessions.rule.name())),
+        ("--gap", data.gap.is_some() && gap != sessions.gap),
+        ("--columns", data.columns.is_some()),
+        ("--format", other(&data.format, Format::Prepared.name())),
+        ("--time-zone", data.time_zone.is_some() && !dated),
+        ("--year", data.year.is_some()),
+    ];
+    let idle: Vec<&str> = idle.into_iter().filter(|flag| flag.1).map(|flag| flag.0).collect();
+    if !idle.is_empty() {
+        let gap = match sessions.rule {
+            SessionRule::Gap => format!(" (of {})", seconds(sessions.gap as f64 / 1000.0)),
+            _ => String::new(),
+        };
+        warn(&format!(
+            "without effect on prepared data: {}; when they were prepared, sessions were made by {}{gap}, \
+             cleaned by {clean}, and columns and times settled; prepare the log again to change that",
+            idle.join(", "),
+            sessions.rule.name()
+        ));
+    }
 }
 
 /// Says how many rows could not be used.

@@ -332,6 +332,23 @@ impl DataSettings {
         Ok(Wishes { fill, features, tables })
     }
 
+    /// Refuses a table of which no feature is made.
+    pub(crate) fn check_tables(&self) -> Result<()> {
+        let features = self.features()?;
+        let items = ("--item-table", &self.item_table, features.item_columns(), "item");
+        let users = ("--user-table", &self.user_table, features.user_columns(), "user");
+        for (flag, path, columns, what) in [items, users] {
+            if let Some(path) = path.as_ref().filter(|_| columns.is_empty()) {
+                return Err(usage(format!(
+                    "{flag} {}: no feature is made of it; name columns of it, such as --features \
+                     {what}.NAME:label, or leave it out",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// The columns of a log that training keeps in memory.
     pub(crate) fn training_roles(&self) -> Vec<Role> {
         let sees_events = self.features.is_some() || self.clean.is_some() || self.fill.is_some();

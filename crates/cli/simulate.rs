@@ -31,7 +31,7 @@ pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
     };
     let truth = args.truth.as_ref().or(settings.simulate.truth.as_ref());
     let shop = Shop::new(ShopConfig::default(), settings.seed())?;
-    let summary = write(&shop, size, out, truth.map(PathBuf::as_path))?;
+    let summary = write(&shop, size, out, truth.map(PathBuf::as_path), common.config.as_slice())?;
 
     let best = summary.best_possible;
     if settings.json {
@@ -65,7 +65,14 @@ pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
 }
 
 /// Writes a shop's log, and its truth where a file for it is named; each file whole or not at all.
-pub(crate) fn write(shop: &Shop, size: Size, out: &Path, truth: Option<&Path>) -> Result<Summary> {
+/// None takes the place of what is read.
+pub(crate) fn write(
+    shop: &Shop,
+    size: Size,
+    out: &Path,
+    truth: Option<&Path>,
+    inputs: &[PathBuf],
+) -> Result<Summary> {
     let mut files = vec![out.to_owned()];
     files.extend(truth.iter().flat_map(|truth| [truth.to_path_buf(), causes(truth)]));
     if files.iter().any(|file| files.iter().filter(|other| *other == file).count() > 1) {
@@ -73,7 +80,7 @@ pub(crate) fn write(shop: &Shop, size: Size, out: &Path, truth: Option<&Path>) -
     }
     // Unfinished ones leave nothing.
     let mut open: Vec<_> =
-        files.iter().map(|path| Target::create("", path, &[])).collect::<Result<_>>()?;
+        files.iter().map(|path| Target::create("", path, inputs)).collect::<Result<_>>()?;
     let summary = match &mut open[..] {
         [log, users, causes] => simulate(shop, size, log, Some(Truth { users, causes }))?,
         logs => simulate(shop, size, &mut logs[0], None)?,

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use train::folder::partial;
 
 use crate::failure::usage;
+use crate::progress::Unfinished;
 
 /// A file that is being written under a temporary name. Dropped unfinished, it leaves nothing.
 pub(crate) struct Target {
@@ -16,11 +17,12 @@ pub(crate) struct Target {
     /// Where it will lie: behind any links.
     path: PathBuf,
     file: Option<BufWriter<File>>,
+    _unfinished: Unfinished,
 }
 
 impl Target {
-    /// Begins to write a file. `flag` names it in messages; `inputs` are files that this call reads,
-    /// and that it must not replace.
+    /// Begins to write a file. `flag` names it in messages; `inputs` are files and folders that this
+    /// call reads: none of their files may be replaced, and none added.
     pub(crate) fn create(flag: &str, path: &Path, inputs: &[PathBuf]) -> Result<Self> {
         let name = format!("{flag} {}", path.display()).trim().to_owned();
         if path.as_os_str() == "-" {
@@ -29,16 +31,27 @@ impl Target {
         if path.is_dir() {
             return Err(usage(format!("{name}: it is a folder; name a file")));
         }
-        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let real = real(path);
         if real.exists() && !real.is_file() {
             return Err(usage(format!("{name}: it is no plain file; name one")));
         }
-        if inputs.iter().any(|input| fs::canonicalize(input).is_ok_and(|input| input == real)) {
-            return Err(usage(format!("{name}: this file is read, too; name another")));
+        for input in inputs {
+            let Ok(read) = fs::canonicalize(input) else { continue };
+            if [&real, &partial(&real)].into_iter().any(|file| *file == read || links(&read, file))
+            {
+                return Err(usage(format!("{name}: this file is read, too; name another")));
+            }
+            if real.starts_with(&read) {
+                let input = input.display();
+                return Err(usage(format!(
+                    "{name}: all files in {input} are read; name one outside"
+                )));
+            }
         }
+        let unfinished = Unfinished::new(partial(&real));
         let file = File::create(partial(&real))
             .map_err(|error| anyhow!("{name}: cannot be written: {error}; check the path"))?;
-        Ok(Self { name, path: real, file: Some(BufWriter::new(file)) })
+        Ok(Self { name, path: real, file: Some(BufWriter::new(file)), _unfinished: unfinished })
     }
 
     /// Forces the file to the disk and gives it its name.
@@ -58,6 +71,60 @@ impl Target {
     pub(crate) fn refuse(&self, error: &io::Error) -> anyhow::Error {
         anyhow!("{}: cannot be written: {error}; check the free space", self.name)
     }
+}
+
+/// Where a path leads, behind any links. Of what is not there yet, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    if let Ok(real) = fs::canonicalize(path) {
+        return real;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if parent.as_os_str().is_empty() => {
+            real(".".as_ref()).join(name)
+        }
+        (Some(parent), Some(name)) => real(parent).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// Whether a link in a folder leads to a file, or to a folder that it lies in.
+fn links(folder: &Path, file: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_symlink() => {
+            fs::canonicalize(entry.path()).is_ok_and(|to| file.starts_with(to))
+        }
+        Ok(kind) if kind.is_dir() => links(&entry.path(), file),
+        _ => false,
+    })
+}
+
+/// Refuses a folder of results that is, holds or lies in what is read: it would replace it, or be read
+/// with it the next time.
+pub(crate) fn apart(flag: &str, out: &Path, inputs: &[PathBuf]) -> Result<()> {
+    let at = real(out);
+    for input in inputs {
+        let Ok(read) = fs::canonicalize(input) else { continue };
+        let how = if read == at {
+            "is"
+        } else if read.starts_with(&at) {
+            "holds"
+        } else if at.starts_with(&read) {
+            "lies in"
+        } else if read.starts_with(partial(&at)) {
+            "would be made in the place of"
+        } else {
+            continue;
+        };
+        let (out, input) = (out.display(), input.display());
+        return Err(usage(format!("{flag} {out}: it {how} {input}, which is read; name another")));
+    }
+    Ok(())
+}
+
+/// The file of a model, which may be given as its folder.
+pub(crate) fn model_file(model: &Path) -> PathBuf {
+    if model.is_dir() { model.join(train::MODEL_FILE) } else { model.to_owned() }
 }
 
 impl Write for Target {
@@ -112,6 +179,59 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
         }
         assert_eq!(fs::read(&log).unwrap(), b"x");
+    }
+
+    #[test]
+    fn nothing_comes_to_lie_in_a_folder_that_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (logs, inner) = (folder.path().join("logs"), folder.path().join("logs/2024"));
+        fs::create_dir_all(&inner).unwrap();
+        let log = inner.join("log.csv");
+        fs::write(&log, "x").unwrap();
+        let inputs = [logs.clone()];
+        for path in [log.clone(), inner.join("page.html"), logs.join("../logs/page.html")] {
+            let error = Target::create("--report", &path, &inputs).err().unwrap().to_string();
+            assert!(error.contains("all files in"), "{error}");
+            assert!(!partial(&path).exists());
+        }
+        assert_eq!(fs::read(&log).unwrap(), b"x");
+        Target::create("--report", &folder.path().join("page.html"), &inputs).unwrap();
+        // Not even for a while.
+        let unfinished = folder.path().join("page.html.partial");
+        fs::write(&unfinished, "x").unwrap();
+        assert!(
+            Target::create("--report", &folder.path().join("page.html"), &[unfinished]).is_err()
+        );
+    }
+
+    #[test]
+    fn a_folder_of_results_keeps_away_from_what_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("logs/out.partial")).unwrap();
+        fs::write(at("logs/log.csv"), "x").unwrap();
+        for (out, input, how) in [
+            ("logs", "logs", "it is"),
+            ("logs", "logs/log.csv", "it holds"),
+            ("logs/new/out", "logs", "it lies in"),
+            ("logs/out", "logs/out.partial", "in the place of"),
+        ] {
+            let error = apart("--out", &at(out), &[at(input)]).unwrap_err().to_string();
+            assert!(error.contains(how), "{error}");
+        }
+        apart("--out", &at("log"), &[at("logs"), "-".into()]).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_a_folder_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (logs, log) = (folder.path().join("logs"), folder.path().join("log.csv"));
+        fs::create_dir(&logs).unwrap();
+        fs::write(&log, "x").unwrap();
+        std::os::unix::fs::symlink(&log, logs.join("link.csv")).unwrap();
+        let error = Target::create("--report", &log, &[logs]).err().unwrap().to_string();
+        assert!(error.contains("this file is read, too"), "{error}");
     }
 
     #[cfg(unix)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use events::{Cases, Log, ReadOptions, SessionOptions, Sessions, Split};
+use events::{Cases, Coverage, Log, ReadOptions, SessionOptions, Sessions, Settled, Split, Tables};
 use model::{Inputs, ModelConfig};
 use serde_json::{Value, json};
 use train::folder::{Existing, admit};
@@ -17,8 +17,8 @@ use crate::item_vectors;
 use crate::machine::{check_device, device, kernel, memory, peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
 use crate::progress::{TrainingProgress, catch_interrupts, say, warn};
-use crate::reading::{fills, findings, read_log};
-use crate::settings::Settings;
+use crate::reading::{fills, findings, read_log, warn_of_settled};
+use crate::settings::{DataSettings, Settings};
 
 pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     let begin = Instant::now();
@@ -130,6 +130,7 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     data.treatment()?;
     data.fill_rules()?;
     item_vectors::check(data)?;
+    data.check_tables()?;
     data.logs()?;
     model.cell = args.cell.unwrap_or(model.cell);
     settings.said.overlay(args, model)?;
@@ -209,21 +210,31 @@ fn load(settings: &Settings) -> Result<Data> {
     let wishes = data.wishes()?;
     let given = item_vectors::read(data)?;
     let mut log = read_log(data.logs()?, &options, settings.quiet)?;
+    warn_of_settled(data, log.report.sessions.as_ref());
     if log.is_pairs() {
-        bail!(
-            "the log holds `prefix<TAB>target` cases, which are there to be scored; train on \
-             sessions or events, and give these to `tidegate evaluate`"
-        );
+        return Err(events::Error::TestCases.into());
     }
-    // Prepared data have their sessions already; later logs are grouped as they were.
-    let grouping = if let Some(prepared) = log.report.sessions {
-        rules = SessionRules { rule: prepared.rule.name().to_owned(), gap: prepared.gap };
+    let mut treatment = data.treatment()?;
+    check_coverage(data, &wishes.tables, &log)?;
+    // Prepared data have their sessions and are clean already; later logs are treated as they were.
+    let grouping = if let Some(Settled { sessions, clean }) = log.report.sessions.clone() {
+        rules = SessionRules { rule: sessions.rule.name().to_owned(), gap: sessions.gap };
+        if !clean.0.is_empty() {
+            if data.clean.is_some() && treatment.clean != clean {
+                return Err(usage(format!(
+                    "--clean {}: these data were cleaned by {clean} when they were prepared, and \
+                     further rules would find other things there than in a log; leave the flag out, or \
+                     prepare the log again with all rules",
+                    treatment.clean
+                )));
+            }
+            treatment.clean = clean;
+        }
         SessionOptions::default()
     } else {
         rules.options()?
     };
     let session_options = split.session_options(grouping, &log);
-    let mut treatment = data.treatment()?;
     let (sessions, report) = treatment.sessions(&mut log, &session_options)?;
     tell(settings, findings(&report));
     let mut parts = split.apply(&sessions, settings.seed())?;
@@ -257,6 +268,37 @@ fn load(settings: &Settings) -> Result<Data> {
     };
     let train = encode(&log, &parts.train, &train);
     Ok(Data { train, validation: Cases::new(&validation), knowledge, vectors })
+}
+
+/// Looks whether tables and log speak of the same ids.
+fn check_coverage(data: &DataSettings, tables: &Tables, log: &Log) -> Result<()> {
+    let items = ("--item-table", &data.item_table, &tables.items, &log.items, "items");
+    let users = ("--user-table", &data.user_table, &tables.users, &log.users, "users");
+    for (flag, path, table, names, what) in [items, users] {
+        let (Some(path), Some(table)) = (path, table) else { continue };
+        if names.is_empty() {
+            // The features of such a table say what is missing.
+            continue;
+        }
+        let Coverage { both, log_only, .. } = table.coverage(names);
+        let (of, all) = (format!("{flag} {}", path.display()), both + log_only);
+        if both == 0 {
+            bail!(
+                "{of}: says nothing of any of the {} {what} of the log (one there is {:?}); write ids as \
+                 the log does, in the first column",
+                count(all),
+                names.iter().next().unwrap_or_default()
+            );
+        }
+        if both < log_only {
+            warn(&format!(
+                "{of}: knows {} of {} {what}; are its ids written as in the log?",
+                count(both),
+                count(all)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Says what has become of events, unless nobody wants to hear it.

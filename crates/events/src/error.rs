@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::time::format_time;
+
 /// An error that says what is wrong, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -94,6 +96,39 @@ pub enum Error {
         path: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A folder of prepared data that another version has written.
+    #[error(
+        "{path}: prepared by another version of this program (layout {layout}, and this one reads \
+         {reads}); prepare the log again"
+    )]
+    OtherLayout {
+        /// The path.
+        path: String,
+        /// Its layout.
+        layout: u32,
+        /// The one that can be read.
+        reads: u32,
+    },
+    /// Test cases where sessions are needed.
+    #[error(
+        "the log holds `prefix<TAB>target` cases, which are there to be scored; train on sessions or \
+         events, and give these to `tidegate evaluate`"
+    )]
+    TestCases,
+    /// The window leaves nothing of a log.
+    #[error(
+        "none of the {rows} rows lies between --from and --until ({}); `tidegate inspect` without \
+         them says which times there are",
+        span(*from, *until)
+    )]
+    NothingInside {
+        /// Rows in all.
+        rows: u64,
+        /// Where it begins.
+        from: Option<i64>,
+        /// Where it ends.
+        until: Option<i64>,
     },
     /// Prepared data stand alone.
     #[error("{path}: prepared data, which are read alone; give nothing but this folder")]
@@ -244,6 +279,13 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// A window in words.
+fn span(from: Option<i64>, until: Option<i64>) -> String {
+    let [from, until] = [(from, "from"), (until, "until")]
+        .map(|(at, side)| at.map(|at| format!("{side} {}", format_time(at))));
+    from.into_iter().chain(until).collect::<Vec<_>>().join(" ")
 }
 
 impl Error {

@@ -62,9 +62,9 @@ pub use inspect::{
     Kinds, Lengths, Novelty, Pauses, Popularity, Rare, Repeats, RepeatsAt, Report, SessionLengths,
     Silence, Spread, Stage, Summary, Suspicious, Tick, flags,
 };
-pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport};
+pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport, Settled};
 pub use names::{NONE, Names};
-pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, prepare};
+pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, TABLES as PREPARED_TABLES, prepare};
 pub use progress::{Progress, Watch};
 pub use read::{
     EventSink, Further, Key, ReadOptions, Row as EventRow, is_decoding, read, read_into,

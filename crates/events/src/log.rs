@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Columns, Format, NONE, Names, SessionOptions};
+use crate::{CleanRules, Columns, Error, Format, NONE, Names, SessionOptions, Window};
 
 /// The events of a log, in the order of its lines, and how reading it went.
 #[derive(Debug, Clone, Default)]
@@ -207,8 +207,33 @@ pub struct ReadReport {
     pub columns: Columns,
     /// The names in that header that were taken for nothing.
     pub unused: Vec<String>,
-    /// What made events one session where the log comes ready prepared: its session keys are these.
-    pub sessions: Option<SessionOptions>,
+    /// What was settled where the log comes ready prepared.
+    pub sessions: Option<Settled>,
+}
+
+impl ReadReport {
+    /// Refuses a log of which the window has left nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NothingInside`].
+    pub fn refuse_empty_window(&self, window: &Window) -> Result<(), Error> {
+        let aside: u64 = self.aside.iter().map(|(_, rows)| rows).sum();
+        if self.outside == 0 || self.outside + self.bad.count + aside < self.rows {
+            return Ok(());
+        }
+        let (from, until) = (window.from, window.until);
+        Err(Error::NothingInside { rows: self.rows, from, until })
+    }
+}
+
+/// How a log was prepared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// What made events one session: the log's session keys are these.
+    pub sessions: SessionOptions,
+    /// What was left out, or counted, as somebody has asked.
+    pub clean: CleanRules,
 }
 
 /// Rows that could not be used: all counted by reason, the first few kept.

@@ -67,7 +67,7 @@ impl Folder {
             read,
             sessions,
             memory,
-            clean: clean.clone(),
+            clean: Some(clean.clone()),
             // 1, 2, 2: threads change nothing either.
             threads: 1 + memory % 3,
         };
@@ -126,7 +126,8 @@ fn the_same_log_in_the_same_order_whatever_the_memory() {
         }
         let again = read(&[outs[1].clone()], &options()).unwrap();
         assert_eq!(again.report.format, Format::Prepared);
-        assert_eq!(again.report.sessions, Some(sessions));
+        let settled = again.report.sessions.as_ref().unwrap();
+        assert_eq!((settled.sessions, settled.clean.to_string()), (sessions, "none".to_owned()));
         // What was one session is one by its key.
         let found = Sessions::from_log(&again, &SessionOptions::default()).unwrap();
         assert_eq!(spelled(&again, &found), expected);
@@ -171,7 +172,8 @@ fn what_is_suspicious_is_left_out_as_from_a_log_in_memory() {
 
     let times: CleanRules = "times=365".parse().unwrap();
     let read = options();
-    let options = PrepareOptions { read, sessions: rule, memory: 0, clean: times, threads: 1 };
+    let options =
+        PrepareOptions { read, sessions: rule, memory: 0, clean: Some(times), threads: 1 };
     let error = prepare(&[path], &options, folder.0.path(), &mut |_| {}).unwrap_err();
     assert!(error.is_usage() && error.to_string().contains("--from"), "{error}");
 }
@@ -225,7 +227,7 @@ fn a_damaged_folder_says_so() {
     }
     let card = fs::read_to_string(out.join("prepared.json")).unwrap();
     for (old, new) in [
-        ("\"layout\": 1", "\"layout\": 9"),
+        ("\"clean\": \"none\"", "\"clean\": \"moon\""),
         ("\"events\": 3000", "\"events\": 2999"),
         ("\"rule\": \"gap\"", "\"rule\": \"moon\""),
     ] {
@@ -233,6 +235,8 @@ fn a_damaged_folder_says_so() {
         fs::write(out.join("prepared.json"), card.replace(old, new)).unwrap();
         assert!(matches!(refused(), Error::Prepared { .. }), "{}", refused());
     }
+    fs::write(out.join("prepared.json"), card.replace("\"layout\": 2", "\"layout\": 9")).unwrap();
+    assert!(matches!(refused(), Error::OtherLayout { layout: 9, .. }), "{}", refused());
     fs::write(out.join("prepared.json"), &card).unwrap();
     let error = read(&[out.clone(), path], &options()).unwrap_err().to_string();
     assert!(error.contains("read alone"), "{error}");

@@ -64,7 +64,8 @@ pub struct Wishes {
 }
 
 impl Treatment {
-    /// The sessions of a log, without what the rules leave out of it.
+    /// The sessions of a log, without what the rules leave out of it. Data that were prepared with the
+    /// same rules are as they should be: a second time, rules may find what they have made themselves.
     ///
     /// # Errors
     ///
@@ -74,9 +75,12 @@ impl Treatment {
         log: &mut Log,
         options: &SessionOptions,
     ) -> Result<(Sessions, CleanReport), Error> {
-        let mut report = clean(log, &self.clean);
+        let none = CleanRules(Vec::new());
+        let done = log.report.sessions.as_ref().is_some_and(|settled| settled.clean == self.clean);
+        let rules = if done { &none } else { &self.clean };
+        let mut report = clean(log, rules);
         let sessions = Sessions::from_log(log, options)?;
-        let sessions = clean_sessions(log, &sessions, &self.clean, &mut report);
+        let sessions = clean_sessions(log, &sessions, rules, &mut report);
         Ok((sessions, report))
     }
 

@@ -131,6 +131,22 @@ impl FittedFill {
     }
 }
 
+/// Why a column has no values, and what to do.
+fn unread(column: &Column) -> String {
+    match column {
+        Column::Further(name) => match name.as_str() {
+            "item" | "user" | "session" | "time" | "gap" => {
+                format!("{name} cannot be filled; leave it out")
+            }
+            _ => format!(
+                "no column {name:?} was read; name it among the features, such as --features \
+                 {name}:label or {name}:number, or in labels or numbers under [data]"
+            ),
+        },
+        _ => format!("this log has no {column}; map its column with --columns"),
+    }
+}
+
 impl FittedColumn {
     fn fit(log: &Log, train: &[u32], rule: &FillRule) -> Result<Self, Error> {
         let column = &rule.column;
@@ -148,8 +164,7 @@ impl FittedColumn {
                 rule.methods.iter().map(|method| word_step(log, column, &samples, method, word));
             Learned::Words(steps.collect::<Result<_, _>>().map_err(absent)?)
         } else {
-            let reason = format!("this log has no {column}; map its column with --columns");
-            return Err(absent(reason));
+            return Err(absent(unread(column)));
         };
         Ok(Self { column: column.name().to_owned(), flag: rule.flag, learned })
     }

@@ -145,6 +145,8 @@ pub struct Report {
     pub columns: Vec<ColumnReport>,
     /// Who does not behave like a human being.
     pub suspicious: Suspicious,
+    /// Why no model can be trained on it; none where one can.
+    pub untrainable: Option<&'static str>,
     /// What to do about it all.
     pub advice: Vec<Advice>,
 }
@@ -183,6 +185,7 @@ impl Report {
             repeats: repeats::count(sessions, log.items.len()).1,
             kinds: Kinds::of(log, sessions),
             columns: missing::columns(log),
+            untrainable: advice::untrainable(log, sessions),
             advice: Vec::new(),
         };
         let facts =

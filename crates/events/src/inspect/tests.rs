@@ -101,6 +101,78 @@ fn every_ill_has_its_remedy() {
     assert!(flags(&report.advice, "prepare").iter().all(|(flag, _)| *flag != "--fill"));
 }
 
+/// Hours and weekdays are told by the clock that they were counted by.
+#[test]
+fn features_of_the_clock_name_its_zone() {
+    let mut log = sick();
+    // All on Mondays and Tuesdays, for three weeks.
+    for time in &mut log.events.time {
+        let day = (*time - START).div_euclid(DAY).rem_euclid(14);
+        *time += (day / 2 * 7 + day % 2 - day) * DAY;
+    }
+    let options = SessionOptions::default();
+    let sessions = Sessions::from_log(&log, &options).unwrap();
+    let summary = Summary::of(&log, &sessions, 1, 2);
+    let zone: Zone = "Asia/Shanghai".parse().unwrap();
+    let report = Report::new(&log, &sessions, &summary, &options, &zone).unwrap();
+    for feature in ["hour:zone=480", "weekday:zone=480"] {
+        let found = report.advice.iter().any(|a| a.value == feature);
+        assert!(found, "{feature}: {:#?}", report.advice);
+    }
+}
+
+/// A rule about all times is for those who have them at once.
+#[test]
+fn each_verb_gets_what_it_takes() {
+    let mut log = healthy();
+    for user in 0..10 {
+        log.events.user.push(user);
+        log.events.item.push(1);
+        log.events.time.push(START + (9000 + i64::from(user)) * DAY);
+    }
+    let advice = report(&log).advice;
+    let clean = |verb: &str| flags(&advice, verb).into_iter().find(|flag| flag.0 == "--clean");
+    let of_train = clean("train").map_or(String::new(), |flag| flag.1);
+    assert!(of_train.contains("times=365"), "{advice:#?}");
+    assert!(clean("prepare").is_none_or(|flag| !flag.1.contains("times")), "{advice:#?}");
+}
+
+/// Shares of a handful of events say nothing.
+#[test]
+fn a_handful_of_events_gets_no_advice_on_learning() {
+    let mut e = Events::default();
+    for k in 0..200u32 {
+        e.user.push(k / 100);
+        e.item.push(k % 100);
+        e.kind.push(k % 2);
+        e.price.push(k as f32);
+        e.time.push(START + i64::from(k) * (if k < 100 { 61 } else { 7 }) * SECOND);
+    }
+    let kinds = ["view", "buy"].into_iter().collect();
+    let log =
+        Log { events: e, items: names("i", 100), users: names("u", 2), kinds, ..Log::default() };
+    let found = report(&log);
+    assert_eq!(found.untrainable, None);
+    let learning = ["--features", "--window", "--min-support"];
+    assert!(!found.advice.iter().any(|a| learning.contains(&a.flag)), "{:#?}", found.advice);
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_said() {
+    let of = |users: Vec<u32>, format| {
+        let n = users.len();
+        let events = Events { item: vec![0; n], user: users, ..Events::default() };
+        let mut log = Log { events, items: names("i", 1), users: names("u", 9), ..Log::default() };
+        log.report.format = format;
+        let found = report(&log);
+        (found.untrainable.is_some(), found.advice.is_empty())
+    };
+    // Every second event repeats the one before.
+    assert_eq!(of(vec![0, 0, 1, 1], crate::Format::Csv), (false, false));
+    assert_eq!(of(vec![0, 0, 1, 2], crate::Format::Csv), (true, false));
+    assert_eq!(of(vec![0, 0, 1, 1], crate::Format::Pairs), (true, true));
+}
+
 /// Each value is read by what reads the flag.
 #[test]
 fn advice_is_understood() {

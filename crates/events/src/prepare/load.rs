@@ -8,14 +8,21 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, TimestampMillisecondType, UInt32Type};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde::Deserialize;
 
 use super::write::{label_column, number_column};
 use super::{CARD, Card, EVENTS, LAYOUT, NAMES, SESSIONS};
 use crate::read::guarded;
 use crate::{
     Error, Format, LabelColumn, Log, NONE, Names, NumberColumn, ReadOptions, ReadReport, Role,
-    SessionOptions,
+    SessionOptions, Settled,
 };
+
+/// What of a [`Card`] all versions have.
+#[derive(Deserialize)]
+struct Version {
+    layout: u32,
+}
 
 /// Whether a folder is one that [`prepare`](super::prepare) has written.
 pub(crate) fn is_prepared(path: &Path) -> bool {
@@ -28,25 +35,25 @@ pub(crate) fn load(path: &Path, options: &ReadOptions) -> Result<Log, Error> {
     let damaged = |reason: String| Error::Prepared { path: name.clone(), reason };
     let text = fs::read(path.join(CARD))
         .map_err(|source| Error::Open { path: path.join(CARD).display().to_string(), source })?;
-    let card: Card =
-        serde_json::from_slice(&text).map_err(|error| damaged(format!("{CARD}: {error}")))?;
-    if card.layout != LAYOUT {
-        return Err(damaged(format!(
-            "its layout is {} and this version reads {LAYOUT}",
-            card.layout
-        )));
+    let unread = |error| damaged(format!("{CARD}: {error}"));
+    let Version { layout } = serde_json::from_slice(&text).map_err(unread)?;
+    if layout != LAYOUT {
+        return Err(Error::OtherLayout { path: name.clone(), layout, reads: LAYOUT });
     }
+    let card: Card = serde_json::from_slice(&text).map_err(unread)?;
     if !options.window.is_open() && !card.has_times {
         return Err(Error::NoTimes { what: "--from or --until".to_owned() });
     }
     let rule = card.rule.parse().map_err(|_| damaged(format!("no such rule: {:?}", card.rule)))?;
-    let sessions = SessionOptions { rule, gap: card.gap };
+    let clean =
+        card.clean.parse().map_err(|_| damaged(format!("no such rules: {:?}", card.clean)))?;
+    let settled = Settled { sessions: SessionOptions { rule, gap: card.gap }, clean };
     let mut log = Log {
         report: ReadReport {
             format: Format::Prepared,
             files: vec![name.clone()],
             rows: card.events,
-            sessions: Some(sessions),
+            sessions: Some(settled),
             ..ReadReport::default()
         },
         ..Log::default()

@@ -29,8 +29,8 @@ pub(crate) use load::is_prepared;
 pub(crate) use load::load;
 
 use crate::{
-    Check, CleanReport, CleanRules, Error, Progress, ReadOptions, ReadReport, SessionOptions,
-    Watch, read_into,
+    Check, CleanReport, CleanRule, CleanRules, Error, Format, Progress, ReadOptions, ReadReport,
+    SessionOptions, Watch, read_into,
 };
 use gather::Gather;
 use spill::Spill;
@@ -44,7 +44,8 @@ pub struct PrepareOptions {
     pub sessions: SessionOptions,
     /// What is left out first. Users stay whole in their part, so a rule about users or sessions finds
     /// what it would find in the whole log; one about the times of the whole log cannot be had here.
-    pub clean: CleanRules,
+    /// None: nothing is left out, and what is counted where nobody has asked is none of the data's.
+    pub clean: Option<CleanRules>,
     /// Bytes of events that are held in memory, about; more go to the disk.
     pub memory: usize,
     /// Threads that put events in order. They change nothing but the time it takes.
@@ -86,6 +87,8 @@ pub(crate) struct Card {
     pub rule: String,
     /// The longest pause inside a session, in milliseconds.
     pub gap: i64,
+    /// The rules that were asked for, as they are written; `none` where there were none.
+    pub clean: String,
     pub has_times: bool,
     pub has_users: bool,
     pub labels: Vec<String>,
@@ -93,12 +96,14 @@ pub(crate) struct Card {
 }
 
 /// The version of the layout.
-pub(crate) const LAYOUT: u32 = 1;
+pub(crate) const LAYOUT: u32 = 2;
 /// The file that makes a folder a prepared one.
 pub const CARD: &str = "prepared.json";
 pub(crate) const EVENTS: &str = "events.parquet";
 pub(crate) const SESSIONS: &str = "sessions.parquet";
 pub(crate) const NAMES: &str = "names.parquet";
+/// The others in it.
+pub const TABLES: [&str; 3] = [EVENTS, SESSIONS, NAMES];
 
 /// Reads a log of any size and writes its events, session after session, into the folder `out`, which
 /// must be there; what lies in it under the same names is replaced.
@@ -131,9 +136,15 @@ fn prepare_in(
     temporary: &Path,
     watch: Watch<'_>,
 ) -> Result<Prepared, Error> {
-    if let Some(rule) =
-        options.clean.0.iter().find(|rule| matches!(rule.check, Check::Times { .. }))
-    {
+    let of_whole_log = |rule: &&CleanRule| matches!(rule.check, Check::Times { .. });
+    let rules = match &options.clean {
+        Some(rules) => rules.clone(),
+        None => {
+            let rules = CleanRules::default().0.into_iter();
+            CleanRules(rules.filter(|rule| !of_whole_log(&rule)).collect())
+        }
+    };
+    if let Some(rule) = rules.0.iter().find(of_whole_log) {
         let reason = "looks at the times of the whole log, which is not in memory here; cut it with \
                       --from and --until";
         let (flag, reason) = ("--clean", reason.to_owned());
@@ -142,13 +153,16 @@ fn prepare_in(
     let further = &options.read.further;
     let mut spill = Spill::new(temporary, options.memory, further);
     let report = read_into(paths, &options.read, &mut spill, watch)?;
+    if report.format == Format::Pairs {
+        return Err(Error::TestCases);
+    }
+    report.refuse_empty_window(&options.read.window)?;
     let spilled = spill.spilled();
     let (parts, names) = spill.finish();
     let rule = names.resolve(options.sessions.rule)?;
     let sessions = SessionOptions { rule, ..options.sessions };
     let (memory, threads) = (options.memory, options.threads);
-    let gather =
-        Gather { names: &names, sessions: &sessions, clean: &options.clean, threads, memory };
+    let gather = Gather { names: &names, sessions: &sessions, clean: &rules, threads, memory };
     let (runs, clean) = gather.all(parts, temporary, watch)?;
     let all = report.rows - report.bad.count - report.outside;
     let mut written = |events| watch(Progress::Writing { events, of: all });
@@ -164,6 +178,7 @@ fn prepare_in(
         items: names.items.len() as u64,
         rule: rule.name().to_owned(),
         gap: sessions.gap,
+        clean: options.clean.as_ref().map_or("none".to_owned(), CleanRules::to_string),
         has_times: names.has.time,
         has_users: names.has.user,
         labels: further.labels.clone(),

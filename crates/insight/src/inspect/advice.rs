@@ -9,6 +9,12 @@ use crate::page::{Section, code};
 /// Findings with their flags, and one command with all of them.
 pub(super) fn section(report: &Report, call: &Call) -> Section {
     let mut section = Section::new("advice", "What to do");
+    if let Some(why) = report.untrainable {
+        section.say(why);
+    }
+    if report.advice.is_empty() && report.untrainable.is_some() {
+        return section;
+    }
     if report.advice.is_empty() {
         section.say("Nothing stands out: this log can be trained on as it is.");
         section.push(commands(report, call, &["train"]));
@@ -18,7 +24,9 @@ pub(super) fn section(report: &Report, call: &Call) -> Section {
         "Each finding with the flag that answers it, and the threshold from which on it is advised. It is \
          advice by rule of thumb: look at the figures below before following it, and measure what it brings.",
     );
-    section.push(commands(report, call, &["train"]));
+    if report.untrainable.is_none() {
+        section.push(commands(report, call, &["train"]));
+    }
     let each = report.advice.iter().map(|advice| {
         let mut left = Html::new();
         left.add("p", &[], Html::text(&advice.finding));

@@ -20,7 +20,7 @@ fn hostile() -> Log {
     let n = 300u32;
     let events = Events {
         item: (0..n).map(|k| k % 3).collect(),
-        user: vec![0; n as usize],
+        user: (0..n).map(|k| k % 2).collect(),
         time: (0..i64::from(n)).map(|k| k * 1000).collect(),
         kind: (0..n).map(|k| k % 2).collect(),
         ..Events::default()
@@ -31,7 +31,7 @@ fn hostile() -> Log {
     let mut log = Log {
         events,
         items: names(&["b", "\u{202e}c\n"]),
-        users: names(&[]),
+        users: names(&["d"]),
         kinds: names(&["buy"]),
         ..Log::default()
     };
@@ -100,10 +100,11 @@ fn a_log_that_lacks_everything_says_so() {
         "there is no funnel",
         "No session has two events",
         "the log has no columns that are read",
-        "Nothing stands out",
+        "No model can be trained on this log",
     ] {
         assert!(html.contains(line), "{line}");
     }
+    assert!(!html.contains("tidegate train"), "it must fail");
     let empty = page_of(&Log::default());
     assert!(empty.contains("The log has no events."));
 }

@@ -100,12 +100,14 @@ pub(super) fn cleaning(facts: &Facts<'_>, all: &mut Vec<Advice>) {
             "user" => format!("{} {plural}", counted(groups, "user")),
             _ => format!("{} {plural}", counted(groups, "session")),
         };
+        // `prepare` never has all times at once.
+        let verbs = if matches!(check, Check::Times { .. }) { TRAIN } else { PREPARE_AND_TRAIN };
         let mut add = |finding: String, reason: &str, threshold: &str| {
             all.push(Advice {
                 finding,
                 flag: "--clean",
                 value: found.rule.clone(),
-                verbs: PREPARE_AND_TRAIN,
+                verbs,
                 reason: reason.to_owned(),
                 threshold: threshold.to_owned(),
             });
@@ -123,7 +125,8 @@ pub(super) fn cleaning(facts: &Facts<'_>, all: &mut Vec<Advice>) {
             ),
             Check::Times { .. } if !cut => add(
                 format!("{} have times of another age", events(found.events)),
-                "A wrong time puts an event into the wrong session and the wrong part of a split.",
+                "A wrong time puts an event into the wrong session and the wrong part of a split. \
+                 prepare does not know all times at once: there, cut with --from and --until.",
                 "any event",
             ),
             Check::Hour { events: most } if few => add(

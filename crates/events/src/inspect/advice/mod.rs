@@ -64,7 +64,7 @@ pub(super) struct Facts<'a> {
 /// training.
 pub(super) fn advice(facts: &Facts<'_>) -> Vec<Advice> {
     let mut all = Vec::new();
-    if facts.log.events.is_empty() {
+    if facts.log.events.is_empty() || facts.log.is_pairs() {
         return all;
     }
     reading(facts, &mut all);
@@ -73,6 +73,20 @@ pub(super) fn advice(facts: &Facts<'_>) -> Vec<Advice> {
     features(facts, &mut all);
     training(facts, &mut all);
     all
+}
+
+/// Why no model can be trained on a log; none where one can.
+pub(super) fn untrainable(log: &Log, sessions: &Sessions) -> Option<&'static str> {
+    if log.is_pairs() {
+        return Some(
+            "These are test cases: nothing is learned from them, a model is judged by them, with \
+             tidegate evaluate MODEL and this file.",
+        );
+    }
+    let teaching = sessions.iter().filter(|session| session.len() > 1);
+    (teaching.take(2).count() < 2).then_some(
+        "No model can be trained on this log: that takes two sessions with two events at least.",
+    )
 }
 
 /// The day that a clock has shown.

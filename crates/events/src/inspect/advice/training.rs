@@ -8,6 +8,8 @@ use crate::inspect::{Tick, share};
 
 /// `max_length` of a training where nothing else is said.
 const CUT: i64 = 40;
+/// Events from which on shares say something about what to learn from.
+const TELLING: usize = 300;
 /// Sessions from which on a split can be judged.
 const ENOUGH: usize = 100;
 /// Items too rare to learn, and the events that may go with them.
@@ -16,6 +18,9 @@ const RARE_EVENTS: f64 = 0.05;
 
 pub(super) fn features(facts: &Facts<'_>, all: &mut Vec<Advice>) {
     let (report, n) = (facts.report, facts.log.events.len());
+    if n < TELLING {
+        return;
+    }
     let filled: Vec<String> =
         all.iter().filter(|a| a.flag == "--fill").map(|a| a.value.clone()).collect();
     let mut add = |value: String, finding: String, reason: &str, threshold: &str| {
@@ -90,14 +95,15 @@ pub(super) fn features(facts: &Facts<'_>, all: &mut Vec<Advice>) {
     }
     let span = facts.log.events.time.iter().max().zip(facts.log.events.time.iter().min());
     let span = span.map_or(0, |(last, first)| last.saturating_sub(*first));
+    // The offset of the clock that hours and weekdays were counted by, as it was at last.
+    let last = facts.log.events.time.iter().max().copied().unwrap_or(0);
+    let east = facts.zone.clock(last).saturating_sub(last) / 60_000;
+    let zone = if east == 0 { String::new() } else { format!(":zone={east}") };
     if let Some(hours) = calendar.hours.filter(|_| span >= 2 * DAY && calendar.tick < Tick::Hour) {
         let by_hour: Vec<u64> =
             (0..24).map(|hour| hours.iter().map(|day| day[hour]).sum()).collect();
         let (at, peak) = peak(&by_hour);
         if peak >= 1.5 {
-            let last = facts.log.events.time.iter().max().copied().unwrap_or(0);
-            let east = facts.zone.clock(last).saturating_sub(last) / 60_000;
-            let zone = if east == 0 { String::new() } else { format!(":zone={east}") };
             add(
                 format!("hour{zone}"),
                 format!("The hour from {at}:00 has {peak:.1} times the average"),
@@ -110,7 +116,7 @@ pub(super) fn features(facts: &Facts<'_>, all: &mut Vec<Advice>) {
     if peak >= 1.25 && span >= 14 * DAY {
         let names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
         add(
-            "weekday".to_owned(),
+            format!("weekday{zone}"),
             format!("{} has {peak:.1} times the average", names[at]),
             "Weekdays bring other people and other wishes than weekends.",
             "a busiest day of 1.25 times the average, in two weeks or more",
@@ -129,8 +135,10 @@ fn peak(counts: &[u64]) -> (usize, f64) {
 pub(super) fn training(facts: &Facts<'_>, all: &mut Vec<Advice>) {
     let (sessions, summary) = (facts.sessions, facts.summary);
     let n = facts.log.events.len();
+    let telling = n >= TELLING;
     let rare = facts.report.popularity.rare.iter().rev().find(|rare| {
-        rare.below <= 5
+        telling
+            && rare.below <= 5
             && share(rare.items as usize, summary.items as usize) >= RARE_ITEMS
             && share(rare.events as usize, n) <= RARE_EVENTS
     });
@@ -154,7 +162,7 @@ pub(super) fn training(facts: &Facts<'_>, all: &mut Vec<Advice>) {
     }
     let over = |session: &[u32]| session.len().saturating_sub(CUT as usize + 1);
     let beyond = share(sessions.iter().map(over).sum(), n);
-    if beyond > 0.2 {
+    if telling && beyond > 0.2 {
         all.push(Advice {
             finding: format!(
                 "{} of the events lie beyond place {} of their session",
