@@ -352,3 +352,36 @@ fn advice_can_be_typed_as_it_stands() {
     let trained = call(folder.path(), &line);
     assert_eq!(trained.code, Some(0), "{line:?}: {}", trained.stderr);
 }
+
+/// Ids and kinds are anybody's: what moves a cursor is shown by its number.
+#[test]
+fn names_of_a_log_do_not_move_the_cursor() {
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        "user,item,time,event,\u{1b}[1A\na,x,1700000000,\u{1b}[2Jview,1\na,y,1700000010,buy,2\n";
+    fs::write(folder.path().join("log.csv"), text).unwrap();
+    let people = call(folder.path(), &["inspect", "log.csv"]);
+    assert_eq!(people.code, Some(0), "{}", people.stderr);
+    assert!(!people.stdout.contains('\u{1b}'), "{:?}", people.stdout);
+    assert!(people.stdout.contains("\\u{1b}[2Jview") && people.stdout.contains("\\u{1b}[1A"));
+}
+
+/// A path that is no text is one all the same.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_page_may_have_any_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("log.csv"), "user,item,time\na,x,1700000000\na,y,1700000010\n")
+        .unwrap();
+    let name = OsStr::from_bytes(b"page-\xff.html");
+    let output = command(folder.path(), &["inspect", "log.csv", "--json", "--report"])
+        .arg(name)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["report_file"], "page-\u{fffd}.html");
+    assert!(folder.path().join(name).is_file());
+}

@@ -296,3 +296,14 @@ fn filling_and_cleaning_travel_with_the_model() {
     let error = fail(folder, 2, "train log.csv --fill price=guess --out x");
     assert!(error.contains("--fill"), "{error}");
 }
+
+/// What had to be assumed is assumed for good: `prepare` says so, as `train` does.
+#[test]
+fn what_is_assumed_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "user,item,time\na,x,1/2/2020 10:00\na,y,1/2/2020 10:01\n";
+    fs::write(folder.path().join("log.csv"), text).unwrap();
+    let (code, _, said) = tidegate(folder.path(), "prepare log.csv --out data");
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("the month is taken to stand first"), "{said}");
+}

@@ -96,7 +96,7 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
         let mut next_item = serde_json::to_value(metrics)?;
         next_item["baselines"] = json!(baselines);
         return print_json(&json!({
-            "model": args.model,
+            "model": args.model.display().to_string(),
             "tasks": { "next-item": next_item },
             "wall_s": wall,
             "peak_rss": peak_rss(),

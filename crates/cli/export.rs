@@ -49,7 +49,7 @@ pub(crate) fn run(common: &Common, args: &Export) -> Result<()> {
     if settings.json {
         let opset = (format == Format::Onnx).then_some(model::OPSET);
         return print_json(&json!({
-            "file": out,
+            "file": out.display().to_string(),
             "format": name,
             "opset": opset,
             "items": number,

@@ -67,7 +67,7 @@ pub(crate) fn run(common: &Common, args: &Import) -> Result<()> {
     }
     if settings.json {
         return print_json(&json!({
-            "model": out,
+            "model": out.display().to_string(),
             "cell": config.cell,
             "layers": config.layers,
             "items": items,

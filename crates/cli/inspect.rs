@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::{Common, Inspect};
-use crate::output::{Style, count, per_cent, print, print_json};
+use crate::output::{Style, count, per_cent, print, print_json, shown};
 use crate::progress::{end_at_interrupts, warn};
 use crate::reading::{findings, read_log, warn_of_settled};
 use crate::score_fill;
@@ -64,7 +64,7 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
         all["clean"] = json!(found.rules);
         all["report"] = json!(report);
         if let Some(path) = &args.report {
-            all["report_file"] = json!(path);
+            all["report_file"] = json!(path.display().to_string());
         }
         return print_json(&all);
     }
@@ -72,7 +72,7 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
     let mut text = render(&summary, style);
     for (place, line) in findings(&found).enumerate() {
         let name = if place == 0 { "suspicious" } else { "" };
-        text += &format!("{}  {line}\n", style.dim(&format!("  {name:<10}")));
+        text += &line_of(style, name, line);
     }
     if let Some(path) = &args.report {
         text += &format!("\n  The page is {}\n", style.bold(&path.display().to_string()));
@@ -127,10 +127,15 @@ fn tell(suggestion: &Suggestion, json: bool) -> Result<()> {
     if json { print_json(&Told { suggestion, missing, toml }) } else { print(&toml) }
 }
 
+/// A line of the summary. Names of a log may hold anything, also what moves a terminal's cursor.
+fn line_of(style: Style, name: &str, value: String) -> String {
+    format!("{}  {}\n", style.dim(&format!("  {name:<10}")), shown(value))
+}
+
 fn render(summary: &Summary, style: Style) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
-        text += &format!("{}  {value}\n", style.dim(&format!("  {name:<10}")));
+        text += &line_of(style, name, value);
     };
     line("format", summary.format.to_string());
     for (place, (role, column)) in summary.columns.iter().enumerate() {

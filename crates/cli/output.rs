@@ -144,7 +144,7 @@ pub(crate) fn wrapped(text: &str, indent: &str) -> String {
 }
 
 /// A cell without line breaks and other control characters, which ids may hold.
-fn shown(cell: String) -> String {
+pub(crate) fn shown(cell: String) -> String {
     let control = |c: char| c.is_control();
     if !cell.contains(control) {
         return cell;

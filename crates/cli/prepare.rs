@@ -1,20 +1,20 @@
 //! `tidegate prepare`: a log of any size, grouped and cleaned once.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use events::{CleanRules, PREPARED, PREPARED_TABLES, PrepareOptions, Prepared, prepare};
 use serde_json::json;
-use train::folder::{Existing, admit, partial, remove};
+use train::folder::{Existing, admit, partial, remove, sync_folder};
 
 use crate::args::{Common, Prepare};
 use crate::failure::usage;
 use crate::machine::{peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
 use crate::progress::{ReadingProgress, Unfinished, end_at_interrupts};
-use crate::reading::{findings, warn_of_bad_rows};
+use crate::reading::{findings, warn_of_reading};
 use crate::settings::{Settings, parse_bytes};
 use crate::target::apart;
 
@@ -63,12 +63,12 @@ pub(crate) fn run(common: &Common, args: &Prepare) -> Result<()> {
         Ok(prepare(logs, &options, folder, &mut |so_far| progress.show(so_far))?)
     })?;
     drop(progress);
-    warn_of_bad_rows(&prepared.report);
+    warn_of_reading(&prepared.report, prepared.has_times, &options.read);
 
     if settings.json {
         let report = &prepared.report;
         return print_json(&json!({
-            "prepared": out,
+            "prepared": out.display().to_string(),
             "format": report.format,
             "rows": report.rows,
             "bad_rows": report.bad.count,
@@ -133,7 +133,10 @@ fn put(folder: &Path, out: &Path) -> std::io::Result<()> {
         .collect::<std::io::Result<Vec<_>>>()?;
     names.sort_by_key(|name| *name == *PREPARED);
     for name in names {
+        // On the disk before it has its name, and in this order.
+        File::open(folder.join(&name))?.sync_all()?;
         fs::rename(folder.join(&name), out.join(&name))?;
+        sync_folder(&out.join(&name))?;
     }
     fs::remove_dir(folder)
 }

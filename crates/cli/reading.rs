@@ -15,13 +15,18 @@ pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions, quiet: bool) ->
     let mut progress = ReadingProgress::new(quiet);
     let log = events::read_watched(paths, options, &mut |so_far| progress.show(so_far))?;
     drop(progress);
-    let report = &log.report;
+    warn_of_reading(&log.report, !log.events.time.is_empty(), options);
+    log.report.refuse_empty_window(&options.window)?;
+    Ok(log)
+}
+
+/// Says what could not be used, what had to be assumed, and where times may lie unread.
+pub(crate) fn warn_of_reading(report: &ReadReport, has_times: bool, options: &ReadOptions) {
     warn_of_bad_rows(report);
-    report.refuse_empty_window(&options.window)?;
     for note in &report.notes {
         warn(note);
     }
-    if log.events.time.is_empty() && !report.unused.is_empty() && options.columns.is_empty() {
+    if !has_times && !report.unused.is_empty() && options.columns.is_empty() {
         warn(&format!(
             "no column is known to be the time (not used: {}), so events keep the order of the \
              file; to name the columns: --columns {},time=NAME",
@@ -29,7 +34,6 @@ pub(crate) fn read_log(paths: &[PathBuf], options: &ReadOptions, quiet: bool) ->
             report.columns
         ));
     }
-    Ok(log)
 }
 
 /// Warns of settings that change nothing about prepared data, where `settled` says how those were made.

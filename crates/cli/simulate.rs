@@ -36,7 +36,7 @@ pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
     let best = summary.best_possible;
     if settings.json {
         return print_json(&json!({
-            "file": out,
+            "file": out.display().to_string(),
             "events": summary.events,
             "users": summary.users,
             "sessions": summary.sessions,

@@ -310,7 +310,7 @@ fn tell(settings: &Settings, lines: impl Iterator<Item = String>) {
 
 fn result(out: &Path, outcome: &Outcome, begin: Instant) -> Value {
     json!({
-        "model": out,
+        "model": out.display().to_string(),
         "epochs": outcome.epochs,
         "best_epoch": outcome.best_epoch,
         "stopped_early": outcome.stopped_early,
@@ -363,7 +363,11 @@ fn show_finished(settings: &Settings, out: &PathBuf, result: &Value) -> Result<(
         warn("the finished model has other settings, see run.toml; --force trains it anew");
     }
     if settings.json {
-        let result = if result.is_null() { json!({ "model": out }) } else { result.clone() };
+        let result = if result.is_null() {
+            json!({ "model": out.display().to_string() })
+        } else {
+            result.clone()
+        };
         return print_json(&result);
     }
     print(&format!("The model in {} is finished: there is nothing to resume.\n", shown(out)))

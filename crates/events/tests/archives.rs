@@ -220,6 +220,18 @@ fn progress_goes_from_file_to_file_up_to_their_size() {
     assert_eq!(steps.last(), Some(&(size, 120_000)));
 }
 
+#[test]
+fn rows_that_come_to_nothing_are_progress_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.csv");
+    std::fs::write(&path, clicks(60_000)).unwrap();
+    let window = events::Window { from: Some(i64::MAX), until: None };
+    let options = ReadOptions { window, ..ReadOptions::default() };
+    let mut steps = 0;
+    let log = read_watched(&[path], &options, &mut |_| steps += 1).unwrap();
+    assert!(log.events.is_empty() && log.report.outside == 60_000 && steps > 20, "{steps}");
+}
+
 /// Has room for so many events.
 struct Full(u64);
 

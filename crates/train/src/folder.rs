@@ -95,8 +95,12 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// A rename is only on the disk once its folder is.
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes the name of a file last: a rename is only on the disk once its folder is.
+///
+/// # Errors
+///
+/// Where the folder cannot be opened or written.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;

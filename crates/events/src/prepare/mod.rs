@@ -65,6 +65,9 @@ pub struct Prepared {
     pub spilled: u64,
     /// What each rule has found.
     pub clean: CleanReport,
+    /// Whether the log has times.
+    #[serde(skip)]
+    pub has_times: bool,
     /// How reading went.
     #[serde(skip)]
     pub report: ReadReport,
@@ -164,7 +167,8 @@ fn prepare_in(
     let (memory, threads) = (options.memory, options.threads);
     let gather = Gather { names: &names, sessions: &sessions, clean: &rules, threads, memory };
     let (runs, clean) = gather.all(parts, temporary, watch)?;
-    let all = report.rows - report.bad.count - report.outside;
+    let aside: u64 = report.aside.iter().map(|&(_, count)| count).sum();
+    let all = report.rows.saturating_sub(report.bad.count + report.outside + aside);
     let mut written = |events| watch(Progress::Writing { events, of: all });
     let (events, session_count) = write::write(runs, &names, further, out, &mut written)?;
     let card = Card {
@@ -185,5 +189,6 @@ fn prepare_in(
         numbers: further.numbers.clone(),
     };
     write::card(&card, out)?;
-    Ok(Prepared { events, sessions: session_count, items: card.items, spilled, clean, report })
+    let (has_times, items, sessions) = (names.has.time, card.items, session_count);
+    Ok(Prepared { events, sessions, items, spilled, clean, has_times, report })
 }

@@ -35,7 +35,7 @@ impl Grouping {
 /// A log while it is being read.
 pub(super) struct Builder {
     pub rows: u64,
-    pub outside: u64,
+    outside: u64,
     pub files: Vec<String>,
     /// How much of all files was read.
     pub meter: Meter,
@@ -115,6 +115,19 @@ impl Builder {
     /// Counts a row that is as it should be and tells of no event.
     pub(super) fn aside(&mut self, reason: &'static str) {
         count(&mut self.aside, reason);
+        self.pass();
+    }
+
+    /// Counts a row outside `--from` and `--until`.
+    pub(super) fn outside(&mut self) {
+        self.outside += 1;
+        self.pass();
+    }
+
+    /// A row came to nothing. Where nobody listens any more, the next event or the end of the log will
+    /// say so.
+    fn pass(&mut self) {
+        let _ = self.rows_out.pass(self.meter.bytes());
     }
 
     /// Says once what had to be assumed.
@@ -127,6 +140,7 @@ impl Builder {
     /// Counts a bad row.
     pub(super) fn bad(&mut self, file: &str, line: u64, reason: &'static str, detail: &str) {
         self.bad.push(file, line, reason, detail.trim());
+        self.pass();
     }
 
     /// A new session that has no name.

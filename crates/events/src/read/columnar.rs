@@ -248,7 +248,7 @@ impl Plan {
             let numbers: Vec<_> = batch.numbers.iter().map(|column| column.number(at)).collect();
             match batch.event(at, &labels, &numbers, &options.zone) {
                 Ok(row) if !row.time.is_none_or(|time| options.window.contains(time)) => {
-                    log.outside += 1;
+                    log.outside();
                 }
                 Ok(row) => log.push(&row)?,
                 Err((reason, detail)) => log.bad(file, before + at as u64 + 1, reason, &detail),

@@ -82,7 +82,7 @@ fn read_line(
     let walked = each(events, |event| {
         log.rows += 1;
         match take(event) {
-            Ok(said) if !options.window.contains(said.time) => log.outside += 1,
+            Ok(said) if !options.window.contains(said.time) => log.outside(),
             Ok(Said { item, kind, time }) => {
                 let (session, time) = (Some(Key::Name(&key)), Some(time));
                 let (item, kind) = (item.as_ref(), Some(kind.as_ref()));

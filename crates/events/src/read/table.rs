@@ -86,7 +86,7 @@ pub(super) fn read(
         log.rows += 1;
         let (mut labels, mut numbers) = (Vec::new(), Vec::new());
         match schema.take(&fields.with(&constants), &mut clock, &mut labels, &mut numbers) {
-            Ok(row) if !row.time.is_none_or(|time| window.contains(time)) => log.outside += 1,
+            Ok(row) if !row.time.is_none_or(|time| window.contains(time)) => log.outside(),
             Ok(row) => log.push(&row)?,
             Err(Refused::Aside(reason)) => log.aside(reason),
             Err(Refused::Bad((reason, detail))) => log.bad(&file, line, reason, &detail),
