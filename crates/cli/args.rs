@@ -200,7 +200,7 @@ pub(crate) struct Reading {
     /// looking]
     #[arg(long, value_name = "NAME")]
     pub(crate) format: Option<String>,
-    /// Which column is what: user=U,item=I,time=T,kind=K,session=S,...
+    /// Which column is what: user=U,item=I,time=T,kind=K,session=S,...; price=- reads no price
     #[arg(long, value_name = "ROLE=NAME,...")]
     pub(crate) columns: Option<String>,
     /// What makes a session: auto, key, gap or user [default: auto]
