@@ -355,7 +355,7 @@ fn render(out: &Path, outcome: &Outcome, wall: f64) -> String {
 }
 
 /// A finished run that is resumed has nothing to do.
-fn show_finished(settings: &Settings, out: &PathBuf, result: &Value) -> Result<()> {
+fn show_finished(settings: &Settings, out: &Path, result: &Value) -> Result<()> {
     if let Some(of_run) = run_file(out).and_then(|path| Settings::read(&path).ok())
         && (of_run.seed, &of_run.model, &of_run.optimizer, &of_run.training)
             != (settings.seed, &settings.model, &settings.optimizer, &settings.training)
