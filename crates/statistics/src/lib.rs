@@ -1,0 +1,13 @@
+//! What is measured and fitted without a network: numbers in, numbers out.
+//!
+//! [`binary`] measures probabilities of what happens or does not; [`partition`] compares clusterings.
+//! Nothing here knows of logs, models or files. The same numbers give the same bits, whatever the
+//! number of threads; wrong ones give an [`Error`] that names them.
+
+#![forbid(unsafe_code)]
+
+pub mod binary;
+mod error;
+pub mod partition;
+
+pub use error::Error;
