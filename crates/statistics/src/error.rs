@@ -5,8 +5,8 @@ use ndarray::ArrayView2;
 /// An error that says which number is wrong and what it should be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// Two arguments speak of different numbers of cases.
-    #[error("{name} has {found} entries, {beside} has {expected}: both need one a case")]
+    /// Two arguments differ in length.
+    #[error("{name} has {found} entries, {beside} has {expected}: they must be as many")]
     Lengths {
         /// The argument that was looked at.
         name: &'static str,
@@ -162,6 +162,6 @@ mod tests {
         let found = check_cells("x", matrix.view(), FINITE, f64::is_finite).unwrap_err();
         assert_eq!(found.to_string(), "x[1, 1] is inf; allowed: finite numbers");
         let found = check_lengths("outcomes", 2, "scores", 3).unwrap_err();
-        assert_eq!(found.to_string(), "outcomes has 2 entries, scores has 3: both need one a case");
+        assert_eq!(found.to_string(), "outcomes has 2 entries, scores has 3: they must be as many");
     }
 }

@@ -8,6 +8,12 @@
 
 pub mod binary;
 mod error;
+pub mod linear;
+pub mod logistic;
+mod newton;
+pub mod numeric;
 pub mod partition;
+pub mod poisson;
+pub mod ridge;
 
 pub use error::Error;
