@@ -6,10 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bg_nbd;
 pub mod binary;
 mod error;
+mod gamma;
+pub mod gamma_gamma;
 pub mod linear;
 pub mod logistic;
+mod minimise;
+pub mod multinomial;
 mod newton;
 pub mod numeric;
 pub mod partition;
