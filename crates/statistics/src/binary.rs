@@ -131,6 +131,11 @@ impl Levels {
         }
     }
 
+    /// Each score, rising, with the cases that have the outcome and those that have not.
+    pub fn counts(&self) -> impl Iterator<Item = (f64, u64, u64)> + '_ {
+        self.levels.iter().map(|level| (level.score, level.positives, level.negatives))
+    }
+
     /// How many cases.
     pub fn cases(&self) -> u64 {
         self.positives + self.negatives

@@ -8,6 +8,7 @@
 
 pub mod bg_nbd;
 pub mod binary;
+pub mod calibration;
 mod error;
 mod gamma;
 pub mod gamma_gamma;
