@@ -22,8 +22,10 @@ use crate::gamma::{digamma, ln_gamma};
 use crate::logistic::{log_1p_exp, sigmoid};
 use crate::minimise::minimise_positive;
 
-/// Horizons up to this many times α + T: the sum over purchases is as long.
-const LONGEST: f64 = 1e6;
+/// Terms at most of the sum over purchases, and how many it has beyond their mean, as a multiple of
+/// t / (α+T): z^k has fallen to 1e-17 by then.
+const MOST: f64 = 1e8;
+const TAIL: f64 = 40.0;
 
 /// What a customer has done since the first purchase, which counts itself for nothing. Times are in
 /// one unit of any kind, from the first purchase on.
@@ -173,9 +175,12 @@ impl BgNbd {
     ///
     /// See [`BgNbd::log_likelihood`]; [`Error::Setting`] for a horizon that is negative or not finite.
     pub fn buys_within(&self, customer: &History, horizon: f64) -> Result<f64, Error> {
-        check_horizon(horizon, "finite numbers from 0", f64::INFINITY)?;
+        let alive = self.alive(customer)?;
+        check_setting("horizon", horizon, "finite numbers from 0", |horizon| {
+            horizon.is_finite() && horizon >= 0.0
+        })?;
         let (shape, rate) = self.posterior(customer);
-        Ok(-(-shape * (horizon / rate).ln_1p()).exp_m1() * self.alive(customer)?)
+        Ok(-(-shape * (horizon / rate).ln_1p()).exp_m1() * alive)
     }
 
     /// The expected number of purchases within `horizon` after T.
@@ -198,12 +203,14 @@ impl BgNbd {
     ///
     /// # Errors
     ///
-    /// See [`BgNbd::log_likelihood`]; [`Error::Setting`] for a horizon that is negative, or more than
-    /// a million times α + T.
+    /// See [`BgNbd::log_likelihood`]; [`Error::Setting`] for a horizon that is negative, or so long
+    /// that the sum would have more than 10⁸ terms.
     pub fn expected(&self, customer: &History, horizon: f64) -> Result<f64, Error> {
-        let (shape, rate) = self.posterior(customer);
-        check_horizon(horizon, "0 to a million times α + T", LONGEST * rate)?;
         let alive = self.alive(customer)?;
+        let (shape, rate) = self.posterior(customer);
+        check_setting("horizon", horizon, "0 to what 10⁸ purchases would take", |horizon| {
+            horizon >= 0.0 && (shape + TAIL) * (horizon / rate) <= MOST
+        })?;
         let Parameters { a, b, .. } = self.parameters;
         Ok(alive * purchases(shape, horizon / rate, a, b + f64::from(customer.repeats)))
     }
@@ -222,8 +229,8 @@ fn purchases(r: f64, t: f64, a: f64, b: f64) -> f64 {
     let mut log_p = -r * t.ln_1p();
     let mut p = if log_p > -700.0 { log_p.exp() } else { 0.0 };
     let (mut stays, mut made, mut sum) = (1.0, 0.0, 0.0);
-    for k in 0u32.. {
-        let k = f64::from(k);
+    let mut k = 0.0;
+    loop {
         let step = (r + k) / (k + 1.0) * z;
         if p > 0.0 {
             p *= step;
@@ -234,16 +241,14 @@ fn purchases(r: f64, t: f64, a: f64, b: f64) -> f64 {
         made += stays;
         stays *= (b + k) / (a + b + k);
         sum += p * made;
-        // P falls by `most` from here on at least, and each purchase adds 1 to `made` at most.
+        k += 1.0;
+        // From here on P falls by `most` at least, and each purchase adds 1 to `made` at most.
         let most = step.max(z);
-        if most < 1.0 && (p > 0.0 || t == 0.0) {
-            let rest = most / (1.0 - most);
-            if p * rest * (made + 1.0 / (1.0 - most)) <= 1e-15 * sum {
-                break;
-            }
+        let rest = most / (1.0 - most);
+        if most < 1.0 && p * rest * (made + 1.0 / (1.0 - most)) <= 1e-15 * sum {
+            return sum;
         }
     }
-    sum
 }
 
 /// u, or −∞ where x = 0.
@@ -307,12 +312,6 @@ fn likelihood(
         }
     }
     (value, slopes)
-}
-
-fn check_horizon(horizon: f64, allowed: &'static str, most: f64) -> Result<(), Error> {
-    check_setting("horizon", horizon, allowed, |value| {
-        value.is_finite() && (0.0..=most).contains(&value)
-    })
 }
 
 fn check(customers: &[History]) -> Result<(), Error> {

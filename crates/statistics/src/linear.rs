@@ -2,7 +2,8 @@
 //!
 //! A model is fitted to columns of mean 0 and variance 1, so that a penalty means the same for each,
 //! whatever its unit. A column that is constant can explain nothing beside the intercept: it gets
-//! the coefficient 0 and is otherwise left out. A value that is not finite is an error.
+//! the coefficient 0 and is otherwise left out; so does one whose squares are no numbers any more. A
+//! value that is not finite is an error. Memory and time go with K²: columns are some hundred.
 
 use ndarray::{ArrayView1, ArrayView2};
 use rayon::prelude::*;

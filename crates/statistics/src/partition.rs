@@ -3,7 +3,6 @@
 //!
 //! A partition is a label a point; which label a cluster has means nothing.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use ndarray::ArrayView2;
@@ -196,7 +195,7 @@ pub fn silhouette_of_distances<S: Copy + Into<f64> + Sync>(
     check_lengths("rows of distances", distances.nrows(), "labels", labels.len())?;
     check_lengths("columns of distances", distances.ncols(), "labels", labels.len())?;
     check_cells("distances", distances, "finite numbers from 0", |value| {
-        value.is_finite() && value.partial_cmp(&0.0) != Some(Ordering::Less)
+        value.is_finite() && value >= 0.0
     })?;
     Ok(silhouettes(labels, |i, j| distances[[i, j]].into()).map(|each| mean(&each)))
 }

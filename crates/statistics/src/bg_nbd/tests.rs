@@ -84,6 +84,10 @@ fn expected_purchases_are_those_of_the_paper() {
         let found = model(r, alpha, a, b).expected(&history(x, last, age), t).unwrap();
         assert!((found / expected - 1.0).abs() < 1e-10, "{found} {expected}");
     }
+    // A horizon whose purchases are below the smallest number, and one that is merely short.
+    let short = |t| model(1.5, 4.0, 0.8, 2.4).expected(&history(0, 0.0, 0.0), t).unwrap();
+    assert!(short(1e-322) < 1e-300);
+    assert!((short(1e-200) / (1.5 / 4.0 * 1e-200) - 1.0).abs() < 1e-12);
     // a = 1, where the paper's form is 0 / 0, lies between its neighbours.
     let near = |a| model(0.5, 3.0, a, 2.0).expected(&history(2, 4.0, 5.0), 9.0).unwrap();
     assert!(near(1.0 - 1e-9) > near(1.0) && near(1.0) > near(1.0 + 1e-9));
@@ -177,6 +181,10 @@ fn wrong_numbers_are_named() {
     let customer = history(0, 0.0, 1.0);
     assert!(matches!(model.expected(&customer, -1.0), Err(Error::Setting { .. })));
     assert!(matches!(model.expected(&customer, 1e9), Err(Error::Setting { .. })));
+    let often = history(100_000, 1.0, 1.0);
+    assert!(matches!(model.expected(&often, 1e5), Err(Error::Setting { .. })));
+    let found = model.expected(&history(0, 0.0, f64::NAN), 1.0);
+    assert!(matches!(found, Err(Error::Value { name: "age", .. })));
     assert!(matches!(model.buys_within(&customer, f64::NAN), Err(Error::Setting { .. })));
     assert!(matches!(model.alive(&history(1, 2.0, 1.0)), Err(Error::Value { .. })));
 }
