@@ -268,12 +268,16 @@ mod tests {
         let scored = Scored::new(&[0.1, 0.2, 0.3], &[false, false, false]).unwrap();
         let auc = |weights: Option<&[u32]>| Ok(scored.levels(weights)?.auc());
         assert_eq!(interval(&Groups::alone(3), 10, 1, auc), Ok(None));
-        // Of two cases, half of the resamples have one of them only.
-        let scored = Scored::new(&[0.1, 0.2], &[false, true]).unwrap();
+        // Of one case with the outcome and two without, a third of the resamples has one kind alone.
+        let scored = Scored::new(&[0.1, 0.2, 0.3], &[false, true, false]).unwrap();
         let auc = |weights: Option<&[u32]>| Ok(scored.levels(weights)?.auc());
-        if let Some(found) = interval(&Groups::alone(2), 1000, 1, auc).unwrap() {
-            assert!((500..600).contains(&found.resamples), "{found:?}");
-        }
+        let found = interval(&Groups::alone(3), 1000, 1, auc).unwrap().unwrap();
+        assert!((600..735).contains(&found.resamples), "{found:?}");
+        // Of a case that is drawn in 63 of 100 resamples, the others say nothing.
+        let missed = |weights: Option<&[u32]>| {
+            Ok(weights.is_none_or(|weights| weights[0] == 0).then_some(1.0))
+        };
+        assert_eq!(interval(&Groups::alone(100), 1000, 1, missed), Ok(None));
         let none = Scored::new(&[], &[]).unwrap();
         let auc = |weights: Option<&[u32]>| Ok(none.levels(weights)?.auc());
         assert_eq!(interval(&Groups::new::<u32>(&[]), 10, 1, auc), Ok(None));

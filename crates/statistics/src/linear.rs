@@ -257,8 +257,16 @@ pub(crate) mod tests {
 
     #[test]
     fn constant_columns_are_left_out() {
-        let x = array![[0.1, 1.0, 5.0], [0.1, 3.0, 5.0], [0.1, 2.0, 5.0]];
-        let columns = Columns::new(x.view(), 3, "a line").unwrap();
+        // The mean of six times 0.1 is not 0.1 to the last bit.
+        let x = array![
+            [0.1, 1.0, 5.0],
+            [0.1, 3.0, 5.0],
+            [0.1, 2.0, 5.0],
+            [0.1, 1.0, 5.0],
+            [0.1, 3.0, 5.0],
+            [0.1, 2.0, 5.0],
+        ];
+        let columns = Columns::new(x.view(), 6, "a line").unwrap();
         assert_eq!(columns.kept(), 1);
         let line = columns.line(&[7.0, 2.0]);
         let coefficients: Vec<f64> = line.terms.iter().map(|term| term.coefficient).collect();

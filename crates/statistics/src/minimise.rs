@@ -186,15 +186,29 @@ mod tests {
 
     #[test]
     fn a_least_value_at_infinity_is_drawn_back() {
-        // x + 1/x is least at 1, and e^(−y) nowhere.
+        // x + 1/x is least at 1, and −ln(y) / 100 nowhere.
         let [x, y] = minimise_positive(|[x, y]| {
-            (x + 1.0 / x + (-y).exp(), [1.0 - 1.0 / (x * x), -(-y).exp()])
+            (x + 1.0 / x - 0.01 * y.ln(), [1.0 - 1.0 / (x * x), -0.01 / y])
         })
         .unwrap();
-        assert!((x - 1.0).abs() < 1e-8, "{x}");
-        assert!(y > 10.0 && y < 1.01 * WALL.exp(), "{y}");
+        assert!((x - 1.0).abs() < 1e-6, "{x}");
+        assert!((y.ln() - 10.005).abs() < 1e-6, "{}", y.ln());
         // Falls without end, and faster than the wall rises.
         assert_eq!(minimise_positive(|[x]| (-x, [-1.0])), None);
+    }
+
+    /// From 1 down x², four times too far at first: that step would lead up.
+    #[test]
+    fn a_step_that_leads_up_is_not_made() {
+        let mut square = |x: &[f64], gradient: &mut [f64]| {
+            gradient[0] = 2.0 * x[0];
+            x[0] * x[0]
+        };
+        let (next, gradient, value) = search(&[1.0], &[4.0], 1.0, 8.0, &mut square).unwrap();
+        assert_eq!((next[0], gradient[0], value), (0.0, 0.0, 0.0));
+        // A hundred times too short: it is doubled until the slope has eased.
+        let (next, ..) = search(&[1.0], &[0.02], 1.0, 0.04, &mut square).unwrap();
+        assert!(next[0] < 0.9, "{next:?}");
     }
 
     #[test]
