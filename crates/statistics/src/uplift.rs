@@ -189,19 +189,19 @@ mod tests {
 
     const SCORES: [f64; 8] = [0.9, 0.8, 0.8, 0.6, 0.5, 0.5, 0.5, 0.1];
     const TREATED: [bool; 8] = [true, true, false, false, true, true, false, false];
-    const OUTCOMES: [bool; 8] = [true, true, false, true, false, true, true, true];
+    const OUTCOMES: [bool; 8] = [true, true, false, true, false, true, true, false];
 
     #[test]
     fn by_hand() {
-        // N_t Y_t N_c Y_c:  1 1 0 0,  2 2 1 0,  2 2 2 1,  4 3 3 2,  4 3 4 3
+        // N_t Y_t N_c Y_c:  1 1 0 0,  2 2 1 0,  2 2 2 1,  4 3 3 2,  4 3 4 2
         let found = Trial::new(&SCORES, &TREATED, &OUTCOMES).unwrap().qini(None).unwrap().unwrap();
         let shares: Vec<f64> = found.points.iter().map(|point| point.share).collect();
         assert_eq!(shares, [0.0, 0.125, 0.375, 0.5, 0.875, 1.0]);
         let gains: Vec<f64> = found.points.iter().map(|point| point.gain * 4.0).collect();
-        close(&gains, &[0.0, 1.0, 2.0, 1.0, 3.0 - 8.0 / 3.0, 0.0], 1e-15);
-        assert_eq!(found.effect, 0.0);
-        let area = 0.0625 + 0.375 + 0.1875 + 0.375 * (1.0 + 1.0 / 3.0) / 2.0 + 0.125 / 6.0;
-        close(&[found.coefficient], &[area / 4.0], 1e-15);
+        close(&gains, &[0.0, 1.0, 2.0, 1.0, 3.0 - 8.0 / 3.0, 1.0], 1e-15);
+        assert_eq!(found.effect, 0.25);
+        let area = 0.0625 + 0.375 + 0.1875 + 0.375 * (1.0 + 1.0 / 3.0) / 2.0 + 0.125 * 2.0 / 3.0;
+        close(&[found.coefficient], &[(area - 0.5) / 4.0], 1e-15);
     }
 
     #[test]
@@ -281,7 +281,8 @@ mod tests {
 
     #[test]
     fn wrong_numbers_are_named() {
-        assert!(matches!(Trial::new(&[0.1], &[], &[true]), Err(Error::Lengths { .. })));
+        let found = Trial::new(&[0.1], &[], &[true]);
+        assert!(matches!(found, Err(Error::Lengths { name: "treated", .. })));
         assert!(matches!(Trial::new(&[0.1], &[true], &[]), Err(Error::Lengths { .. })));
         assert!(matches!(Trial::new(&[f64::NAN], &[true], &[true]), Err(Error::Value { .. })));
         let x = Array2::zeros((2, 1));
