@@ -70,8 +70,8 @@ pub enum Error {
         "columns depend on each other, so that no coefficients are best; use a penalty above 0"
     )]
     Singular,
-    /// The search for the best coefficients left the numbers.
-    #[error("the fit of {model} came to values that are not finite; {remedy}")]
+    /// The search for the best coefficients does not end.
+    #[error("the fit of {model} does not come to an end; {remedy}")]
     Diverged {
         /// What was to be fitted.
         model: &'static str,

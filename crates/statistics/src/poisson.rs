@@ -104,17 +104,22 @@ mod tests {
         assert!((found.line.terms[0].coefficient - (13.5f64 / 2.0).ln()).abs() < 1e-12);
     }
 
-    /// A start far from the end, where whole steps overshoot: they are halved.
     #[test]
     fn a_steep_slope_is_climbed() {
         let x = Array2::from_shape_fn((40, 1), |(row, _)| row as f64);
         let y: Vec<f64> = (0..40).map(|row| (0.5 * f64::from(row)).exp()).collect();
         let found = Poisson::fit(x.view(), &y, 0.0).unwrap();
-        close(
-            &[found.line.terms[0].coefficient, found.line.at(&[0.0]).unwrap()],
-            &[0.5, 0.0],
-            1e-9,
-        );
+        let start = found.line.at(&[0.0]).unwrap();
+        close(&[found.line.terms[0].coefficient, start], &[0.5, 0.0], 1e-9);
+    }
+
+    /// One case in a thousand is a million times as large: a whole first step ends at e^1000.
+    #[test]
+    fn steps_that_lead_up_are_halved() {
+        let x = Array2::from_shape_fn((1000, 1), |(row, _)| f64::from(row == 7));
+        let y: Vec<f64> = (0..1000).map(|row| if row == 7 { 1e6 } else { 1.0 }).collect();
+        let found = Poisson::fit(x.view(), &y, 0.0).unwrap();
+        close(&found.predict(x.view()).unwrap()[6..8], &[1.0, 1e6], 1e-9);
     }
 
     #[test]
