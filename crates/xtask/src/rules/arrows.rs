@@ -18,10 +18,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("model", &["layout", "reference", "cpu"], &["testkit"]),
     ("events", &[], &[]),
     ("insight", &["events"], &[]),
-    ("train", &["layout", "model", "events"], &["reference", "cpu", "testkit"]),
+    ("statistics", &["layout"], &[]),
+    ("train", &["layout", "model", "events", "statistics"], &["reference", "cpu", "testkit"]),
     (
         "tidegate",
-        &["layout", "cpu", "cuda", "model", "events", "insight", "train"],
+        &["layout", "cpu", "cuda", "model", "events", "insight", "statistics", "train"],
         &["reference", "testkit"],
     ),
     ("xtask", &[], &[]),
