@@ -94,7 +94,7 @@ fn taken(
     threads: usize,
 ) -> usize {
     let device = Cpu::new(threads).expect("threads");
-    let inputs = Inputs { items: ITEMS, features: features.clone() };
+    let inputs = Inputs { items: ITEMS, features: features.clone(), ..Inputs::default() };
     let mut model = Model::new(device.clone(), config, inputs, 3).expect("a valid configuration");
     if features.vectors > 0 {
         let vectors = vec![0.1; ITEMS * features.vectors];

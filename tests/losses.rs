@@ -59,6 +59,7 @@ fn golden_in<S: Precision>(case: &str) {
         ("focal" | "focal_slow", &[gamma, alpha]) => {
             element(ElementLoss::Focal { gamma, alpha }, weight, z, truth)
         }
+        ("poisson", _) => element(ElementLoss::Poisson, weight, z, share),
         ("classes", class_weight) => {
             let weight = vec![1.0; z.nrows()];
             classes(&ClassTask { target: &golden.target, class_weight, weight: &weight }, z)
@@ -77,9 +78,10 @@ fn golden_in<S: Precision>(case: &str) {
 
 #[test]
 fn pytorch_agrees_on_outputs() {
-    for case in ["bce", "bce_positive", "squared", "huber", "focal", "focal_slow", "classes"] {
+    for case in ["bce", "bce_positive", "squared", "huber", "focal", "focal_slow", "poisson"] {
         golden(case);
     }
+    golden("classes");
 }
 
 #[test]
@@ -108,6 +110,7 @@ fn outputs() {
         assert_slopes(ElementLoss::BinaryCrossEntropy { positive: &[] }, &z, y);
         assert_slopes(ElementLoss::BinaryCrossEntropy { positive: &[0.5, 3.0, 1.0] }, &z, y);
         assert_slopes(ElementLoss::SquaredError, &z, y);
+        assert_slopes(ElementLoss::Poisson, &z, y);
         // Both parts of it: some outputs are nearer than δ, some farther.
         assert_slopes(ElementLoss::Huber { delta: 1.5 }, &z, y);
     }

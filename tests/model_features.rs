@@ -25,7 +25,7 @@ fn features() -> Features {
 }
 
 fn inputs() -> Inputs {
-    Inputs { items: ITEMS, features: features() }
+    Inputs { items: ITEMS, features: features(), ..Inputs::default() }
 }
 
 /// The given vectors; nothing is known of item 7.
@@ -135,7 +135,7 @@ fn gradients_of_one_kind() {
             let mut batch = Batch::with_features(&config, &features);
             batch.fill_training(&sequences, &WEIGHTS);
             let given = features.vectors > 0;
-            let mut model = lively(&config, Inputs { items: ITEMS, features });
+            let mut model = lively(&config, Inputs { items: ITEMS, features, ..Inputs::default() });
             if given {
                 model = model.with_vectors(&vectors()).expect("one an item");
             }

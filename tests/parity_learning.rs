@@ -198,6 +198,7 @@ fn losses_on<D: Device>(device: &D, positions: usize, columns: usize) -> Results
         ("squared", ElementLoss::SquaredError, &share),
         ("huber", ElementLoss::Huber { delta: 1.5 }, &share),
         ("focal", ElementLoss::Focal { gamma: 2.0, alpha: 0.25 }, &truth),
+        ("poisson", ElementLoss::Poisson, &share),
         ("focal, slow", ElementLoss::Focal { gamma: 0.5, alpha: 0.75 }, &truth),
     ] {
         let mut dz = unset(device);

@@ -1,11 +1,15 @@
 //! The command line, verb by verb.
 
+mod measuring;
+mod tasks;
+
+pub(crate) use measuring::{Bench, GpuCheck};
+pub(crate) use tasks::{Asking, Predict};
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 use model::CellKind;
-
-use crate::bench::What;
 
 /// An LSTM for the behaviour of online shoppers: learn from an event log, recommend what comes
 /// next.
@@ -101,6 +105,15 @@ Examples:
 Every event after the first of its session is a case: which item, given those before it? A target
 that training has never seen counts as a miss.")]
     Evaluate(Evaluate),
+    /// Say of every user what a model with tasks believes
+    #[command(after_help = "\
+Examples:
+  tidegate predict model clicks.csv --at 2026-10-01 --out predictions.csv
+  tidegate predict model clicks.csv --out predictions.jsonl      as of the end of the log
+
+Looks at the events before the date, whatever comes after it. A row a user: user, and as far as the
+model was trained for it purchase, count, churn, value, time_to_next (seconds), next_event.KIND.")]
+    Predict(Predict),
     /// Recommend items
     #[command(after_help = "\
 Examples:
@@ -363,9 +376,8 @@ pub(crate) struct Train {
     /// [default: time:0.9]
     #[arg(long, value_name = "RULE")]
     pub(crate) split: Option<String>,
-    /// What to learn
-    #[arg(long, value_name = "NAME", value_parser = ["next-item"])]
-    pub(crate) task: Vec<String>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
     /// The recurrent cell: lstm, gru, rnn, lstm+peephole, lstm+layernorm, lstm+coupled; +projection
     /// after any with lstm in it [default: lstm]
     #[arg(long, value_name = "NAME")]
@@ -422,6 +434,13 @@ pub(crate) struct Evaluate {
     /// Write the target, its rank and the first 20 items of every case here, as CSV
     #[arg(long, value_name = "FILE")]
     pub(crate) predictions: Option<PathBuf>,
+    /// Tasks beside the next item: ask at this date, and look at what the same log says came true; may be
+    /// given again [default: the latest after which the horizon was seen]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) at: Vec<String>,
+    /// Such tasks: write every question here as CSV, what came true and what model and baselines have said
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cases: Option<PathBuf>,
     /// Score only a part: time:0.9, time:DATE, sessions:0.9 or leave-last-out [default: all]
     #[arg(long, value_name = "RULE")]
     pub(crate) split: Option<String>,
@@ -489,55 +508,6 @@ pub(crate) struct Import {
     /// Other beginnings for the names of tensors, such as rnn=lstm,fc=output; module= drops one
     #[arg(long, value_name = "OLD=NEW,...")]
     pub(crate) rename: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Bench {
-    /// What to time
-    #[arg(value_name = "WHAT", value_enum)]
-    pub(crate) what: What,
-    /// Sizes such as T50,B64,I128,H256, if need be with L2, V10000 and lengths=skew; may be given
-    /// again and again [default: ten of them, four steps, or two of score]
-    #[arg(long, value_name = "SHAPE")]
-    pub(crate) shape: Vec<String>,
-    /// forward, training or step [default: all that WHAT has]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) mode: Option<String>,
-    /// The recurrent cell of sequence, stream and train [default: lstm]. GFLOP/s count 8*T*B*H*(I+H)
-    /// for lstm, lstm+peephole and lstm+layernorm, 6 in place of the 8 for gru and lstm+coupled, 2 for
-    /// rnn; with a projection to P, 8*T*B*H*(I+P) (6 if coupled) and 2*T*B*H*P more
-    #[arg(long, value_name = "NAME")]
-    pub(crate) cell: Option<CellKind>,
-    /// The numbers it computes in: f32 [default: f32]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) dtype: Option<String>,
-    /// On a card, how steps are taken: auto, v1 (plain), v2 (a product and a kernel a step), v3 (all
-    /// steps in one launch) [default: auto]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) kernels: Option<String>,
-    /// Seconds for each result; five samples are taken in any case [default: 1]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
-    pub(crate) seconds: Option<f64>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GpuCheck {
-    /// Sizes to time, such as T100,B64,I512,H512 or T200,B512,I128,H128,lengths=skew; may be given again
-    /// and again [default: twelve of them]
-    #[arg(long, value_name = "SHAPE")]
-    pub(crate) shape: Vec<String>,
-    /// Seconds of one of the eleven samples of a result
-    #[arg(long, value_name = "X", default_value_t = 0.02)]
-    pub(crate) sample_s: f64,
-    /// Compare, but time nothing
-    #[arg(long)]
-    pub(crate) no_times: bool,
-    /// The script that times PyTorch: benches/peers/gpu_sequence.py
-    #[arg(long, value_name = "FILE")]
-    pub(crate) peer: Option<PathBuf>,
-    /// The Python to run it with
-    #[arg(long, value_name = "PROGRAM", default_value = "python3")]
-    pub(crate) python: String,
 }
 
 #[cfg(test)]

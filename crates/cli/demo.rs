@@ -149,7 +149,7 @@ fn part(log: &Log) -> Result<Parted> {
     let encode = |sessions| knowledge.vocabulary.encode(sessions, &log.items);
     let (train, validation) = (encode(&parts.train), Cases::new(&encode(&parts.validation)));
     Ok(Parted {
-        data: Data { knowledge, train, validation, vectors: ItemVectors::default() },
+        data: Data { knowledge, train, validation, vectors: ItemVectors::default(), tasks: None },
         test,
     })
 }

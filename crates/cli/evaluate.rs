@@ -13,6 +13,7 @@ use train::metrics::Ranks;
 use train::{Knowledge, Trained, Treatment, metrics};
 
 use crate::args::{Common, Evaluate};
+use crate::failure::usage;
 use crate::figures;
 use crate::machine::{device, peak_rss};
 use crate::output::{Style, count, print, print_json, seconds};
@@ -20,6 +21,7 @@ use crate::progress::warn;
 use crate::reading::{read_log, warn_of_settled};
 use crate::settings::{DataSettings, Settings};
 use crate::target::{Target, model_file};
+use crate::tasks;
 
 /// Items of each case in the file of predictions.
 const TOP: usize = metrics::DEPTH;
@@ -31,6 +33,7 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     settings.data.split = args.split.clone().or(settings.data.split.take());
     settings.announce()?;
     let data = &settings.data;
+    let at = if args.at.is_empty() { &settings.evaluate.at } else { &args.at };
     let predictions = args.predictions.as_ref().or(settings.evaluate.predictions.as_ref());
     let split = data.asked_split()?;
     let (options, logs) = (data.read_options()?, data.logs()?);
@@ -38,7 +41,22 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     let device = device(&settings)?;
     let trained = Trained::load(&args.model, device.clone())?;
     let treatment = &trained.knowledge.treatment;
+    if trained.knowledge.tasks.is_none() && !at.is_empty() {
+        return Err(tasks::known(&trained.knowledge).expect_err("there are none"));
+    }
     let mut log = read_as_trained(logs, options, treatment, settings.quiet)?;
+    if trained.knowledge.tasks.is_some() {
+        if split.is_some() || predictions.is_some() {
+            return Err(usage(
+                "--split and --predictions are for models of the next item alone; a model with tasks is \
+                 asked at a date, with --at, and `tidegate predict` writes what it says",
+            ));
+        }
+        let cases = args.cases.as_ref().or(settings.evaluate.cases.as_ref());
+        let inputs = [logs, &[model_file(&args.model)], common.config.as_slice()].concat();
+        let cases = cases.map(|path| Target::create("--cases", path, &inputs)).transpose()?;
+        return score_tasks(&settings, &args.model, &trained, &mut log, at, cases, begin);
+    }
     let sessions = sessions_of(&settings.data, &trained.knowledge, split, &mut log)?;
     let sessions = match split {
         Some(split) => {
@@ -115,6 +133,43 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
         text += &format!("; predictions in {}", path.display());
     }
     print(&(text + "\n"))
+}
+
+/// Scores a model with tasks.
+fn score_tasks<D: Device>(
+    settings: &Settings,
+    path: &Path,
+    trained: &Trained<D>,
+    log: &mut Log,
+    at: &[String],
+    cases: Option<Target>,
+    begin: Instant,
+) -> Result<()> {
+    let (zone, seed) = (settings.data.zone()?, settings.seed());
+    let scored = tasks::score(trained, log, at, (&zone, seed), cases)?;
+    let wall = begin.elapsed().as_secs_f64();
+    let at: Vec<String> = scored.at.iter().map(|&at| events::time::format_time(at)).collect();
+    if settings.json {
+        return print_json(&json!({
+            "model": path.display().to_string(),
+            "at": at,
+            "tasks": scored.tasks,
+            "wall_s": wall,
+            "peak_rss": peak_rss(),
+        }));
+    }
+    let style = Style::for_stdout();
+    let mut text = match at.is_empty() {
+        true => String::new(),
+        false => format!("Asked at {}\n", at.join(", ")),
+    };
+    if let Some(figures) = scored.tasks.get("next-item") {
+        let cases = count(figures["cases"].as_u64().unwrap_or(0));
+        text += &format!("\n{}\n", style.bold(&format!("next-item: {cases} predictions")));
+        text += &figures::render_json(figures);
+    }
+    text += &tasks::render(&scored.tasks, style, "");
+    print(&(text + &format!("\n  {}\n", seconds(wall))))
 }
 
 /// Reads a log with the columns that the model's features are made of, and warns of those that it lacks.
@@ -209,7 +264,7 @@ impl Predictions {
 }
 
 /// A field of a CSV file.
-fn quoted(field: &str) -> String {
+pub(crate) fn quoted(field: &str) -> String {
     match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.to_owned(),

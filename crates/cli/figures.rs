@@ -1,5 +1,6 @@
 //! A model's figures beside those of the baselines.
 
+use serde_json::Value;
 use train::evaluate::Baselines;
 use train::metrics::Metrics;
 
@@ -29,6 +30,21 @@ pub(crate) fn row(name: &str, metrics: &Metrics) -> Vec<String> {
     let figures =
         [metrics.recall_20, metrics.mrr_20, metrics.ndcg_20, metrics.recall_10, metrics.recall_1];
     std::iter::once(name.to_owned()).chain(figures.map(per_cent)).collect()
+}
+
+/// The table of figures that have been written as JSON.
+pub(crate) fn render_json(figures: &Value) -> String {
+    let mut table = header();
+    let row = |name: &str, figures: &Value| {
+        let keys = ["recall@20", "mrr@20", "ndcg@20", "recall@10", "recall@1"];
+        let cell = |key: &str| figures[key].as_f64().map_or("-".to_owned(), per_cent);
+        std::iter::once(name.to_owned()).chain(keys.map(cell)).collect::<Vec<_>>()
+    };
+    table.bold_row(row(MODEL, figures));
+    for (name, figures) in figures["baselines"].as_object().into_iter().flatten() {
+        table.row(row(&name.replace('_', " "), figures));
+    }
+    table.render(Style::for_stdout())
 }
 
 /// The table as text for the terminal.

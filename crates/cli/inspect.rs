@@ -49,7 +49,7 @@ pub(crate) fn run(common: &Common, args: &Inspect) -> Result<()> {
         None => data.session_rules()?.options()?,
     };
     let sessions = Sessions::from_log(&log, &options)?;
-    let summary = Summary::of(&log, &sessions, data.min_support, data.min_length);
+    let summary = Summary::of(&log, &sessions, data.min_support.unwrap_or(1), data.min_length);
     let wanted = settings.json || target.is_some();
     let report = wanted.then(|| Report::new(&log, &sessions, &summary, &options, &read.zone));
     let report = report.transpose()?;

@@ -34,6 +34,7 @@ mod inspect;
 mod item_vectors;
 mod machine;
 mod output;
+mod predict;
 mod prepare;
 mod progress;
 mod reading;
@@ -42,6 +43,7 @@ mod score_fill;
 mod settings;
 mod simulate;
 mod target;
+mod tasks;
 mod train_verb;
 mod widths;
 
@@ -84,6 +86,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Prepare(args) => prepare::run(common, args),
         Verb::Train(args) => train_verb::run(common, args),
         Verb::Evaluate(args) => evaluate::run(common, args),
+        Verb::Predict(args) => predict::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),
         Verb::Export(args) => export::run(common, args),
         Verb::Import(args) => import::run(common, args),

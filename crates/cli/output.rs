@@ -166,6 +166,15 @@ pub(crate) fn per_cent(fraction: f64) -> String {
     if fraction.is_finite() { format!("{:.2} %", 100.0 * fraction) } else { "-".to_owned() }
 }
 
+/// A number of any size with four digits or so.
+pub(crate) fn decimal(number: f64) -> String {
+    match number.abs() {
+        large if large >= 1000.0 => format!("{number:.0}"),
+        large if large >= 10.0 => format!("{number:.2}"),
+        _ => format!("{number:.4}"),
+    }
+}
+
 /// A count with its thousands set apart.
 pub(crate) fn count(number: impl TryInto<u64>) -> String {
     let digits = number.try_into().unwrap_or(u64::MAX).to_string();

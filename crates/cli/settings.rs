@@ -12,6 +12,7 @@ use events::{
 };
 use model::{ModelConfig, OptimizerConfig};
 use serde::{Deserialize, Serialize};
+use train::tasks::TaskSettings;
 use train::{SessionRules, Training, Treatment, Wishes};
 
 use crate::args::{Common, Completing, Describing, Reading};
@@ -48,11 +49,15 @@ pub(crate) struct Settings {
     pub(crate) optimizer: OptimizerConfig,
     pub(crate) training: Training,
     #[serde(skip_serializing_if = "is_default")]
+    pub(crate) tasks: TaskSettings,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) demo: DemoSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) simulate: SimulateSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) evaluate: EvaluateSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) predict: PredictSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) recommend: RecommendSettings,
     #[serde(skip_serializing_if = "is_default")]
@@ -83,7 +88,8 @@ pub(crate) struct DataSettings {
     pub(crate) gap: Option<String>,
     pub(crate) from: Option<String>,
     pub(crate) until: Option<String>,
-    pub(crate) min_support: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) min_support: Option<u32>,
     pub(crate) min_length: usize,
     pub(crate) max_bad: f64,
     pub(crate) split: Option<String>,
@@ -113,7 +119,7 @@ impl Default for DataSettings {
             gap: None,
             from: None,
             until: None,
-            min_support: 1,
+            min_support: None,
             min_length: 2,
             max_bad: 0.01,
             split: None,
@@ -147,6 +153,14 @@ pub(crate) struct SimulateSettings {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct EvaluateSettings {
     pub(crate) predictions: Option<PathBuf>,
+    pub(crate) at: Vec<String>,
+    pub(crate) cases: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PredictSettings {
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -396,7 +410,8 @@ impl DataSettings {
         Ok(self.split.as_deref().map(|text| Split::parse(text, &zone)).transpose()?)
     }
 
-    fn zone(&self) -> Result<Zone> {
+    /// Where the clock hangs whose times say no zone.
+    pub(crate) fn zone(&self) -> Result<Zone> {
         Ok(self.time_zone.as_deref().map(str::parse::<Zone>).transpose()?.unwrap_or_default())
     }
 

@@ -8,7 +8,10 @@ use events::{Cases, Coverage, Log, ReadOptions, SessionOptions, Sessions, Settle
 use model::{Inputs, ModelConfig};
 use serde_json::{Value, json};
 use train::folder::{Existing, admit};
-use train::{CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run, SessionRules, Training};
+use train::{
+    CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run, SessionRules, Training, Treatment,
+    Wishes,
+};
 
 use crate::args::{Common, Train};
 use crate::failure::usage;
@@ -19,6 +22,7 @@ use crate::output::{Style, bytes, count, print, print_json, seconds};
 use crate::progress::{TrainingProgress, catch_interrupts, say, warn};
 use crate::reading::{fills, findings, read_log, warn_of_settled};
 use crate::settings::{DataSettings, Settings};
+use crate::tasks;
 
 pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     let begin = Instant::now();
@@ -39,21 +43,28 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     admit(&out, existing, "use --force to replace the model in it, or --resume to go on")?;
     warn_of_rate(&settings);
     let device = device(&settings)?;
-    let data = load(&settings)?;
+    let data = match tasks::are_asked(&settings.task) {
+        true => tasks::load(&settings)?,
+        false => load(&settings)?,
+    };
     check_memory(&settings, &data)?;
-    if data.validation.is_empty() && data_split(&settings) {
+    let asks = data.tasks.as_ref().is_some_and(|tasks| !tasks.validation.is_empty());
+    if data.validation.is_empty() && !asks && data_split(&settings) {
         warn(
             "no event is left for validation: the last epoch is kept, whatever it is worth; give \
              a longer log, --validate LOG, or another --split",
         );
     }
     if !settings.quiet {
-        say(&format!(
-            "  {} sessions with {} items to learn from, {} predictions to validate on",
-            count(data.train.len()),
-            count(data.knowledge.vocabulary.len()),
-            count(data.validation.len())
-        ));
+        match &data.tasks {
+            Some(tasks) => tasks::announce(&data, tasks),
+            None => say(&format!(
+                "  {} sessions with {} items to learn from, {} predictions to validate on",
+                count(data.train.len()),
+                count(data.knowledge.vocabulary.len()),
+                count(data.validation.len())
+            )),
+        }
     }
 
     catch_interrupts()?;
@@ -103,16 +114,12 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     if settings.force && settings.resume {
         return Err(usage("--force and --resume: replace the run, or go on with it?"));
     }
-    if !args.task.is_empty() {
-        settings.task.clone_from(&args.task);
-    }
-    if let Some(task) = settings.task.iter().find(|task| *task != "next-item") {
-        return Err(usage(format!("--task {task:?}: this version learns next-item only")));
-    }
+    tasks::resolve(&mut settings, &args.asking);
     let (data, model, training) = (&mut settings.data, &mut settings.model, &mut settings.training);
     data.validate = args.validate.clone().or(data.validate.take());
     data.split = args.split.clone().or(data.split.take());
-    data.min_support = args.min_support.unwrap_or(data.min_support);
+    let least = if tasks::are_asked(&settings.task) { tasks::MIN_SUPPORT } else { 1 };
+    data.min_support = Some(args.min_support.or(data.min_support).unwrap_or(least));
     data.min_length = args.min_length.unwrap_or(data.min_length);
     data.describe(&args.describing);
     data.complete(&args.completing);
@@ -125,7 +132,8 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     // What is not said is said in the file that the run leaves.
     data.split = Some(data.split()?.to_string());
     let rules = data.session_rules()?;
-    data.sessions = Some(rules.rule);
+    let whole_users = tasks::are_asked(&settings.task);
+    data.sessions = data.sessions.take().or((!whole_users).then_some(rules.rule));
     data.read_options()?;
     data.treatment()?;
     data.fill_rules()?;
@@ -149,6 +157,7 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
         // A run that has begun goes on as it was.
         settings.check_effects()?;
     }
+    tasks::check(&settings)?;
     check_device(&settings)?;
     settings.seed = Some(settings.seed());
     settings.threads = Some(threads(&settings) as u16);
@@ -202,14 +211,21 @@ pub(crate) fn numbers(config: &ModelConfig, inputs: impl Into<Inputs>) -> u64 {
     specs.iter().map(|spec| spec.shape[0] as u64 * spec.shape[1] as u64).sum()
 }
 
-/// Reads the logs and parts them, and learns what is done with their events.
-fn load(settings: &Settings) -> Result<Data> {
+/// A log to learn from, and how its events become sessions.
+pub(crate) struct Material {
+    pub(crate) log: Log,
+    pub(crate) treatment: Treatment,
+    pub(crate) rules: SessionRules,
+    pub(crate) grouping: SessionOptions,
+    pub(crate) wishes: Wishes,
+}
+
+/// Reads the logs.
+pub(crate) fn read(settings: &Settings, options: &ReadOptions) -> Result<Material> {
     let data = &settings.data;
-    let (mut rules, split) = (data.session_rules()?, data.split()?);
-    let options = ReadOptions { roles: data.training_roles(), ..data.read_options()? };
+    let mut rules = data.session_rules()?;
     let wishes = data.wishes()?;
-    let given = item_vectors::read(data)?;
-    let mut log = read_log(data.logs()?, &options, settings.quiet)?;
+    let log = read_log(data.logs()?, options, settings.quiet)?;
     warn_of_settled(data, log.report.sessions.as_ref());
     if log.is_pairs() {
         return Err(events::Error::TestCases.into());
@@ -234,6 +250,16 @@ fn load(settings: &Settings) -> Result<Data> {
     } else {
         rules.options()?
     };
+    Ok(Material { log, treatment, rules, grouping, wishes })
+}
+
+/// Reads the logs and parts them, and learns what is done with their events.
+fn load(settings: &Settings) -> Result<Data> {
+    let data = &settings.data;
+    let split = data.split()?;
+    let options = ReadOptions { roles: data.training_roles(), ..data.read_options()? };
+    let given = item_vectors::read(data)?;
+    let Material { mut log, mut treatment, rules, grouping, wishes } = read(settings, &options)?;
     let session_options = split.session_options(grouping, &log);
     let (sessions, report) = treatment.sessions(&mut log, &session_options)?;
     tell(settings, findings(&report));
@@ -242,8 +268,9 @@ fn load(settings: &Settings) -> Result<Data> {
     let filled = treatment.learn_fill(&mut log, &mut parts, &wishes)?;
     tell(settings, filled.iter().flat_map(fills));
     // A session of one event teaches no transition, but its item is as popular as any.
-    let (counted, _) = parts.train.keep(data.min_support, 1);
-    let (train, _) = parts.train.keep(data.min_support, data.min_length);
+    let min_support = data.min_support.unwrap_or(1);
+    let (counted, _) = parts.train.keep(min_support, 1);
+    let (train, _) = parts.train.keep(min_support, data.min_length);
     treatment.learn_features(&log, &train, &wishes)?;
     let knowledge = Knowledge::of(&counted, &log.items, rules, treatment);
     drop(counted);
@@ -267,7 +294,7 @@ fn load(settings: &Settings) -> Result<Data> {
         }
     };
     let train = encode(&log, &parts.train, &train);
-    Ok(Data { train, validation: Cases::new(&validation), knowledge, vectors })
+    Ok(Data { train, validation: Cases::new(&validation), knowledge, vectors, tasks: None })
 }
 
 /// Looks whether tables and log speak of the same ids.
@@ -302,7 +329,7 @@ fn check_coverage(data: &DataSettings, tables: &Tables, log: &Log) -> Result<()>
 }
 
 /// Says what has become of events, unless nobody wants to hear it.
-fn tell(settings: &Settings, lines: impl Iterator<Item = String>) {
+pub(crate) fn tell(settings: &Settings, lines: impl Iterator<Item = String>) {
     if !settings.quiet {
         lines.for_each(|line| say(&format!("  {line}")));
     }
@@ -320,6 +347,7 @@ fn result(out: &Path, outcome: &Outcome, begin: Instant) -> Value {
         "peak_rss": peak_rss(),
         "parameters": outcome.parameters,
         "validation": outcome.validation,
+        "tasks": outcome.tasks,
     })
 }
 
@@ -332,6 +360,7 @@ fn render(out: &Path, outcome: &Outcome, wall: f64) -> String {
         text += &figures::render(&validation.model, &validation.baselines);
         text.push('\n');
     }
+    text += &tasks::render(&outcome.tasks, style, "Validation, ");
     let early = if outcome.stopped_early { ", stopped early" } else { "" };
     text += &format!(
         "  {}{early}; kept the weights of epoch {}\n  \

@@ -306,6 +306,10 @@ def make_losses():
         ),
         "focal": (lambda z, k: focal(z, true.to(z), *k), [2.0, 0.25]),
         "focal_slow": (lambda z, k: focal(z, true.to(z), *k), [0.5, 0.75]),
+        "poisson": (
+            lambda z, k: functional.poisson_nll_loss(z, share.to(z), reduction="none"),
+            [],
+        ),
         "bpr_max": (lambda z, k: bpr_max(z, target, k[0]), [0.0]),
         "bpr_max_small": (lambda z, k: bpr_max(z, target, k[0]), [0.75]),
         "top1_max": (lambda z, k: top1_max(z, target), []),

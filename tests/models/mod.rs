@@ -41,6 +41,7 @@ pub(crate) fn plain() -> ModelConfig {
         attention_lags: 3,
         head: Vec::new(),
         head_activation: Activation::Relu,
+        answer_head: Vec::new(),
         output: Output::Tied,
         output_bias: false,
         temperature: 0.0,

@@ -153,6 +153,7 @@ fn worth(loss: ElementLoss<'_>, column: usize, z: f32, y: f32) -> (f32, f32) {
             let fade = a * (gamma * other.log).exp();
             (-fade * held.log, sign * fade * (gamma * held.share * held.log - other.share))
         }
+        ElementLoss::Poisson => (z.exp() - y * z, z.exp() - y),
     }
 }
 

@@ -220,6 +220,7 @@ mod tests {
         let train = Sequences {
             features: Features::default(),
             log_items: items.clone(),
+            other: None,
             items,
             offsets: vec![0, 4, 6, 8],
             starts: Vec::new(),

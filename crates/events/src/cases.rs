@@ -1,5 +1,7 @@
 //! The questions an evaluation asks: after these items, which one comes next?
 
+use std::ops::Range;
+
 use crate::{Features, NONE, Sequences, Targets};
 
 /// One question: the prefix is `items[start..start + length]` of its [`Cases`].
@@ -63,14 +65,34 @@ impl Cases {
         cases
     }
 
+    /// Those positions of each sequence alone that follow some of its events, given by place.
+    pub fn after(sequences: &Sequences, events: &[Range<u32>]) -> Self {
+        let mut cases = Self { features: sequences.features.select([]), ..Self::default() };
+        for (session, asked) in events.iter().enumerate() {
+            if !asked.is_empty() {
+                let asked = asked.start as usize + 1..asked.end as usize + 1;
+                cases.push_positions(sequences, session, asked);
+            }
+        }
+        cases.rows.push(cases.cases.len());
+        cases
+    }
+
     fn push_session(&mut self, sequences: &Sequences, session: usize) {
-        let range = sequences.range(session);
+        self.push_positions(sequences, session, 1..sequences.range(session).len());
+    }
+
+    /// A row of the cases at some positions of a session.
+    fn push_positions(&mut self, sequences: &Sequences, session: usize, asked: Range<usize>) {
+        let first = sequences.range(session).start;
         let start = self.items.len();
         self.rows.push(self.cases.len());
-        for at in range.start + 1..range.end {
-            self.push_known(sequences, at - 1);
-            let length = (self.items.len() - start) as u32;
-            self.push_case(sequences, session, at, start, length);
+        for at in 1..asked.end {
+            self.push_known(sequences, first + at - 1);
+            if asked.contains(&at) {
+                let length = (self.items.len() - start) as u32;
+                self.push_case(sequences, session, first + at, start, length);
+            }
         }
     }
 
@@ -112,7 +134,9 @@ impl Cases {
         start: usize,
         length: u32,
     ) {
-        let (target, log_target) = (from.items[at], from.log_items[at]);
+        // An item that stands for others is none that could have come next.
+        let target = if Some(from.items[at]) == from.other { NONE } else { from.items[at] };
+        let log_target = from.log_items[at];
         self.cases.push(Case { start, length, target, log_target, session: session as u32 });
     }
 
@@ -184,7 +208,7 @@ mod tests {
         let numbers = (0..log_items.len()).map(|place| place as f32).collect();
         let features = Features { labels: vec![], numbers, label_width: 0, number_width: 1 };
         let (items, starts) = (sessions.concat(), Vec::new());
-        Sequences { items, log_items, offsets, starts, targets, features }
+        Sequences { items, log_items, offsets, starts, targets, features, other: None }
     }
 
     fn asked(cases: &Cases) -> Vec<(&[u32], u32)> {
@@ -202,6 +226,18 @@ mod tests {
         let [first, .., last] = cases.as_slice() else { panic!("three cases") };
         assert_eq!((first.log_target, last.log_target), (102, 105));
         assert_eq!((first.session, last.session), (1, 3));
+    }
+
+    #[test]
+    fn cases_may_follow_some_events_only() {
+        let mut all = sequences(&[&[5, 6], &[1, 2, 0, 4], &[7, 8]], Targets::All);
+        let cases = Cases::after(&all, &[0..0, 1..3, 0..1]);
+        assert_eq!(asked(&cases), [(&[1, 2][..], 0), (&[1, 2, 0], 4), (&[7], 8)]);
+        assert_eq!(cases.row_count(), 2);
+        // The item that stands for others is known before a target, and a miss as one.
+        all.other = Some(0);
+        let cases = Cases::after(&all, &[0..0, 1..3, 0..0]);
+        assert_eq!(asked(&cases), [(&[1, 2][..], NONE), (&[1, 2, 0], 4)]);
     }
 
     #[test]

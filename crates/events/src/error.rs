@@ -116,6 +116,32 @@ pub enum Error {
          events, and give these to `tidegate evaluate`"
     )]
     TestCases,
+    /// No event of a log is a purchase.
+    #[error(
+        "no event is known to be a purchase (--buys {rule}; kinds of the log: {}); name the kinds that \
+         are with --buys KIND,KIND, or say --buys every for a log of purchases alone",
+        if kinds.is_empty() { "none" } else { kinds.as_str() }
+    )]
+    NoPurchases {
+        /// What was to be a purchase.
+        rule: String,
+        /// The first kinds of the log.
+        kinds: String,
+    },
+    /// A log in which no whole horizon lies behind an event.
+    #[error(
+        "the log goes from {} to {}, which leaves no event before a whole horizon of {:.2} days; give a \
+         longer log or a shorter --horizon",
+        format_time(*first), format_time(*last), *horizon as f64 / 86_400_000.0
+    )]
+    ShortLog {
+        /// Its first time.
+        first: i64,
+        /// Its last time.
+        last: i64,
+        /// How far one was to look ahead, in milliseconds.
+        horizon: i64,
+    },
     /// The window leaves nothing of a log.
     #[error(
         "none of the {rows} rows lies between --from and --until ({}); `tidegate inspect` without \

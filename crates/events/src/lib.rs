@@ -13,7 +13,8 @@
 //! 3. [`Vocabulary::from_sessions`] numbers the items of the training part by popularity, and
 //!    [`Vocabulary::encode`] writes any sessions in those numbers.
 //! 4. [`Cases::new`] lists what an evaluation asks; [`Baselines`] answer it without a net.
-//! 5. Beside the items: [`clean()`] leaves out what is not to be believed, [`FittedFill`] fills what
+//! 5. [`Histories`] has what each user did on both sides of a moment: what was known, what came true.
+//! 6. Beside the items: [`clean()`] leaves out what is not to be believed, [`FittedFill`] fills what
 //!    is missing, [`FittedFeatures`] makes numbers of the columns.
 
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ mod grid;
 mod inspect;
 mod log;
 mod names;
+mod outcomes;
 mod prepare;
 mod progress;
 mod read;
@@ -64,6 +66,10 @@ pub use inspect::{
 };
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport, Settled};
 pub use names::{NONE, Names};
+pub use outcomes::{
+    AFTER_EVENT, AfterEvent, BuyRule, Buyer, Buys, Cuts, Histories, MOMENT, Moment, Outcome,
+    has_money, parse_span,
+};
 pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, TABLES as PREPARED_TABLES, prepare};
 pub use progress::{Progress, Watch};
 pub use read::{

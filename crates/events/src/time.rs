@@ -21,6 +21,19 @@ pub struct Window {
     pub until: Option<i64>,
 }
 
+/// The moment that a flag names; what says no zone is in `zone`, and a date is its beginning.
+///
+/// # Errors
+///
+/// [`Error::Flag`] where it is no time.
+pub fn parse_moment(flag: &'static str, text: &str, zone: &Zone) -> Result<i64, Error> {
+    parse_flag(text, zone, 0).ok_or_else(|| Error::Flag {
+        flag,
+        value: text.to_owned(),
+        reason: "expected a date or time such as 2014-09-24 or 2014-09-24T12:00:00Z".to_owned(),
+    })
+}
+
 impl Window {
     /// The values of `--from` and `--until`; what says no zone is in `zone`. An `until` without a time of
     /// day means the whole day.

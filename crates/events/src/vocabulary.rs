@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use crate::{Error, Features, NONE, Names, Sessions, Targets};
 
+/// What the item is called that stands for all others: no log has an item without a name.
+const OTHER: &str = "";
+
 /// The items of the training part, numbered from 0 by falling number of events, ties by first
 /// appearance there.
 ///
@@ -33,6 +36,27 @@ impl Vocabulary {
             counts: order.iter().map(|&item| counts[item as usize]).collect(),
             names: order.iter().map(|&item| names.get(item)).collect(),
         }
+    }
+
+    /// The same, with one item more that stands for all others: those with fewer than `min_support`
+    /// events, and those that later logs may hold. What is learned of it is learned from the rare ones.
+    pub fn with_other(train: &Sessions, names: &Names, min_support: u32) -> Self {
+        let all = Self::from_sessions(train, names);
+        let known = all.counts.partition_point(|&count| count >= min_support);
+        let rare = all.counts[known..].iter().fold(0u32, |sum, &count| sum.saturating_add(count));
+        // Counts never rise, and none is 0.
+        let rare = rare.max(1);
+        let place = all.counts[..known].partition_point(|&count| count >= rare);
+        let mut counts = all.counts[..known].to_vec();
+        counts.insert(place, rare);
+        let mut order: Vec<&str> = all.names.iter().take(known).collect();
+        order.insert(place, OTHER);
+        Self { names: order.into_iter().collect(), counts }
+    }
+
+    /// The item that stands for all that are not known, where there is one.
+    pub fn other(&self) -> Option<u32> {
+        self.find(OTHER)
     }
 
     /// The vocabulary that a model file holds.
@@ -97,7 +121,10 @@ impl Vocabulary {
 
     /// Writes sessions of any log in the numbers of this vocabulary; `names` are those of that log.
     pub fn encode(&self, sessions: &Sessions, names: &Names) -> Sequences {
-        let number: Vec<u32> = names.iter().map(|name| self.find(name).unwrap_or(NONE)).collect();
+        let other = self.other();
+        let unknown = other.unwrap_or(NONE);
+        let number: Vec<u32> =
+            names.iter().map(|name| self.find(name).unwrap_or(unknown)).collect();
         let mut offsets = Vec::with_capacity(sessions.len() + 1);
         offsets.push(0);
         offsets.extend((0..sessions.len()).map(|session| sessions.range(session).end));
@@ -108,6 +135,7 @@ impl Vocabulary {
             starts: sessions.starts().to_vec(),
             targets: sessions.targets(),
             features: Features::default(),
+            other,
         }
     }
 }
@@ -115,8 +143,9 @@ impl Vocabulary {
 /// Sessions in the numbers of a [`Vocabulary`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequences {
-    /// Items of all sessions, one session after the other; [`NONE`] where the vocabulary does not
-    /// know the item, which never happens in the sessions it was counted from.
+    /// Items of all sessions, one session after the other; where the vocabulary does not know the item,
+    /// the one that stands for such, or [`NONE`] where there is none, which never happens in the sessions
+    /// it was counted from.
     pub items: Vec<u32>,
     /// The same items in the numbers of their log.
     pub log_items: Vec<u32>,
@@ -129,6 +158,8 @@ pub struct Sequences {
     pub targets: Targets,
     /// What is known of each position beside its item; rows of width 0 where nothing is.
     pub features: Features,
+    /// The item that stands for all that the vocabulary does not know, where there is one.
+    pub other: Option<u32>,
 }
 
 impl Sequences {
@@ -164,6 +195,23 @@ mod tests {
 
     fn names(text: &str) -> Names {
         text.split(' ').collect()
+    }
+
+    #[test]
+    fn one_item_may_stand_for_all_others() {
+        let names = names("a b c d e");
+        let mut train = Sessions::from_raw(&[9], &[]);
+        train.set_items(&[0, 0, 0, 1, 1, 2, 3, 4, 0]);
+        let vocabulary = Vocabulary::with_other(&train, &names, 2);
+        assert_eq!((vocabulary.counts(), vocabulary.other()), (&[4, 3, 2][..], Some(1)));
+        assert_eq!((vocabulary.name(0), vocabulary.name(2)), ("a", "b"));
+        let sequences = vocabulary.encode(&train, &names);
+        assert_eq!(sequences.items, [0, 0, 0, 2, 2, 1, 1, 1, 0]);
+        // Where nothing is rare, it is there for later logs.
+        let vocabulary = Vocabulary::with_other(&train, &names, 1);
+        assert_eq!((vocabulary.len(), vocabulary.other()), (6, Some(5)));
+        let all = vocabulary.names().iter();
+        assert!(Vocabulary::from_parts(all, vocabulary.counts().to_vec()).is_ok());
     }
 
     #[test]

@@ -172,6 +172,13 @@ pub enum ElementLoss<'a> {
         /// What a true one counts; a false one counts `1 − alpha`.
         alpha: f32,
     },
+    /// z is the logarithm of what is expected of y ≥ 0: a count, money, a time. Whatever the spread of y,
+    /// the best z is the logarithm of its mean.
+    ///
+    /// ```text
+    ///     loss = eᶻ − y · z
+    /// ```
+    Poisson,
 }
 
 /// Which of C classes a position is of: cross-entropy in which classes count differently. z are the

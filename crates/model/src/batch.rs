@@ -1,5 +1,10 @@
 //! A batch of sessions as the engine wants them: longest first, step after step, no padding.
 
+mod questions;
+
+pub use questions::Question;
+pub(crate) use questions::Questions;
+
 use std::ops::Range;
 
 use layout::Steps;
@@ -50,6 +55,12 @@ pub struct Batch {
     goes_on: bool,
     keeps_states: bool,
     lengths: Vec<usize>,
+    /// The event at step 0.
+    first: usize,
+    /// Row of each given session; past the end where it has none.
+    row_of: Vec<u32>,
+    /// What is asked beside the next item, by answer.
+    questions: Vec<Questions>,
     next: Vec<u32>,
     starts: Vec<usize>,
     seen: FxHashMap<u32, u32>,
@@ -121,6 +132,27 @@ impl Batch {
         self.find_repeats(sessions, window.start);
     }
 
+    /// Fills the batch for training where the last event of a session has to be seen too: every event is
+    /// a position, whose next item is its target. `counts` says what that of an event of a session counts;
+    /// what comes after the last event is not known and counts 0. Questions follow by [`Batch::ask`].
+    pub fn fill_events<'a>(
+        &mut self,
+        sessions: &[impl Copy + Into<Sequence<'a>>],
+        counts: impl Fn(u32, u32) -> f32,
+    ) {
+        self.arrange(sessions, 0, 0..usize::MAX);
+        self.place(sessions, 0, true);
+        (self.goes_on, self.keeps_states) = (false, false);
+        self.weights.clear();
+        self.weights.extend(self.origins.iter().map(|&(session, event)| {
+            let is_last = event as usize + 1 == sessions[session as usize].into().len();
+            if is_last { 0.0 } else { counts(session, event) }
+        }));
+        self.wanted.clear();
+        self.wanted.extend(0..self.ids.len() as u32);
+        self.find_repeats(sessions, 0);
+    }
+
     /// Lets row b start from row b of the workspace's states instead of the model's own start, until
     /// the batch is filled again: what it holds comes after what has led to those states. Nothing goes
     /// back through them. What a session held before them is not known to the repeat entries of a batch
@@ -188,6 +220,13 @@ impl Batch {
         let left = |&session: &u32| length(session) - first;
         self.lengths.extend(self.sessions.iter().map(left).map(|left| left.min(window.len())));
         self.steps.set_lengths(&self.lengths);
+        self.first = window.start;
+        self.row_of.clear();
+        self.row_of.resize(sessions.len(), u32::MAX);
+        for (row, &session) in self.sessions.iter().enumerate() {
+            self.row_of[session as usize] = row as u32;
+        }
+        self.questions.iter_mut().for_each(Questions::clear);
     }
 
     /// Lays out items, targets and features position after position, `first` being that of step 0.
@@ -205,7 +244,8 @@ impl Batch {
                 let items = &sessions[session as usize].into().items[first + t..];
                 self.ids.push(items[0]);
                 if with_targets {
-                    self.targets.push(items[1]);
+                    // After the last event there is none that counts.
+                    self.targets.push(items.get(1).copied().unwrap_or(items[0]));
                 }
                 self.origins.push((session, (first + t) as u32));
             }

@@ -14,7 +14,8 @@ use crate::file::{header, read_vectors, with_vectors, written_vectors};
 use crate::model::checked_catalogue;
 use crate::optimizer::Optimizer;
 use crate::{
-    Device, Features, Inputs, Model, ModelConfig, OptimizerConfig, Parameters, Spec, Trainer,
+    Answers, Device, Features, Inputs, Model, ModelConfig, OptimizerConfig, Parameters, Spec,
+    Trainer,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -25,6 +26,8 @@ struct Header {
     items: usize,
     #[serde(default, skip_serializing_if = "Features::is_empty")]
     features: Features,
+    #[serde(default, skip_serializing_if = "Answers::is_next_item_alone")]
+    answers: Answers,
     optimizer: OptimizerConfig,
     seed: u64,
     steps: u64,
@@ -79,6 +82,7 @@ impl<D: Device> Trainer<D> {
             model: model.config().clone(),
             items: model.items(),
             features: model.features().clone(),
+            answers: model.answers().clone(),
             optimizer: optimizer.config,
             seed: *seed,
             steps: optimizer.steps,
@@ -98,7 +102,8 @@ impl<D: Device> Trainer<D> {
         let (mut tensors, text) = container::read(path, "a Tidegate checkpoint")?;
         let header: Header = header(path, &text, KIND, &[VERSION])?;
         let refused = |error: crate::ConfigError| FileError::new(path, error.to_string());
-        let inputs = Inputs { items: header.items, features: header.features };
+        let Header { items, features, answers, .. } = header;
+        let inputs = Inputs { items, features, answers };
         let catalogue = checked_catalogue(&header.model, &inputs).map_err(refused)?;
         header.optimizer.validate().map_err(refused)?;
         let mut read = |prefix: &str, spec: &Spec| {

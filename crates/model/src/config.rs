@@ -115,6 +115,8 @@ pub struct ModelConfig {
     pub head: Vec<usize>,
     /// What these layers do to their sums.
     pub head_activation: Activation,
+    /// Widths of dense layers in the head of each answer beside the next item, the first one first.
+    pub answer_head: Vec<usize>,
     /// Which table the scores are taken against.
     pub output: Output,
     /// A learned bias for each item.
@@ -145,6 +147,8 @@ pub struct Dropout {
     pub readout: f32,
     /// On what leaves each dense layer of the head.
     pub head: f32,
+    /// On what leaves each dense layer in the head of an answer beside the next item.
+    pub answers: f32,
     /// On what leaves the readout, or the head where there is one, before it is normalised.
     pub output: f32,
     /// On the recurrent weights of every layer: the same ones at all steps of all sessions of a batch.
@@ -231,6 +235,7 @@ impl Default for ModelConfig {
             attention_lags: 50,
             head: Vec::new(),
             head_activation: Activation::default(),
+            answer_head: Vec::new(),
             output: Output::Tied,
             output_bias: false,
             temperature: 14.0,
@@ -362,6 +367,7 @@ impl ModelConfig {
             ("dropout.layers", self.dropout.layers),
             ("dropout.readout", self.dropout.readout),
             ("dropout.head", self.dropout.head),
+            ("dropout.answers", self.dropout.answers),
             ("dropout.output", self.dropout.output),
             ("dropout.weights", self.dropout.weights),
             ("dropout.recurrent", self.dropout.recurrent),

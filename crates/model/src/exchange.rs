@@ -1,6 +1,6 @@
 //! What can be in the way of a model that leaves for another program.
 
-use crate::{Features, InitialState, ModelConfig, Readout};
+use crate::{Answers, Features, InitialState, ModelConfig, Readout};
 
 /// A model that cannot be written in the format of others.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,18 @@ pub enum ExportError {
          makes a model that can be written"
     )]
     Features {
+        /// What they are called.
+        names: String,
+        /// The format.
+        format: &'static str,
+    },
+    /// The format, as we write it, has the next item and no other answer.
+    #[error(
+        "a model that answers {names} cannot be written for {format} yet; model.safetensors of the \
+         model's folder has all its tensors, and training for next-item alone makes a model that can be \
+         written"
+    )]
+    Answers {
         /// What they are called.
         names: String,
         /// The format.
@@ -109,6 +121,15 @@ pub(crate) fn check_zoneout(config: &ModelConfig, format: &'static str) -> Resul
         }
     }
     Ok(())
+}
+
+/// Refuses a model that answers anything but the next item.
+pub(crate) fn check_answers(answers: &Answers, format: &'static str) -> Result<(), ExportError> {
+    if answers.is_next_item_alone() {
+        return Ok(());
+    }
+    let names = answers.answers.iter().map(|answer| answer.name.as_str()).collect::<Vec<_>>();
+    Err(ExportError::Answers { names: names.join(", "), format })
 }
 
 /// Refuses a model that sees more of an event than its item.

@@ -9,21 +9,23 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ConfigError;
+use crate::{Answers, ConfigError};
 
 /// The sizes of a model that its configuration does not know: they follow from the log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inputs {
     /// Number of items V.
     pub items: usize,
     /// What is known of an event beside its item.
     pub features: Features,
+    /// What is asked.
+    pub answers: Answers,
 }
 
 impl From<usize> for Inputs {
     /// So many items, and of each event no more than its item.
     fn from(items: usize) -> Self {
-        Self { items, features: Features::default() }
+        Self { items, ..Self::default() }
     }
 }
 

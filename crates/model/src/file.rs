@@ -18,6 +18,10 @@
 //!     features.numbers.weight      [E, F]      the input is one-hot
 //!     features.vectors.weight      [E, D]
 //!     features.vectors.table       [V, D]      the given vectors of items, as they were given
+//!     answers.NAME.moment.weight   [D, 1 + M]  a head for each answer beside the next item: from the moment,
+//!     answers.NAME.0.weight .0.bias ...        dense layers, to the outputs from the last of them, and to
+//!     answers.NAME.output.weight   [C, A]      them from the moment, whose first number is 1
+//!     answers.NAME.skip.weight     [C, 1 + M]
 //!     vocabulary.text         the items' own ids, one after the other, UTF-8
 //!     vocabulary.offsets      [V + 1]      where each begins
 //!     vocabulary.counts       [V]          events of each item in training
@@ -32,7 +36,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::container::{self, FileError, Tensor, Tensors, Values};
 use crate::model::{VECTORS, checked_catalogue};
-use crate::{BatchError, Device, Features, Form, Inputs, Model, ModelConfig, Parameters, Spec};
+use crate::{
+    Answers, BatchError, Device, Features, Form, Inputs, Model, ModelConfig, Parameters, Spec,
+};
 
 /// What the items of a model are called in the log, and how often training met them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,6 +54,7 @@ pub struct Vocabulary {
 pub struct ModelFile {
     config: ModelConfig,
     features: Features,
+    answers: Answers,
     vocabulary: Vocabulary,
     /// The weights in the order of the catalogue, as they lie in memory.
     weights: Vec<Vec<f32>>,
@@ -63,12 +70,16 @@ struct Header {
     model: ModelConfig,
     #[serde(default, skip_serializing_if = "Features::is_empty")]
     features: Features,
+    #[serde(default, skip_serializing_if = "Answers::is_next_item_alone")]
+    answers: Answers,
 }
 
 const KIND: &str = "model";
-/// Without features, and with them: a program that knows the first alone would answer without them.
-const VERSIONS: [u32; 2] = [1, 2];
-const OURS: [&str; 10] = [
+/// Without features and other answers than the next item, with features, with other answers: a program
+/// that knows the first alone would answer without them.
+const VERSIONS: [u32; 3] = [1, 2, 3];
+const OURS: [&str; 11] = [
+    "answers.",
     "embedding.",
     "lstm.",
     "gru.",
@@ -121,8 +132,9 @@ impl ModelFile {
         tensors.extend(written_vectors(path, model)?);
         write_vocabulary(vocabulary, &mut tensors);
         let (config, features) = (model.config().clone(), model.features().clone());
-        let version = version(&features);
-        let header = Header { kind: KIND.to_owned(), version, model: config, features };
+        let answers = model.answers().clone();
+        let version = version(&features, &answers);
+        let header = Header { kind: KIND.to_owned(), version, model: config, features, answers };
         let text = serde_json::to_string(&header).expect("a configuration is plain data");
         container::write(path, &tensors, &text)
     }
@@ -135,12 +147,14 @@ impl ModelFile {
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let (mut tensors, text) = container::read(path, "a Tidegate model")?;
         let header: Header = header(path, &text, KIND, &VERSIONS)?;
-        if header.version != version(&header.features) {
-            let problem = format!("is of version {}, which its features belie", header.version);
+        if header.version != version(&header.features, &header.answers) {
+            let problem =
+                format!("is of version {}, which its features or answers belie", header.version);
             return Err(FileError::new(path, problem));
         }
         let vocabulary = read_vocabulary(path, &mut tensors)?;
-        let inputs = Inputs { items: vocabulary.names.len(), features: header.features };
+        let (features, answers) = (header.features, header.answers);
+        let inputs = Inputs { items: vocabulary.names.len(), features, answers };
         let catalogue = checked_catalogue(&header.model, &inputs)
             .map_err(|error| FileError::new(path, error.to_string()))?;
         let weights = catalogue.iter().map(|spec| read_weight(path, spec, &mut tensors));
@@ -151,8 +165,9 @@ impl ModelFile {
             let problem = format!("{name} has no place in a model of this configuration");
             return Err(FileError::new(path, problem));
         }
-        let features = inputs.features;
-        Ok(Self { config: header.model, features, vocabulary, weights, vectors, extra: tensors })
+        let Inputs { features, answers, .. } = inputs;
+        let (config, extra) = (header.model, tensors);
+        Ok(Self { config, features, answers, vocabulary, weights, vectors, extra })
     }
 
     /// What the model is made of.
@@ -163,6 +178,11 @@ impl ModelFile {
     /// What the model sees of an event beside its item.
     pub fn features(&self) -> &Features {
         &self.features
+    }
+
+    /// What it answers.
+    pub fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     /// The items' own ids and counts.
@@ -197,13 +217,17 @@ impl ModelFile {
     }
 
     fn inputs(&self) -> Inputs {
-        Inputs { items: self.vocabulary.names.len(), features: self.features.clone() }
+        let (features, answers) = (self.features.clone(), self.answers.clone());
+        Inputs { items: self.vocabulary.names.len(), features, answers }
     }
 }
 
-/// The version of a file of a model that sees these.
-fn version(features: &Features) -> u32 {
-    VERSIONS[usize::from(!features.is_empty())]
+/// The version of a file of a model that sees and answers these.
+fn version(features: &Features, answers: &Answers) -> u32 {
+    match answers.is_next_item_alone() {
+        true => VERSIONS[usize::from(!features.is_empty())],
+        false => VERSIONS[2],
+    }
 }
 
 /// Whether a header is that of a model file.

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod batch;
 mod candidates;
 mod cell;
@@ -35,7 +36,8 @@ mod streams;
 mod tests;
 mod trainer;
 
-pub use batch::{Batch, Wanted};
+pub use answers::{Answer, AnswerLoss, Answers};
+pub use batch::{Batch, Question, Wanted};
 pub use cell::{CellKind, UnknownCell};
 pub use config::{
     Activation, ConfigError, Dropout, InitialState, Input, Loss, LossKind, ModelConfig, Output,
@@ -55,8 +57,9 @@ pub use network::{Gradients, RecurrentDraws, States, StepContext, Workspace, dro
 pub use onnx::OPSET;
 pub use optimizer::{NotFinite, OptimizerConfig, OptimizerKind};
 pub use parameters::{
-    AttentionParameters, DenseParameters, FeatureParameters, Form, HeadParameters, Parameters,
-    ReadoutParameters, Spec, StartParameters, Touched, Update, catalogue,
+    AnswerParameters, AttentionParameters, DenseParameters, FeatureParameters, Form,
+    HeadParameters, Parameters, ReadoutParameters, Spec, StartParameters, Touched, Update,
+    catalogue,
 };
 pub use scorer::{Scorer, Scores};
 pub use state_dict::{Renames, StateDict, StateDictError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::parameters::catalogue;
-use crate::{Batch, ConfigError, Device, Features, Inputs, ModelConfig, Parameters, Spec};
+use crate::{Answers, Batch, ConfigError, Device, Features, Inputs, ModelConfig, Parameters, Spec};
 
 /// A batch that the model cannot work on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +57,39 @@ pub enum BatchError {
     /// No position counts: there is nothing to learn from.
     #[error("the batch holds no position of positive weight; give sessions of two items or more")]
     Empty,
+    /// The next item is asked, and the model answers other questions only.
+    #[error(
+        "the model does not rank items: it was trained without the task next-item; train one with \
+         --task next-item beside the others"
+    )]
+    NoRanking,
+    /// It asks for an answer that the model does not have.
+    #[error("answer {answer} is asked, and the model has {answers} beside the next item")]
+    Answer {
+        /// The answer, counted from 0.
+        answer: usize,
+        /// How many there are.
+        answers: usize,
+    },
+    /// It asks at a moment of which other things are known than the model looks at.
+    #[error(
+        "a question of answer {answer} comes with {found} numbers of the moment, and the model looks at \
+         {expected}"
+    )]
+    Moment {
+        /// The answer, counted from 0.
+        answer: usize,
+        /// How many numbers came.
+        found: usize,
+        /// How many are looked at.
+        expected: usize,
+    },
+    /// It asks at a moment, or says what came true, with something that is no such number.
+    #[error("a question of answer {answer} holds a number that is not finite, or no such class")]
+    Question {
+        /// The answer, counted from 0.
+        answer: usize,
+    },
     /// It goes on from states, and the model looks at more than these.
     #[error(
         "the {0} looks back over the whole session, which states do not hold: give it whole sessions"
@@ -179,6 +212,11 @@ impl<D: Device> Model<D> {
         &self.inputs.features
     }
 
+    /// What the model answers.
+    pub fn answers(&self) -> &Answers {
+        &self.inputs.answers
+    }
+
     /// The sizes that follow from the log.
     pub fn inputs(&self) -> &Inputs {
         &self.inputs
@@ -237,7 +275,10 @@ impl<D: Device> Model<D> {
         match batch.largest_item() {
             Some(item) if item as usize >= items => Err(BatchError::Item { item, items }),
             _ if self.features().vectors > 0 && self.vectors.is_none() => Err(BatchError::Vectors),
-            _ => batch.check_features(self.features()),
+            _ => {
+                batch.check_features(self.features())?;
+                batch.check_questions(self.answers())
+            }
         }
     }
 }
@@ -249,6 +290,7 @@ pub(crate) fn checked_catalogue(
 ) -> Result<Parameters<Spec>, ConfigError> {
     config.validate()?;
     inputs.features.validate()?;
+    inputs.answers.validate()?;
     let items = inputs.items;
     if items == 0 || items >= u32::MAX as usize {
         return Err(ConfigError {

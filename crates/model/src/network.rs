@@ -3,13 +3,15 @@
 //! ```text
 //!     items ──► input ──► recurrent stack ──► readout ──► head ──► output ──► loss
 //!               x ▲         h               r           q          scores against the item table
-//!     features ───┘
+//!     features ───┘                                             ▲
+//!                                                    answers ───┘  heads of other questions
 //! ```
 //!
 //! Each part is a module with a tape (what its backward pass needs, and scratch), a `forward` and,
 //! below it, a `backward`. Backward runs the parts in reverse order. Everything feeds on a position
 //! and what stands before it, so every position can be a target at once.
 
+mod answers;
 mod features;
 mod gradients;
 mod head;
@@ -49,6 +51,7 @@ pub struct Workspace<M> {
     readout: readout::Tape<M>,
     head: head::Tape<M>,
     output: output::Tape<M>,
+    answers: answers::Tape<M>,
 }
 
 impl<M: Clone + Default> Workspace<M> {
@@ -90,22 +93,34 @@ impl<D: Device> Model<D> {
     ) -> Result<f64, BatchError> {
         self.check(batch)?;
         self.check_start(batch, workspace)?;
-        if !batch.weights().iter().any(|&weight| weight > 0.0) {
+        let (asked, targets) = (self.answers(), batch.weights());
+        let ranks = asked.next_item && targets.iter().any(|&weight| weight > 0.0);
+        if !(ranks || batch.asks()) {
             return Err(BatchError::Empty);
         }
         let (device, config, parameters) = (self.device(), self.config(), self.parameters());
         Ok(device.run(|| {
-            gradients.clear(device, self.catalogue(), config.loss.is_sampled(self.items()));
+            let replaces = ranks && !config.loss.is_sampled(self.items());
+            gradients.clear(device, self.catalogue(), replaces);
             let layers = Layers::Learned(&parameters.recurrent);
             forward(self, layers, batch, Some(context), workspace);
-            let Workspace { input, stack, states, readout, head, output } = workspace;
+            let Workspace { input, stack, states, readout, head, output, answers } = workspace;
             let end = output::Head { device, config, items: self.items() };
             let q = picture(parameters, readout, head);
-            let loss = end.loss(parameters, batch, context, q, output, &mut gradients.values);
+            let mut loss = match ranks {
+                true => end.loss(parameters, batch, context, q, output, &mut gradients.values),
+                false => end.no_loss(q, output),
+            };
             gradients.rows.touch(batch.ids(), output.candidates(), self.items());
             gradients.rows.touch_labels(batch, &self.features().labels);
 
             let pass = Pass::of(self, batch, Some(context));
+            if !asked.answers.is_empty() {
+                answers::forward(&pass, &parameters.answers, q, answers);
+                let (params, grads) = (&parameters.answers, &mut gradients.values.answers);
+                let dq = output.dq_mut();
+                loss += answers::backward(&pass, &asked.answers, params, answers, grads, dq);
+            }
             let mut dr = output.dq();
             if !parameters.head.layers.is_empty() {
                 let grads = &mut gradients.values.head;
@@ -149,6 +164,27 @@ impl<D: Device> Model<D> {
         });
         let Workspace { readout, head, output, .. } = workspace;
         Ok(output.picture(self.config(), picture(parameters, readout, head)))
+    }
+
+    /// The outputs of every answer to the questions of the batch, `[C, O]` each; those of an answer that
+    /// is not asked are not to be looked at. Nothing drops.
+    pub(crate) fn outputs<'w>(
+        &self,
+        layers: &[D::PackedRecurrent],
+        batch: &Batch,
+        workspace: &'w mut Workspace<D::Matrix>,
+    ) -> Result<Vec<&'w D::Matrix>, BatchError> {
+        self.check(batch)?;
+        self.check_start(batch, workspace)?;
+        let (device, parameters) = (self.device(), self.parameters());
+        device.run(|| {
+            forward(self, Layers::Packed(layers), batch, None, workspace);
+            let Workspace { readout, head, answers, .. } = &mut *workspace;
+            let q = picture(parameters, readout, head);
+            answers::forward(&Pass::of(self, batch, None), &parameters.answers, q, answers);
+        });
+        let count = self.answers().answers.len();
+        Ok((0..count).map(|answer| workspace.answers.outputs(answer)).collect())
     }
 
     /// Refuses a batch that goes on from states which the workspace has not.

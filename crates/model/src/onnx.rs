@@ -27,7 +27,7 @@ use proto::{FLOAT, INT32, INT64, ModelProto, OperatorSetIdProto, StringStringEnt
 pub(crate) use recurrent::uncoupled;
 use recurrent::{Layer, Start, States};
 
-use crate::exchange::{check_features, check_starts, check_zoneout};
+use crate::exchange::{check_answers, check_features, check_starts, check_zoneout};
 use crate::{ExportError, Input, ModelConfig, ModelFile, Output, Parameters, Readout};
 
 /// The version of the operators' meaning that our files ask for.
@@ -48,6 +48,7 @@ impl ModelFile {
         check_zoneout(config, "ONNX")?;
         check_starts(config)?;
         check_features(self.features(), "ONNX")?;
+        check_answers(self.answers(), "ONNX")?;
         let names = &self.vocabulary().names;
         let mut graph = Graph::default();
         let json = |value: serde_json::Result<String>| value.expect("plain data");

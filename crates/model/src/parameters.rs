@@ -5,14 +5,15 @@
 //! The order of the tensors is written once, in [`Parameters::map`]; optimiser, gradient norm,
 //! files, averages and gradient checks all walk along it.
 
+mod catalogue;
+
+pub use catalogue::catalogue;
+
 use layout::random::Stream;
-use layout::{Cell, Gate, NormParams, RecurrentDims, RecurrentParams};
+use layout::{Cell, RecurrentParams};
 
 use crate::start::Start;
-use crate::streams;
-use crate::{
-    Device, InitialState, Input, Inputs, Labels, ModelConfig, Output, Readout, RecurrentStart,
-};
+use crate::{Device, streams};
 
 /// One value for each tensor of a model.
 #[derive(Debug, Clone, Default)]
@@ -34,9 +35,31 @@ pub struct Parameters<T> {
     pub output_bias: Option<T>,
     /// A bias for items that the session holds, by lag, `[1, R]`.
     pub repeat_bias: Option<T>,
-    /// What is known of an event beside its item. The last of all, so that the random numbers that the
-    /// others start with do not depend on it.
+    /// What is known of an event beside its item. Behind all that a model always has, so that the random
+    /// numbers that those start with do not depend on it.
     pub features: FeatureParameters<T>,
+    /// A head for each answer beside the next item. The last of all, for the same reason.
+    pub answers: Vec<AnswerParameters<T>>,
+}
+
+/// The head of an answer beside the next item. D is the width of the picture, M the numbers of the moment
+/// that it looks at, A the width of the last of its dense layers (D without any), C its outputs.
+///
+/// ```text
+///     m   = [1 ; moment]            s = q + m·w_mᵀ
+///     a_0 = s                       a_k = dropout(f(a_{k−1}·wᵀ + b))
+///     z   = a_K·w_zᵀ + m·w_sᵀ
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct AnswerParameters<T> {
+    /// From the moment to the picture, `[D, 1 + M]`.
+    pub w_m: T,
+    /// The dense layers, the first one first.
+    pub layers: Vec<DenseParameters<T>>,
+    /// From the last of them to the outputs, `[C, A]`.
+    pub w_z: T,
+    /// From the moment straight to the outputs, `[C, 1 + M]`: the bias comes first.
+    pub w_s: T,
 }
 
 /// The tensors of what is known of an event beside its item. E is the width of what they are added to:
@@ -157,6 +180,7 @@ impl<T> Parameters<T> {
                 numbers: self.features.numbers.map(&mut f),
                 vectors: self.features.vectors.map(&mut f),
             },
+            answers: self.answers.into_iter().map(|answer| answer.map(&mut f)).collect(),
         }
     }
 
@@ -198,6 +222,7 @@ impl<T> Parameters<T> {
                 numbers: self.features.numbers.as_ref(),
                 vectors: self.features.vectors.as_ref(),
             },
+            answers: self.answers.iter().map(AnswerParameters::as_ref).collect(),
         }
     }
 
@@ -224,7 +249,8 @@ impl<T> Parameters<T> {
         let layers = self.embedding.iter().chain(recurrent).chain(starts);
         let features = &self.features;
         let features = features.labels.iter().chain(&features.numbers).chain(&features.vectors);
-        layers.chain(readout).chain(head).chain(output).chain(features)
+        let answers = self.answers.iter().flat_map(AnswerParameters::iter);
+        layers.chain(readout).chain(head).chain(output).chain(features).chain(answers)
     }
 
     /// References to the values in the order of the catalogue, to write.
@@ -243,7 +269,33 @@ impl<T> Parameters<T> {
         let layers = self.embedding.iter_mut().chain(recurrent).chain(starts);
         let FeatureParameters { labels, numbers, vectors } = &mut self.features;
         let features = labels.iter_mut().chain(numbers).chain(vectors);
-        layers.chain(readout).chain(head).chain(output).chain(features)
+        let answers = self.answers.iter_mut().flat_map(AnswerParameters::iter_mut);
+        layers.chain(readout).chain(head).chain(output).chain(features).chain(answers)
+    }
+}
+
+impl<T> AnswerParameters<T> {
+    fn map<U>(self, mut f: impl FnMut(T) -> U) -> AnswerParameters<U> {
+        let w_m = f(self.w_m);
+        let dense = self.layers.into_iter();
+        let layers = dense.map(|layer| DenseParameters { w: f(layer.w), b: f(layer.b) }).collect();
+        AnswerParameters { w_m, layers, w_z: f(self.w_z), w_s: f(self.w_s) }
+    }
+
+    fn as_ref(&self) -> AnswerParameters<&T> {
+        let dense = self.layers.iter();
+        let layers = dense.map(|layer| DenseParameters { w: &layer.w, b: &layer.b }).collect();
+        AnswerParameters { w_m: &self.w_m, layers, w_z: &self.w_z, w_s: &self.w_s }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        let dense = self.layers.iter().flat_map(|layer| [&layer.w, &layer.b]);
+        std::iter::once(&self.w_m).chain(dense).chain([&self.w_z, &self.w_s])
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        let dense = self.layers.iter_mut().flat_map(|layer| [&mut layer.w, &mut layer.b]);
+        std::iter::once(&mut self.w_m).chain(dense).chain([&mut self.w_z, &mut self.w_s])
     }
 }
 
@@ -296,156 +348,6 @@ pub enum Form {
     Transposed,
 }
 
-/// The catalogue of a model of so many items, and of what is known of an event beside its item.
-pub fn catalogue(config: &ModelConfig, inputs: impl Into<Inputs>) -> Parameters<Spec> {
-    use Form::{Matrix, Vector};
-    use Touched::{Both, Candidates, Inputs, Label};
-    use Update::{Dense, Rows};
-
-    let crate::Inputs { items, features } = inputs.into();
-    let (embedding, width) = (config.embedding, config.readout_width());
-    // Width of the states that the readout sees.
-    let state = config.state_width();
-    let sampled = config.loss.is_sampled(items);
-    let tied = config.output == Output::Tied;
-    let one_hot = config.input == Input::OneHot;
-    let table = Start::Normal(f64::from(config.embedding_std));
-    let spec = |name: &str, shape, update, form, start| Spec {
-        name: name.to_owned(),
-        shape,
-        update,
-        form,
-        start,
-    };
-
-    let embedding_update = match (tied, sampled) {
-        (false, _) => Rows(Inputs),
-        (true, true) => Rows(Both),
-        (true, false) => Dense,
-    };
-    let output_update = if sampled { Rows(Candidates) } else { Dense };
-    let layer = |l: usize| {
-        let dims = config.dims(l);
-        let shapes = dims.shapes();
-        let units = Start::Uniform(1.0 / (dims.hidden as f64).sqrt());
-        let named = |name: &str| format!("{}.{name}_l{l}", config.cell.family());
-        let dense = |name, shape, form, start| spec(&named(name), shape, Dense, form, start);
-        let gains = |name, shape| dense(name, shape, Vector, Start::One);
-        RecurrentParams {
-            cell: dims.cell,
-            w_x: match shapes.w_x {
-                [gates, _] if l == 0 && one_hot => {
-                    let name = named("weight_ih");
-                    spec(&name, [items, gates], Rows(Inputs), Form::Transposed, units)
-                }
-                shape => dense("weight_ih", shape, Matrix, units),
-            },
-            w_h: match config.recurrent_start {
-                RecurrentStart::Uniform => dense("weight_hh", shapes.w_h, Matrix, units),
-                RecurrentStart::Orthogonal => {
-                    let start = Start::Orthogonal(dims.cell.gates());
-                    dense("weight_hh", shapes.w_h, Matrix, start)
-                }
-            },
-            b: dense("bias_ih", shapes.b, Form::Bias(dims.cell), bias_start(config, dims)),
-            p: shapes.p.map(|shape| dense("weight_peephole", shape, Matrix, units)),
-            w_p: shapes.w_p.map(|shape| dense("weight_hr", shape, Matrix, units)),
-            norm: shapes.norm.map(|shapes| NormParams {
-                gain_x: gains("gain_ih", shapes.gain_x),
-                gain_h: gains("gain_hh", shapes.gain_h),
-                gain_c: gains("gain_c", shapes.gain_c),
-                bias_c: dense("bias_c", shapes.bias_c, Vector, Start::Zero),
-            }),
-        }
-    };
-    let start = |l: usize| {
-        let dims = config.dims(l);
-        let zeros = |name: &str, width| {
-            let name = format!("{}.{name}_l{l}", config.cell.family());
-            spec(&name, [1, width], Dense, Vector, Start::Zero)
-        };
-        let c_0 = dims.cell.has_cell_state().then(|| zeros("c_0", dims.hidden));
-        StartParameters { h_0: zeros("h_0", dims.width()), c_0 }
-    };
-    let starts = if config.initial_state == InitialState::Learned { config.layers } else { 0 };
-    let linear = |name: &str, rows, columns, inputs: usize| {
-        let start = Start::Uniform(1.0 / (inputs as f64).sqrt());
-        spec(name, [rows, columns], Dense, Matrix, start)
-    };
-    let attends = config.readout == Readout::Attention;
-    let mixed = if attends { state + 2 * embedding } else { state };
-    let attention = || {
-        let key = config.attention_key;
-        let lags = [1, config.attention_lags];
-        AttentionParameters {
-            w_x: linear("readout.weight_x", width, embedding, mixed),
-            w_c: linear("readout.weight_c", width, embedding, mixed),
-            query: linear("readout.query", key, state, state),
-            key_h: linear("readout.key_h", key, state, state + embedding),
-            key_x: linear("readout.key_x", key, embedding, state + embedding),
-            lag_bias: spec("readout.lag_bias", lags, Dense, Vector, Start::Zero),
-        }
-    };
-    let dense = |k: usize| {
-        let (inputs, outputs) = (if k == 0 { width } else { config.head[k - 1] }, config.head[k]);
-        let start = Start::Uniform(1.0 / (inputs as f64).sqrt());
-        let b = spec(&format!("head.{k}.bias"), [1, outputs], Dense, Vector, start);
-        DenseParameters { w: linear(&format!("head.{k}.weight"), outputs, inputs, inputs), b }
-    };
-    // What features are added to.
-    let entering = if one_hot { config.dims(0).shapes().w_x[0] } else { embedding };
-    let label = |(k, labels): (usize, &Labels)| {
-        let name = format!("features.labels.{}.weight", labels.name);
-        spec(&name, [labels.size, entering], Rows(Label(k)), Matrix, Start::Zero)
-    };
-    let from = |name: &str, width: usize| {
-        let name = format!("features.{name}.weight");
-        (width > 0).then(|| spec(&name, [entering, width], Dense, Matrix, Start::Zero))
-    };
-    let picture = config.output_width();
-    let w_q = config.head.last().filter(|_| config.has_head_output());
-    Parameters {
-        embedding: (!one_hot)
-            .then(|| spec("embedding.weight", [items, embedding], embedding_update, Matrix, table)),
-        recurrent: (0..config.layers).map(layer).collect(),
-        starts: (0..starts).map(start).collect(),
-        readout: ReadoutParameters {
-            w_h: config.has_projection().then(|| linear("readout.weight_h", width, state, mixed)),
-            attention: attends.then(attention),
-        },
-        head: HeadParameters {
-            layers: (0..config.head.len()).map(dense).collect(),
-            w_q: w_q.map(|&inputs| linear("head.output.weight", picture, inputs, inputs)),
-        },
-        output: (!tied)
-            .then(|| spec("output.weight", [items, picture], output_update, Matrix, table)),
-        output_bias: config
-            .output_bias
-            .then(|| spec("output.bias", [items, 1], output_update, Vector, Start::Zero)),
-        repeat_bias: (config.repeat_lags > 0)
-            .then(|| spec("repeat.bias", [1, config.repeat_lags], Dense, Vector, Start::Zero)),
-        features: FeatureParameters {
-            labels: features.labels.iter().enumerate().map(label).collect(),
-            numbers: from("numbers", features.numbers.len()),
-            vectors: from("vectors", features.vectors),
-        },
-    }
-}
-
-/// The start of a layer's bias.
-fn bias_start(config: &ModelConfig, dims: RecurrentDims) -> Start {
-    let (len, bound) = (dims.hidden, 1.0 / (dims.hidden as f64).sqrt());
-    let forget = match dims.cell {
-        Cell::Lstm | Cell::Peephole | Cell::LayerNorm => Gate::Forget as usize,
-        Cell::Coupled => 0,
-        Cell::Gru | Cell::Rnn => return Start::Uniform(bound),
-    };
-    match config.forget_bias {
-        None => Start::Uniform(bound),
-        Some(value) => Start::Bias { bound, first: forget * len, len, value },
-    }
-}
-
 impl Parameters<Spec> {
     /// Number of learned numbers.
     pub fn numbers(&self) -> usize {
@@ -480,6 +382,10 @@ impl Parameters<Spec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Answer, AnswerLoss, Answers, InitialState, Input, Inputs, Labels, ModelConfig, Output,
+        Readout,
+    };
 
     fn everything() -> ModelConfig {
         ModelConfig {
@@ -504,12 +410,31 @@ mod tests {
         let labels = ["kind", "day"].map(|name| Labels { name: name.to_owned(), size: 3 });
         let numbers = vec!["price".to_owned()];
         let features = crate::Features { labels: labels.to_vec(), numbers, vectors: 5 };
-        let mut specs = catalogue(&shapes, Inputs { items: 7, features });
+        let mut specs = catalogue(&shapes, Inputs { items: 7, features, ..Inputs::default() });
         let more: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
         assert_eq!(more[..names.len()], names, "the features come last");
         let [kind, day] = ["kind", "day"].map(|name| format!("features.labels.{name}.weight"));
         let [numbers, vectors] = ["features.numbers.weight", "features.vectors.weight"];
         assert_eq!(more[names.len()..], [&kind, &day, numbers, vectors]);
+        assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), more);
+        assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), more);
+        let answers = vec![
+            Answer {
+                name: "buys".to_owned(),
+                outputs: 1,
+                moment: vec!["pause".to_owned()],
+                weight: 1.0,
+                loss: AnswerLoss::Poisson,
+            };
+            1
+        ];
+        let answers = Answers { answers, next_item: true };
+        let headed = ModelConfig { answer_head: vec![4], ..shapes.clone() };
+        let mut specs = catalogue(&headed, Inputs { items: 7, answers, ..Inputs::default() });
+        let more: Vec<_> = specs.iter().map(|spec| spec.name.clone()).collect();
+        assert_eq!(more[..names.len()], names, "the answers come last");
+        let parts = ["moment.weight", "0.weight", "0.bias", "output.weight", "skip.weight"];
+        assert_eq!(more[names.len()..], parts.map(|part| format!("answers.buys.{part}")));
         assert_eq!(specs.iter_mut().map(|s| s.name.clone()).collect::<Vec<_>>(), more);
         assert_eq!(specs.into_vec().into_iter().map(|s| s.name).collect::<Vec<_>>(), more);
         let mut specs = catalogue(&everything(), 7);

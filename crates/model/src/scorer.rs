@@ -3,7 +3,7 @@
 use layout::{Accumulate, Keep, TopItems, TopTask};
 
 use crate::network::{States, Table, Workspace};
-use crate::{Batch, BatchError, Device, Model};
+use crate::{Answer, Batch, BatchError, Device, Model};
 
 /// Scores of every item for some wanted positions, in the memory of the host.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,8 @@ impl<'m, D: Device> Scorer<'m, D> {
                 device.fill(&mut bias, 0.0);
             }
         }
-        let table = (model.config().temperature > 0.0).then(|| {
+        let ranks = model.answers().next_item;
+        let table = (ranks && model.config().temperature > 0.0).then(|| {
             let mut table = Table::default();
             device.run(|| table.prepare(device, item_table(model)));
             table
@@ -103,13 +104,36 @@ impl<'m, D: Device> Scorer<'m, D> {
         Ok(self.model.device().download(pictures))
     }
 
+    /// Answers the questions of a batch: for each answer of the model, in their order, C numbers a question
+    /// in the order in which they were put. They are what was asked for: probabilities, expectations.
+    ///
+    /// # Errors
+    ///
+    /// [`BatchError`] where the batch or a question does not fit the model.
+    pub fn answer(&mut self, batch: &Batch) -> Result<Vec<Vec<f32>>, BatchError> {
+        let (model, answers) = (self.model, &self.model.answers().answers);
+        if batch.is_empty() {
+            return model.check(batch).map(|()| vec![Vec::new(); answers.len()]);
+        }
+        let outputs = model.outputs(&self.layers, batch, &mut self.workspace)?;
+        let linked = |(k, (answer, outputs)): (usize, (&Answer, &D::Matrix))| {
+            if batch.asked(k) == 0 {
+                return Vec::new();
+            }
+            let mut values = model.device().download(outputs);
+            values.chunks_mut(answer.outputs).for_each(|z| answer.loss.link(z));
+            values
+        };
+        Ok(answers.iter().zip(outputs).enumerate().map(linked).collect())
+    }
+
     /// Scores all items for each wanted position and shows them some positions at a time: `visit`
     /// gets the number of the first and their scores. Scores are logits: temperature, biases and
     /// repeat bias are in them.
     ///
     /// # Errors
     ///
-    /// [`BatchError`] where the batch holds an unknown item.
+    /// [`BatchError`] where the batch holds an unknown item, or the model does not rank items.
     pub fn score(
         &mut self,
         batch: &Batch,
@@ -119,6 +143,7 @@ impl<'m, D: Device> Scorer<'m, D> {
         if batch.is_empty() {
             return model.check(batch);
         }
+        check_ranks(model)?;
         let pictures = model.pictures(&self.layers, batch, &mut self.workspace)?;
         let table = self.table.as_ref().map_or_else(|| item_table(model), |table| &table.rows);
         let wanted = batch.wanted().len();
@@ -150,7 +175,7 @@ impl<'m, D: Device> Scorer<'m, D> {
     ///
     /// # Errors
     ///
-    /// [`BatchError`] where the batch holds an unknown item.
+    /// [`BatchError`] where the batch holds an unknown item, or the model does not rank items.
     pub fn best(
         &mut self,
         batch: &Batch,
@@ -161,6 +186,7 @@ impl<'m, D: Device> Scorer<'m, D> {
         if batch.is_empty() {
             return model.check(batch);
         }
+        check_ranks(model)?;
         let pictures = model.pictures(&self.layers, batch, &mut self.workspace)?;
         let table = self.table.as_ref().map_or_else(|| item_table(model), |table| &table.rows);
         let Self { bias, repeat, chunk, additions, top, .. } = self;
@@ -189,6 +215,11 @@ impl<'m, D: Device> Scorer<'m, D> {
         }
         Ok(())
     }
+}
+
+/// Refuses a model that has not learned which item comes next.
+fn check_ranks<D: Device>(model: &Model<D>) -> Result<(), BatchError> {
+    if model.answers().next_item { Ok(()) } else { Err(BatchError::NoRanking) }
 }
 
 /// The rows that pictures are compared with.

@@ -28,7 +28,7 @@ use layout::Cell;
 use serde::{Deserialize, Serialize};
 
 use crate::container::{self, Tensors};
-use crate::exchange::{check_features, check_shapes, check_widths};
+use crate::exchange::{check_answers, check_features, check_shapes, check_widths};
 use crate::file::written;
 use crate::onnx::uncoupled;
 use crate::{ExportError, Form, ModelConfig, ModelFile, Output, Parameters, Readout, Spec};
@@ -69,6 +69,7 @@ impl ModelFile {
         }
         check_shapes(self.config(), "PyTorch")?;
         check_features(self.features(), "PyTorch")?;
+        check_answers(self.answers(), "PyTorch")?;
         check_widths(self.config(), "PyTorch")?;
         let coupled = self.config().cell.cell == Cell::Coupled;
         let config = plain(self.config());

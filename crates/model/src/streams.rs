@@ -24,3 +24,5 @@ pub(crate) const ZONEOUT_CELL: u32 = 0x4D00_0400;
 pub(crate) const ZONEOUT_HIDDEN: u32 = 0x4D00_0500;
 /// Dropout on what leaves dense layer `k` of the head; add `k`.
 pub(crate) const DROPOUT_HEAD: u32 = 0x4D00_0600;
+/// Dropout on what leaves dense layer `k` of the head of answer `a`; add `128 a + k`.
+pub(crate) const DROPOUT_ANSWER: u32 = 0x4D10_0000;

@@ -52,6 +52,7 @@ pub fn element_loss<S: NdFloat>(
                 let (gamma, alpha) = (real(gamma), real(alpha));
                 (focal(gamma, alpha, z, y), focal_slope(gamma, alpha, z, y))
             }
+            ElementLoss::Poisson => (poisson(z, y), poisson_slope(z, y)),
         };
         let share = f64::from(task.weight[p]) / total;
         loss += share * value.to_f64().expect("f32 and f64 are f64");
@@ -144,6 +145,28 @@ fn focal_slope<S: NdFloat>(gamma: S, alpha: S, z: S, y: S) -> S {
 /// x, a, and ∂x/∂z.
 fn focal_sides<S: NdFloat>(alpha: S, z: S, y: S) -> (S, S, S) {
     if y > real(0.5) { (z, alpha, S::one()) } else { (-z, S::one() - alpha, -S::one()) }
+}
+
+/// What an expectation given by its logarithm is worth: −log of a Poisson probability of y, less what
+/// does not depend on z. Its least is where eᶻ is the mean of y, whatever the distribution.
+///
+/// ```text
+///     loss = eᶻ − y · z
+/// ```
+///
+/// # Source
+///
+/// C. Gouriéroux, A. Monfort, A. Trognon, "Pseudo maximum likelihood methods: applications to Poisson
+/// models", Econometrica 52(3), 1984; PyTorch, `PoissonNLLLoss`.
+fn poisson<S: NdFloat>(z: S, y: S) -> S {
+    z.exp() - y * z
+}
+
+/// ```text
+///     ∂loss/∂z = eᶻ − y
+/// ```
+fn poisson_slope<S: NdFloat>(z: S, y: S) -> S {
+    z.exp() - y
 }
 
 /// The weighted mean of the cross-entropies of all positions, and its gradient.

@@ -20,6 +20,8 @@
 
 use layout::random::Stream;
 
+use crate::tasks::{Lessons, TaskPiece};
+
 /// Names of the random streams of this crate; the model's own start at 0.
 const NOISE: u32 = 0x7261_0001;
 const ORDER: u32 = 0x7261_0002;
@@ -36,6 +38,8 @@ pub struct Piece {
     pub start: u32,
     /// How many targets it has; its items are one more.
     pub targets: u32,
+    /// Its place among the pieces.
+    pub number: u32,
 }
 
 /// All pieces of a training set.
@@ -64,10 +68,24 @@ impl Pieces {
                     session: session as u32,
                     start: start as u32,
                     targets: (targets - start).min(max_length) as u32,
+                    number: pieces.len() as u32,
                 });
             }
         }
         Self { pieces, targets: total }
+    }
+
+    /// The pieces of some lessons, of which every event is a position.
+    pub fn of_lessons(lessons: &Lessons) -> Self {
+        let piece = |(number, piece): (usize, &TaskPiece)| Piece {
+            session: piece.user,
+            start: piece.events.start,
+            targets: piece.events.len() as u32,
+            number: number as u32,
+        };
+        let pieces: Vec<Piece> = lessons.pieces.iter().enumerate().map(piece).collect();
+        let targets = pieces.iter().map(|piece| piece.targets as usize).sum();
+        Self { pieces, targets }
     }
 
     /// Number of targets of an epoch.

@@ -66,6 +66,9 @@ pub(crate) struct State {
     pub(crate) cuts: u32,
     /// Whether early stopping has ended the run.
     pub(crate) stopped: bool,
+    /// The figures of the best epoch at the tasks beside the next item; null where there are none.
+    #[serde(default)]
+    pub(crate) figures: Value,
     /// The lines of the log.
     pub(crate) history: Vec<EpochReport>,
 }

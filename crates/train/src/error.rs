@@ -16,6 +16,14 @@ pub enum Error {
         /// What would be right.
         remedy: &'static str,
     },
+    /// Tasks that cannot be asked so.
+    #[error("{what}: {reason}")]
+    Tasks {
+        /// The flag or key.
+        what: String,
+        /// What is wrong, and what to do about it.
+        reason: String,
+    },
     /// An output folder that cannot be used.
     #[error("{}: {reason}", path.display())]
     Folder {
@@ -80,6 +88,9 @@ pub enum Error {
     /// A model file or checkpoint that cannot be read or written.
     #[error(transparent)]
     File(#[from] model::FileError),
+    /// Something that is fitted beside the model cannot be.
+    #[error(transparent)]
+    Statistics(#[from] statistics::Error),
     /// The log refuses.
     #[error(transparent)]
     Events(#[from] events::Error),
@@ -90,7 +101,9 @@ impl Error {
     /// the machine (exit code 1).
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Setting { .. } | Self::Config(_) | Self::Folder { .. } => true,
+            Self::Setting { .. } | Self::Tasks { .. } | Self::Config(_) | Self::Folder { .. } => {
+                true
+            }
             Self::Events(error) => error.is_usage(),
             _ => false,
         }

@@ -20,7 +20,7 @@ const GROUP: usize = 1 << 16;
 const BATCH: usize = 2048;
 /// Of a longer prefix a model sees the end only, at least half of this many items. Where the cut
 /// is depends on the prefix alone, so that a case is answered alike wherever it stands.
-const WINDOW: usize = 1024;
+pub(crate) const WINDOW: usize = 1024;
 
 /// What a model says to one case.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,7 +111,7 @@ fn add_jobs<'a>(cases: &'a Cases, row: &'a [Case], first: usize, jobs: &mut Vec<
     let mut order: Vec<u32> =
         (0..row.len() as u32).filter(|&k| row[k as usize].length > 0).collect();
     order.sort_by_key(|&k| row[k as usize].length);
-    let window = |&k: &u32| begin(row[k as usize].length as usize);
+    let window = |&k: &u32| begin(row[k as usize].length as usize, WINDOW);
     for same in order.chunk_by(|a, b| window(a) == window(b)) {
         let begin = window(&same[0]);
         let longest = &row[same[same.len() - 1] as usize];
@@ -124,10 +124,11 @@ fn add_jobs<'a>(cases: &'a Cases, row: &'a [Case], first: usize, jobs: &mut Vec<
     }
 }
 
-/// Where the part of a prefix begins that the model sees.
-pub(crate) fn begin(length: usize) -> usize {
-    let half = WINDOW / 2;
-    if length <= WINDOW { 0 } else { (length - 1) / half * half - half }
+/// Where the part of a prefix begins that the model sees of it: at most `window` items, and more than half
+/// of that where there are as many.
+pub(crate) fn begin(length: usize, window: usize) -> usize {
+    let half = (window / 2).max(1);
+    if length <= window { 0 } else { (length - 1) / half * half - half }
 }
 
 fn answer_group<D: Device>(
@@ -317,11 +318,13 @@ mod tests {
 
     #[test]
     fn a_long_prefix_is_cut_by_its_own_length_and_keeps_half_a_window() {
-        assert_eq!(begin(1), 0);
-        assert_eq!(begin(WINDOW), 0);
-        for length in WINDOW + 1..4 * WINDOW {
-            let seen = length - begin(length);
-            assert!((WINDOW / 2 + 1..=WINDOW).contains(&seen), "{length} {seen}");
+        for window in [2, 7, WINDOW] {
+            assert_eq!(begin(1, window), 0);
+            assert_eq!(begin(window, window), 0);
+            for length in window + 1..4 * window {
+                let seen = length - begin(length, window);
+                assert!((window / 2 + 1..=window).contains(&seen), "{length} {seen}");
+            }
         }
     }
 }

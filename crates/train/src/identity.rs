@@ -32,6 +32,21 @@ pub(crate) fn identity(data: &Data, run: &Run<'_>) -> Value {
         let prefix = data.validation.prefix(case);
         prefix.iter().for_each(|&item| hash.add(u64::from(item)));
     }
+    let tasks = data.tasks.as_ref().map(|tasks| {
+        for lessons in [&tasks.train, &tasks.validation] {
+            for (put, outcome) in lessons.asked.puts.iter().zip(&lessons.asked.outcomes) {
+                [u64::from(put.user), u64::from(put.event), put.at as u64]
+                    .into_iter()
+                    .chain([u64::from(outcome.events), u64::from(outcome.orders)])
+                    .chain([outcome.spend.to_bits(), outcome.wait as u64])
+                    .for_each(|word| hash.add(word));
+            }
+            lessons.follows.iter().for_each(|events| hash.add(u64::from(events.len() as u32)));
+            lessons.classes.iter().for_each(|&class| hash.add(u64::from(class)));
+        }
+        let knowledge = data.knowledge.tasks.as_ref();
+        json!([tasks.settings, knowledge.map(|tasks| (&tasks.tasks, tasks.horizon, &tasks.buys))])
+    });
     let vectors = (data.vectors.width > 0).then(|| {
         let mut hash = Fnv::default();
         hash.add(data.vectors.width as u64);
@@ -46,6 +61,7 @@ pub(crate) fn identity(data: &Data, run: &Run<'_>) -> Value {
         "sessions": data.knowledge.sessions,
         "log": format!("{:016x}", hash.0),
         "vectors": vectors,
+        "tasks": tasks,
     })
 }
 

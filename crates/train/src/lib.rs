@@ -9,7 +9,8 @@
 //! 2. [`train`](fn@train) is the loop; an [`Observer`] watches it and can stop it; what it leaves on
 //!    the disk meanwhile is a checkpoint.
 //! 3. [`Trained`] is what it leaves at last: a model, its vocabulary, the baselines' counts.
-//! 4. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers.
+//! 4. [`tasks`] are the questions beside the next item: lessons, answers, baselines, figures.
+//! 5. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers.
 
 #![forbid(unsafe_code)]
 
@@ -25,13 +26,14 @@ pub mod recommend;
 mod run;
 pub mod schedule;
 pub mod settings;
+pub mod tasks;
 mod trained;
 mod treatment;
 
 pub use checkpoint::{FOLDER as CHECKPOINT_FOLDER, LOG_FILE, RESULT_FILE, RUN_FILE};
 pub use error::Error;
 pub use observer::{EpochReport, Observer, Plan, StepProgress};
-pub use run::{Data, Outcome, Run, Validation, finished, train};
+pub use run::{Data, Outcome, Run, TaskData, Validation, finished, train};
 pub use settings::Training;
 pub use trained::{Knowledge, MODEL_FILE, SessionRules, Trained, model_file};
 pub use treatment::{Treatment, Wishes};

@@ -1,5 +1,7 @@
 //! What a run tells while it goes on, and how it is asked to stop.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Metrics;
@@ -69,4 +71,7 @@ pub struct EpochReport {
     pub best: bool,
     /// Figures on the validation part.
     pub validation: Option<Metrics>,
+    /// The loss of each task beside the next item there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub losses: BTreeMap<String, f64>,
 }

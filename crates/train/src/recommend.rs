@@ -3,7 +3,7 @@
 use model::{Batch, Device, Model, Scorer, Sequence, TopItems, Wanted};
 
 use crate::Error;
-use crate::evaluate::begin;
+use crate::evaluate::{WINDOW, begin};
 use crate::trained::Knowledge;
 
 /// Positions in a batch.
@@ -40,7 +40,7 @@ pub fn recommend<D: Device>(
     order.sort_by_key(|&prefix| std::cmp::Reverse(prefixes[prefix].len()));
     let seen = |prefix: &usize| {
         let events = &prefixes[*prefix];
-        events.cut(begin(events.len())..events.len())
+        events.cut(begin(events.len(), WINDOW)..events.len())
     };
     let mut rest = &order[..];
     while !rest.is_empty() {
@@ -55,10 +55,15 @@ pub fn recommend<D: Device>(
         let these: Vec<Sequence<'_>> = now.iter().map(seen).collect();
         batch.fill_prefixes(&these, Wanted::Last);
         let mut finite = true;
-        scorer.best(&batch, k, |first, best| {
+        // The item that stands for others is none that could be shown.
+        let other = knowledge.vocabulary.other();
+        scorer.best(&batch, k + usize::from(other.is_some()), |first, best| {
             for row in 0..best.log_sums.len() {
                 finite &= is_finite(best, row);
-                found[now[batch.origins()[first + row].0 as usize]] = probabilities(best, row);
+                let mut these = probabilities(best, row);
+                these.retain(|recommended| Some(recommended.item) != other);
+                these.truncate(k);
+                found[now[batch.origins()[first + row].0 as usize]] = these;
             }
         })?;
         if !finite {
@@ -94,7 +99,8 @@ fn popular(knowledge: &Knowledge, k: usize) -> Vec<Recommendation> {
     let counts = knowledge.vocabulary.counts();
     let sum: f64 = counts.iter().map(|&count| f64::from(count)).sum();
     let share = |count: u32| (f64::from(count) / sum) as f32;
-    let first = counts.iter().take(k).enumerate();
+    let other = knowledge.vocabulary.other();
+    let first = counts.iter().enumerate().filter(|&(item, _)| Some(item as u32) != other).take(k);
     first.map(|(item, &count)| Recommendation { item: item as u32, score: share(count) }).collect()
 }
 

@@ -6,14 +6,15 @@
 //! with the same numbers, and ends with the same file. All windows of a batch are learned before anything
 //! else happens, so no checkpoint need hold the states that pass between them.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
 use events::{Cases, ItemVectors, Sequences};
 use model::{
-    Batch, Device, Features, Inputs, Model, ModelConfig, NotFinite, OptimizerConfig, Sequence,
-    Trainer, TrainingError,
+    Answers, Batch, Device, Features, Inputs, Model, ModelConfig, NotFinite, OptimizerConfig,
+    Sequence, Trainer, TrainingError,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -28,6 +29,9 @@ use crate::metrics::Metrics;
 use crate::observer::{EpochReport, Observer, Plan, StepProgress};
 use crate::schedule::{Decay, progress};
 use crate::settings::Training;
+use crate::tasks::{
+    Filling, Lessons, TaskKnowledge, TaskPiece, TaskSettings, answer_tasks, compare, figures,
+};
 use crate::trained::{Knowledge, MODEL_FILE};
 use crate::treatment::sequence;
 
@@ -43,6 +47,22 @@ pub struct Data {
     /// The vectors that are given for the items of the vocabulary, of width 0 where none are. They go
     /// into the model, are not learned, and are written and read with it.
     pub vectors: ItemVectors,
+    /// What is asked beside the next item; then `train` holds whole users with all their events, and
+    /// these say which of them may be learned from.
+    pub tasks: Option<TaskData>,
+}
+
+/// What a model is asked beside the next item.
+#[derive(Debug, Clone)]
+pub struct TaskData {
+    /// How.
+    pub settings: TaskSettings,
+    /// What it answers.
+    pub answers: Answers,
+    /// What it learns from.
+    pub train: Lessons,
+    /// What decides between epochs, and what probabilities are set right by; may be empty.
+    pub validation: Lessons,
 }
 
 impl Data {
@@ -50,7 +70,8 @@ impl Data {
     pub fn inputs(&self) -> Inputs {
         let Knowledge { vocabulary, treatment, .. } = &self.knowledge;
         let features = Features { vectors: self.vectors.width, ..treatment.inputs() };
-        Inputs { items: vocabulary.len(), features }
+        let answers = self.tasks.as_ref().map(|tasks| tasks.answers.clone());
+        Inputs { items: vocabulary.len(), features, answers: answers.unwrap_or_default() }
     }
 }
 
@@ -92,6 +113,9 @@ pub struct Outcome {
     pub stopped_early: bool,
     /// The kept epoch on the validation part, and the baselines on the same cases.
     pub validation: Option<Validation>,
+    /// The same of the other tasks, by name; their probabilities were set right by these very questions.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub tasks: Value,
 }
 
 /// The figures of a model beside those of the baselines.
@@ -163,6 +187,17 @@ pub fn train<D: Device>(
     }
 }
 
+/// What a model's answers to the tasks are worth.
+struct Judged {
+    /// What is known of the tasks, with probabilities set right by the validation part.
+    knowledge: TaskKnowledge,
+    /// The loss of each, and the sum of what they count.
+    losses: BTreeMap<String, f64>,
+    loss: f64,
+    /// With those probabilities, beside the baselines.
+    figures: Value,
+}
+
 /// A run under way.
 struct Loop<'a, D: Device> {
     data: &'a Data,
@@ -187,7 +222,10 @@ impl<'a, D: Device> Loop<'a, D> {
     ) -> Result<Self, Error> {
         let train = &data.train;
         let lengths = (0..train.len()).map(|session| train.get(session).len());
-        let pieces = Pieces::cut(lengths, run.training.targets_of_piece());
+        let pieces = match &data.tasks {
+            None => Pieces::cut(lengths, run.training.targets_of_piece()),
+            Some(tasks) => Pieces::of_lessons(&tasks.train),
+        };
         if pieces.targets() == 0 {
             let reason = "no session of at least two events is left for training; give a longer \
                           log, or lower --min-support, --min-length or the part kept by --split";
@@ -233,7 +271,8 @@ impl<'a, D: Device> Loop<'a, D> {
             targets: pieces.targets(),
             parameters: trainer.model().numbers(),
             done: state.done,
-            validation_cases: data.validation.len(),
+            validation_cases: data.validation.len()
+                + data.tasks.as_ref().map_or(0, |tasks| tasks.validation.asked.len()),
         });
         let saved = Instant::now();
         Ok(Self { data, run, checkpoint, observer, trainer, state, pieces, weights, batch, saved })
@@ -281,6 +320,9 @@ impl<'a, D: Device> Loop<'a, D> {
     /// R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of recurrent
     /// network trajectories", Neural Computation 2(4), 1990: BPTT(h; h′) with h = h′ = the window.
     fn learn(&mut self, pieces: &[Piece], learning_rate: f64, averages: bool) -> Result<(), Error> {
+        if let Some(tasks) = &self.data.tasks {
+            return self.learn_lessons(tasks, pieces, learning_rate, averages);
+        }
         let train = &self.data.train;
         let sessions: Vec<Sequence<'_>> = pieces
             .iter()
@@ -302,6 +344,38 @@ impl<'a, D: Device> Loop<'a, D> {
         Ok(())
     }
 
+    /// Learns a batch of users: what is asked after their events.
+    fn learn_lessons(
+        &mut self,
+        tasks: &TaskData,
+        pieces: &[Piece],
+        learning_rate: f64,
+        averages: bool,
+    ) -> Result<(), Error> {
+        let begin = Instant::now();
+        let known = self.data.knowledge.tasks.as_ref().expect("known where they are asked");
+        let filling = Filling {
+            sequences: &self.data.train,
+            lessons: &tasks.train,
+            tasks: &known.answered(),
+            scales: &known.scales,
+        };
+        let lessons: Vec<&TaskPiece> =
+            pieces.iter().map(|piece| &tasks.train.pieces[piece.number as usize]).collect();
+        let draw = (self.run.seed, self.state.epoch as u32);
+        filling.train(&lessons, tasks.settings.negatives, draw, &mut self.batch);
+        if !self.batch.has_lesson() {
+            // Nothing of it counts: all its questions were left out by the draw, say.
+            return Ok(());
+        }
+        let positions = pieces.iter().map(|piece| piece.targets as usize).sum();
+        self.step_filled(begin, positions, positions as f64, learning_rate)?;
+        if averages {
+            self.trainer.average();
+        }
+        Ok(())
+    }
+
     /// One step: a window of some sessions.
     fn step(
         &mut self,
@@ -312,6 +386,24 @@ impl<'a, D: Device> Loop<'a, D> {
     ) -> Result<(), Error> {
         let begin = Instant::now();
         self.batch.fill_window(sessions, weights, window.clone());
+        let learned = |session: &Sequence<'_>| {
+            (session.len() - 1).min(window.end).saturating_sub(window.start)
+        };
+        let targets: usize = sessions.iter().map(learned).sum();
+        let counted = sessions.iter().zip(weights);
+        let weight: f64 =
+            counted.map(|(session, &weight)| learned(session) as f64 * f64::from(weight)).sum();
+        self.step_filled(begin, targets, weight, learning_rate)
+    }
+
+    /// One step on the batch as it is filled, of so many targets that count so much.
+    fn step_filled(
+        &mut self,
+        begin: Instant,
+        targets: usize,
+        weight: f64,
+        learning_rate: f64,
+    ) -> Result<(), Error> {
         let report = self.trainer.step(&self.batch, learning_rate as f32);
         let report = report.map_err(|error| match error {
             TrainingError::NotFinite(NotFinite { tensor, step }) => {
@@ -320,13 +412,6 @@ impl<'a, D: Device> Loop<'a, D> {
             TrainingError::Batch(error) => error.into(),
         })?;
 
-        let learned = |session: &Sequence<'_>| {
-            (session.len() - 1).min(window.end).saturating_sub(window.start)
-        };
-        let targets: usize = sessions.iter().map(learned).sum();
-        let counted = sessions.iter().zip(weights);
-        let weight: f64 =
-            counted.map(|(session, &weight)| learned(session) as f64 * f64::from(weight)).sum();
         let seconds = begin.elapsed().as_secs_f64();
         let state = &mut self.state;
         state.done += targets as u64;
@@ -353,14 +438,25 @@ impl<'a, D: Device> Loop<'a, D> {
             true => None,
             false => Some(evaluate(model, &self.data.validation)?),
         };
-        // Without a validation part the last epoch is the one to keep.
-        let value = validation.map(|metrics| training.choose_by.of(&metrics));
+        let judged = self.judge(model)?;
+        // Without a validation part the last epoch is the one to keep. Where other tasks than the next item
+        // are learned, they decide.
+        let value = match &judged {
+            None => validation.map(|metrics| training.choose_by.of(&metrics)),
+            Some(judged) => Some(-judged.loss),
+        };
         let best = match (self.state.best, value) {
             (Some(best), Some(value)) => value > best.value,
             _ => true,
         };
         if best {
-            self.data.knowledge.save(&self.checkpoint.best(epoch), model)?;
+            let tasks = judged.as_ref().map(|judged| judged.knowledge.clone());
+            let tasks = tasks.or_else(|| self.data.knowledge.tasks.clone());
+            let knowledge = Knowledge { tasks, ..self.data.knowledge.clone() };
+            knowledge.save(&self.checkpoint.best(epoch), model)?;
+            if let Some(judged) = &judged {
+                self.state.figures = judged.figures.clone();
+            }
         }
 
         let state = &mut self.state;
@@ -385,6 +481,7 @@ impl<'a, D: Device> Loop<'a, D> {
             events_per_s: self.pieces.targets() as f64 / state.epoch_seconds,
             best,
             validation,
+            losses: judged.map_or_else(BTreeMap::new, |judged| judged.losses),
         };
         self.observer.epoch(&report);
         state.history.push(report);
@@ -397,6 +494,31 @@ impl<'a, D: Device> Loop<'a, D> {
             return Err(Error::Interrupted { checkpoint: self.checkpoint.folder() });
         }
         Ok(())
+    }
+
+    /// What a model's answers are worth on the validation part; none where nothing is asked there.
+    fn judge(&self, model: &Model<D>) -> Result<Option<Judged>, Error> {
+        let (Some(tasks), Some(known)) = (&self.data.tasks, &self.data.knowledge.tasks) else {
+            return Ok(None);
+        };
+        let (lessons, offsets) = (&tasks.validation, &self.data.train.offsets);
+        if lessons.is_empty() {
+            return Ok(None);
+        }
+        let told = answer_tasks(model, known, &self.data.train, lessons)?;
+        let (mut losses, mut sum) = (BTreeMap::new(), 0.0);
+        let answers = tasks.answers.answers.iter().zip(&known.scales);
+        for (compared, (answer, &scale)) in
+            compare(known, lessons, offsets, &told)?.iter().zip(answers)
+        {
+            let loss = compared.loss(scale);
+            sum += f64::from(answer.weight) * loss;
+            losses.insert(compared.task.name().to_owned(), loss);
+        }
+        let mut knowledge = known.clone();
+        knowledge.calibrate(tasks.settings.calibration, lessons, &told)?;
+        let figures = figures(&compare(&knowledge, lessons, offsets, &told)?)?;
+        Ok(Some(Judged { knowledge, losses, loss: sum, figures }))
     }
 
     fn save(&mut self) -> Result<(), Error> {
@@ -423,6 +545,7 @@ impl<'a, D: Device> Loop<'a, D> {
             parameters: self.trainer.model().numbers(),
             stopped_early: state.stopped && state.epoch < self.run.training.epochs,
             validation,
+            tasks: state.figures.clone(),
         }
     }
 }

@@ -8,6 +8,7 @@ use model::{Device, Features, Model, ModelFile, Tensor, Tensors, Values};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::tasks::TaskKnowledge;
 use crate::treatment::Treatment;
 
 /// The name of the one file that is a complete model.
@@ -17,6 +18,7 @@ const OFFSETS: &str = "markov.offsets";
 const SUCCESSORS: &str = "markov.successors";
 const COUNTS: &str = "markov.counts";
 const SESSIONS: &str = "sessions.json";
+const TASKS: &str = "tasks.json";
 
 /// Everything about the items and sessions of a training log that answers need later.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct Knowledge {
     pub sessions: SessionRules,
     /// What is done with events before the model sees them.
     pub treatment: Treatment,
+    /// What is asked beside the next item; none where nothing is.
+    pub tasks: Option<TaskKnowledge>,
 }
 
 /// What made events one session, as a model file spells it.
@@ -59,10 +63,26 @@ impl Knowledge {
         sessions: SessionRules,
         treatment: Treatment,
     ) -> Self {
-        let vocabulary = Vocabulary::from_sessions(train, names);
+        Self::of_vocabulary(
+            Vocabulary::from_sessions(train, names),
+            train,
+            names,
+            sessions,
+            treatment,
+        )
+    }
+
+    /// The same with a vocabulary that has been made of them before.
+    pub fn of_vocabulary(
+        vocabulary: Vocabulary,
+        train: &Sessions,
+        names: &events::Names,
+        sessions: SessionRules,
+        treatment: Treatment,
+    ) -> Self {
         let sequences = vocabulary.encode(train, names);
         let baselines = Baselines::from_sequences(&sequences, vocabulary.len());
-        Self { vocabulary, baselines, sessions, treatment }
+        Self { vocabulary, baselines, sessions, treatment, tasks: None }
     }
 
     /// What is known of items that come from elsewhere: their ids and, of each, how often it was met.
@@ -80,7 +100,7 @@ impl Knowledge {
         let options = SessionOptions::default();
         let sessions = SessionRules { rule: "auto".to_owned(), gap: options.gap };
         let treatment = Treatment::default();
-        Ok(Self { vocabulary, baselines, sessions, treatment })
+        Ok(Self { vocabulary, baselines, sessions, treatment, tasks: None })
     }
 
     /// Writes the file of a complete model, whole or not at all.
@@ -105,6 +125,11 @@ impl Knowledge {
             (SESSIONS.to_owned(), Tensor { shape: vec![rules.len()], values: Values::U8(rules) }),
         ]);
         self.treatment.store(&mut extra);
+        if let Some(tasks) = &self.tasks {
+            let text = serde_json::to_vec(tasks).expect("numbers and text");
+            let tensor = Tensor { shape: vec![text.len()], values: Values::U8(text) };
+            extra.insert(TASKS.to_owned(), tensor);
+        }
         Ok(ModelFile::save(path, model, &vocabulary, &extra)?)
     }
 }
@@ -150,13 +175,47 @@ impl<D: Device> Trained<D> {
             return Err(damaged(reason));
         }
         let treatment = Treatment::load(file.extra())?;
+        let tasks: Option<TaskKnowledge> = match file.extra().get(TASKS).map(|t| &t.values) {
+            None => None,
+            Some(Values::U8(text)) => Some(
+                serde_json::from_slice(text)
+                    .map_err(|error| damaged(format!("{TASKS}: {error}; train the model again")))?,
+            ),
+            Some(_) => return Err(damaged(format!("{TASKS} is no text; train the model again"))),
+        };
         let model = file.model(device);
+        check_tasks(&model, tasks.as_ref())
+            .map_err(|what| damaged(format!("{TASKS}: {what}; train the model again")))?;
         let vectors = model.features().vectors;
         if model.features() != &(Features { vectors, ..treatment.inputs() }) {
             let reason = "its features are not those that it says how to make; train it again";
             return Err(damaged(reason.to_owned()));
         }
-        Ok(Self { model, knowledge: Knowledge { vocabulary, baselines, sessions, treatment } })
+        let knowledge = Knowledge { vocabulary, baselines, sessions, treatment, tasks };
+        Ok(Self { model, knowledge })
+    }
+}
+
+/// Looks whether what is known of tasks is what the heads of a model answer.
+fn check_tasks<D: Device>(
+    model: &Model<D>,
+    tasks: Option<&TaskKnowledge>,
+) -> Result<(), &'static str> {
+    let answers = &model.answers().answers;
+    let Some(tasks) = tasks else {
+        return if answers.is_empty() { Ok(()) } else { Err("it is missing") };
+    };
+    let answered = tasks.answered();
+    let same = answered.len() == answers.len()
+        && answered.iter().zip(answers).all(|(task, answer)| {
+            let outputs =
+                if *task == crate::tasks::Task::NextEvent { tasks.kinds.len() } else { 1 };
+            task.column() == answer.name && outputs == answer.outputs
+        });
+    let lengths = [tasks.scales.len(), tasks.calibrations.len(), tasks.baselines.at_moments.len()];
+    match same && lengths.iter().all(|&length| length == answered.len()) && tasks.is_sound() {
+        true => Ok(()),
+        false => Err("it says other tasks than the model answers"),
     }
 }
 

@@ -38,7 +38,7 @@ fn data(folder: &Path) -> Data {
     let knowledge = Knowledge::of(&parts.train, &log.items, rules, Treatment::default());
     let encode = |part| knowledge.vocabulary.encode(part, &log.items);
     let (train, validation) = (encode(&parts.train), Cases::new(&encode(&parts.validation)));
-    Data { knowledge, train, validation, vectors: ItemVectors::default() }
+    Data { knowledge, train, validation, vectors: ItemVectors::default(), tasks: None }
 }
 
 fn small_model() -> ModelConfig {

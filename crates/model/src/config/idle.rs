@@ -31,8 +31,18 @@ impl ModelConfig {
             ),
             (
                 "head_activation",
-                self.head.is_empty() && self.head_activation != default.head_activation,
+                self.head.is_empty()
+                    && self.answer_head.is_empty()
+                    && self.head_activation != default.head_activation,
                 ("there is no head", "leave it out, or name the widths of a head"),
+            ),
+            (
+                "dropout.answers",
+                self.answer_head.is_empty() && drops(self.dropout.answers, default.dropout.answers),
+                (
+                    "heads of answers have no dense layers",
+                    "leave it out, or name widths with answer_head",
+                ),
             ),
             (
                 "dropout.layers",
@@ -73,12 +83,13 @@ mod tests {
     fn a_key_without_effect_is_refused() {
         type Change = fn(&mut ModelConfig);
         let attends: Change = |c| c.readout = Readout::Attention;
-        let idle: [(&str, Change, Change); 8] = [
+        let idle: [(&str, Change, Change); 9] = [
             ("attention_key", |c| c.attention_key = 8, attends),
             ("attention_lags", |c| c.attention_lags = 8, attends),
             ("dropout.readout", |c| c.dropout.readout = 0.1, attends),
             ("head_activation", |c| c.head_activation = Activation::Elu, |c| c.head = vec![3]),
             ("dropout.layers", |c| c.dropout.layers = 0.1, |c| c.layers = 2),
+            ("dropout.answers", |c| c.dropout.answers = 0.1, |c| c.answer_head = vec![3]),
             (
                 "loss.regularization",
                 |c| c.loss.regularization = 0.1,

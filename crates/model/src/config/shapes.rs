@@ -79,7 +79,9 @@ impl ModelConfig {
             let remedy = format!("set layers to {widths}, or name {layers} widths");
             return Err(error("widths", &problem, &remedy));
         }
-        for (key, widths) in [("widths", &self.widths), ("head", &self.head)] {
+        let named =
+            [("widths", &self.widths), ("head", &self.head), ("answer_head", &self.answer_head)];
+        for (key, widths) in named {
             if let Some(width) = widths.iter().find(|width| !(1..=LARGEST).contains(*width)) {
                 let problem = format!("a layer of {width} units");
                 let remedy = format!("give each layer 1 to {LARGEST}");
@@ -90,9 +92,11 @@ impl ModelConfig {
     }
 
     pub(super) fn validate_shapes(&self) -> Result<(), ConfigError> {
-        if self.head.len() > 64 {
-            let problem = format!("{} layers are too many", self.head.len());
-            return Err(error("head", &problem, "name at most 64"));
+        for (key, head) in [("head", &self.head), ("answer_head", &self.answer_head)] {
+            if head.len() > 64 {
+                let problem = format!("{} layers are too many", head.len());
+                return Err(error(key, &problem, "name at most 64"));
+            }
         }
         if self.head.is_empty() && self.dropout.head > 0.0 {
             let remedy = "set it to 0, or name the widths of a head";

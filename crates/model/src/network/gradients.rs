@@ -29,18 +29,18 @@ impl<M> Gradients<M> {
     }
 
     /// Sets everything to zero that the next step adds to. Of tables only the rows that the
-    /// last step has reached are cleared, and nothing that the full softmax replaces anyway.
+    /// last step has reached are cleared, and nothing that the full softmax `replaces` anyway.
     pub(super) fn clear<D: Device<Matrix = M>>(
         &mut self,
         device: &D,
         catalogue: &Parameters<Spec>,
-        sampled: bool,
+        replaces: bool,
     ) {
-        let replaced = if sampled {
-            [None; 2]
-        } else {
+        let replaced = if replaces {
             let table = catalogue.output.as_ref().or(catalogue.embedding.as_ref());
             [table, catalogue.output_bias.as_ref()].map(|spec| spec.map(|spec| &spec.name))
+        } else {
+            [None; 2]
         };
         for (spec, gradient) in catalogue.iter().zip(self.values.iter_mut()) {
             match spec.update {

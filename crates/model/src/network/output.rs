@@ -40,6 +40,11 @@ impl<M> Tape<M> {
         &self.dq
     }
 
+    /// The same, to add what reaches it from elsewhere.
+    pub(super) fn dq_mut(&mut self) -> &mut M {
+        &mut self.dq
+    }
+
     /// The picture as the scores see it, given the one that the readout left.
     pub(super) fn picture<'m>(&'m self, config: &ModelConfig, q: &'m M) -> &'m M {
         if config.temperature > 0.0 { &self.q } else { q }
@@ -142,6 +147,15 @@ impl<D: Device> Head<'_, D> {
             }
         }
         loss
+    }
+
+    /// No loss, where the next item is not asked: nothing reaches the pictures yet, and no item was looked
+    /// at.
+    pub(super) fn no_loss(&self, q: &D::Matrix, tape: &mut Tape<D::Matrix>) -> f64 {
+        let [rows, columns] = self.device.shape(q);
+        zeros(self.device, &mut tape.dq, rows, columns);
+        tape.candidates.items.clear();
+        0.0
     }
 
     /// Draws the candidates of a step; their rows and what is added to their scores, to the tape.

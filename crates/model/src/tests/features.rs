@@ -20,7 +20,7 @@ fn inputs() -> Inputs {
         numbers: vec!["price".to_owned(), "gap".to_owned()],
         vectors: 5,
     };
-    Inputs { items: ITEMS, features }
+    Inputs { items: ITEMS, features, ..Inputs::default() }
 }
 
 /// The given vectors.
@@ -262,8 +262,8 @@ fn files_that_are_not_what_they_should_be_say_so() {
     expect(endless, "not finite");
     expect(header("\"version\":2", "\"version\":1"), "is of version 1");
     expect(
-        header("\"version\":2", "\"version\":3"),
-        "version 3; this program reads version 1 and 2",
+        header("\"version\":2", "\"version\":4"),
+        "version 4; this program reads version 1 and 2 and 3",
     );
     let wide = Tensor::matrix(3, 5, vec![0.0; 15]);
     let replaced = changed(&path, |tensors, _| {
@@ -376,7 +376,12 @@ fn batches_that_do_not_fit_are_refused() {
     assert!(trainer.save(nowhere, "").unwrap_err().problem.contains("vectors of items"));
 
     let twice = Features { numbers: vec!["way".to_owned()], ..features };
-    let wrong = Model::new(cpu(), &rich(), Inputs { items: ITEMS, features: twice }, 3);
+    let wrong = Model::new(
+        cpu(),
+        &rich(),
+        Inputs { items: ITEMS, features: twice, ..Inputs::default() },
+        3,
+    );
     assert_eq!(wrong.map(|_| ()).unwrap_err().key, "way");
 }
 

@@ -1,0 +1,212 @@
+//! `tidegate predict`: what a model with tasks believes of every user.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Result;
+use events::time::{format_time, parse_moment};
+use events::{Log, Sessions};
+use serde_json::{Map, Value, json};
+use train::Trained;
+use train::tasks::{Task, TaskKnowledge, answer_tasks};
+
+use crate::args::{Common, Predict};
+use crate::evaluate::{quoted, read_as_trained};
+use crate::failure::usage;
+use crate::machine::{device, peak_rss};
+use crate::output::{count, print, print_json, seconds};
+use crate::progress::{end_at_interrupts, warn};
+use crate::settings::Settings;
+use crate::target::{Target, model_file};
+use crate::tasks::{Question, known, name, question, span, users_of};
+
+/// Users that are asked about at a time.
+const USERS: usize = 1 << 15;
+
+pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
+    let begin = Instant::now();
+    let mut settings = Settings::load(common, None)?;
+    settings.overlay(&args.logs, &args.reading);
+    settings.predict.at = args.at.clone().or(settings.predict.at.take());
+    settings.out = args.out.clone().or(settings.out);
+    settings.announce()?;
+    let out = settings.out.clone();
+    let out =
+        out.ok_or_else(|| usage("--out FILE is missing: name a .csv, .jsonl or .parquet file"))?;
+    let layout = Layout::of(&out)?;
+    let zone = settings.data.zone()?;
+    let at = settings.predict.at.as_deref();
+    let at = at.map(|text| parse_moment("--at", text, &zone)).transpose()?;
+    let (options, logs) = (settings.data.read_options()?, settings.data.logs()?);
+    end_at_interrupts()?;
+    let inputs = [logs, &[model_file(&args.model)], common.config.as_slice()].concat();
+    // Said before the work, not after it.
+    let target = Target::create("--out", &out, &inputs)?;
+
+    let trained = Trained::load(&args.model, device(&settings)?)?;
+    let tasks = known(&trained.knowledge)?;
+    let mut log = read_as_trained(logs, options, &trained.knowledge.treatment, settings.quiet)?;
+    let users = users_of(&trained.knowledge, &mut log)?;
+    let (first, last) = span(&log, &users)?;
+    let at = at.unwrap_or(last.saturating_add(1));
+    if at <= first {
+        return Err(usage(format!(
+            "--at {}: the log begins {}, so nothing is known of anyone before; choose a later date",
+            format_time(at),
+            format_time(first)
+        )));
+    }
+    if !settings.quiet && at > last.saturating_add(tasks.horizon.max(1)) {
+        warn(&format!(
+            "--at {}: the log ends {}, more than a horizon before; everyone will look as if they had left",
+            format_time(at),
+            format_time(last)
+        ));
+    }
+    let columns = columns(tasks);
+    let key = if log.events.user.is_empty() { "session" } else { "user" };
+    let mut table = Table::begin(layout, target, key, &columns)?;
+    // Whatever comes later is not even looked at.
+    let users = users.before(&log, at);
+    let mut rows = 0;
+    for first in (0..users.len()).step_by(USERS) {
+        let some: Vec<usize> = (first..users.len().min(first + USERS)).collect();
+        let some = users.select(&some);
+        for (user, row) in answers(&trained, &log, &some, at)?.into_iter().enumerate() {
+            let Some(name) = name(&log, &some, user) else { continue };
+            table.push(name, &columns, &row)?;
+            rows += 1;
+        }
+    }
+    let nobody = users.len() - rows;
+    table.finish()?;
+    if nobody > 0 {
+        warn(&format!(
+            "{} rows of events belong to no user by name and have no row",
+            count(nobody)
+        ));
+    }
+    let wall = begin.elapsed().as_secs_f64();
+    let names: Vec<&str> = tasks.answered().iter().map(|task| task.name()).collect();
+    if settings.json {
+        return print_json(&json!({
+            "model": args.model.display().to_string(),
+            "file": out.display().to_string(),
+            "at": format_time(at),
+            "horizon_s": tasks.horizon as f64 / 1000.0,
+            "tasks": names,
+            "users": rows,
+            "wall_s": wall,
+            "peak_rss": peak_rss(),
+        }));
+    }
+    print(&format!(
+        "  {} {key}s as of {}: {}\n  {}; {}\n",
+        count(rows),
+        format_time(at),
+        names.join(", "),
+        seconds(wall),
+        out.display()
+    ))
+}
+
+/// What the columns are called: those of `next-event` once for each kind.
+fn columns(tasks: &TaskKnowledge) -> Vec<String> {
+    let of = |task: Task| match task {
+        Task::NextEvent => {
+            tasks.kinds.iter().map(|kind| format!("{}.{kind}", task.column())).collect()
+        }
+        other => vec![other.column().to_owned()],
+    };
+    tasks.answered().into_iter().flat_map(of).collect()
+}
+
+/// The answers about some users, a row each.
+fn answers<D: model::Device>(
+    trained: &Trained<D>,
+    log: &Log,
+    users: &Sessions,
+    at: i64,
+) -> Result<Vec<Vec<f64>>> {
+    let tasks = known(&trained.knowledge)?;
+    let Question { sequences, lessons } =
+        question(&trained.knowledge, log, users, &[at], |histories, user| {
+            let all = histories.times(user).len() as u32;
+            all - 1..all
+        })?;
+    let told = answer_tasks(&trained.model, tasks, &sequences, &lessons)?;
+    let mut rows = vec![Vec::new(); users.len()];
+    for (k, answers) in told.answers.iter().enumerate() {
+        let width = answers.len() / users.len();
+        for (row, answer) in rows.iter_mut().zip(tasks.tell(k, answers).chunks_exact(width)) {
+            row.extend_from_slice(answer);
+        }
+    }
+    Ok(rows)
+}
+
+/// How a file of predictions is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    Csv,
+    Jsonl,
+}
+
+impl Layout {
+    fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("csv") => Ok(Self::Csv),
+            Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
+            _ => Err(usage(format!(
+                "--out {}: how is it to be written? Let its name end in .csv, .jsonl or .parquet",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// A file of predictions that is being written.
+struct Table {
+    layout: Layout,
+    target: Target,
+    key: &'static str,
+}
+
+impl Table {
+    fn begin(
+        layout: Layout,
+        mut target: Target,
+        key: &'static str,
+        columns: &[String],
+    ) -> Result<Self> {
+        if layout == Layout::Csv {
+            let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
+            let head = writeln!(target, "{key},{}", names.join(","));
+            head.map_err(|error| target.refuse(&error))?;
+        }
+        Ok(Self { layout, target, key })
+    }
+
+    fn push(&mut self, name: &str, columns: &[String], row: &[f64]) -> Result<()> {
+        let line = match self.layout {
+            Layout::Csv => {
+                let numbers: Vec<String> = row.iter().map(|&x| (x as f32).to_string()).collect();
+                format!("{},{}", quoted(name), numbers.join(","))
+            }
+            Layout::Jsonl => {
+                let mut object = Map::new();
+                object.insert(self.key.to_owned(), Value::from(name));
+                for (column, &x) in columns.iter().zip(row) {
+                    object.insert(column.clone(), Value::from(f64::from(x as f32)));
+                }
+                Value::Object(object).to_string()
+            }
+        };
+        writeln!(self.target, "{line}").map_err(|error| self.target.refuse(&error))
+    }
+
+    fn finish(self) -> Result<()> {
+        self.target.finish()
+    }
+}

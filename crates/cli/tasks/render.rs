@@ -1,0 +1,72 @@
+//! Tables of tasks.
+
+use serde_json::Value;
+use train::tasks::Task;
+
+use crate::output::{Style, Table, count, decimal, per_cent};
+
+/// The tables of all tasks, as the figures of `--json` have them.
+pub(crate) fn render(tasks: &Value, style: Style, before: &str) -> String {
+    let mut text = String::new();
+    for (task, figures) in tasks.as_object().into_iter().flatten() {
+        if task == Task::NextItem.name() {
+            continue;
+        }
+        let keys: &[&str] = if figures.get("brier").is_some() {
+            &["auc", "average_precision", "log_loss", "brier", "ece", "lift@0.1"]
+        } else if figures.get("rmse").is_some() {
+            &["rmse", "mae", "spearman", "pearson", "bias_of_total"]
+        } else {
+            &["accuracy", "log_loss", "macro_auc"]
+        };
+        let head = std::iter::once("").chain(keys.iter().map(|key| short(key)));
+        let mut table = Table::new(head);
+        let row = |name: &str, figures: &Value| {
+            let cell =
+                |key: &&str| figures.get(*key).map_or("-".to_owned(), |value| shown(key, value));
+            std::iter::once(name.to_owned()).chain(keys.iter().map(cell)).collect::<Vec<_>>()
+        };
+        table.bold_row(row("this model", figures));
+        for (name, figures) in figures["baselines"].as_object().into_iter().flatten() {
+            table.row(row(&name.replace('_', " "), figures));
+        }
+        let cases = figures["cases"].as_u64().unwrap_or(0);
+        let positives = figures.get("positives").and_then(Value::as_u64);
+        let positives = positives.map_or(String::new(), |n| format!(", {} of them yes", count(n)));
+        let gains = gains(&figures["gains"]);
+        let head = format!("{before}{task}: {} questions{positives}", count(cases));
+        text += &format!("\n{}\n{}{gains}", style.bold(&head), table.render(style));
+    }
+    text
+}
+
+/// What is gained over the best baseline, where it was asked.
+fn gains(gains: &Value) -> String {
+    let line = |(figure, gain): (&String, &Value)| {
+        let over = gain["over"].as_str().unwrap_or("").replace('_', " ");
+        let [estimate, low, high] = ["estimate", "low", "high"].map(|key| shown("", &gain[key]));
+        let figure = figure.replace('_', " ");
+        format!(
+            "  better than {over} by {estimate} in {figure} (95 % of users drawn anew: {low} to {high})\n"
+        )
+    };
+    gains.as_object().into_iter().flatten().map(line).collect()
+}
+
+fn short(key: &'static str) -> &'static str {
+    match key {
+        "average_precision" => "av. precision",
+        "bias_of_total" => "bias of total",
+        "log_loss" => "log loss",
+        "macro_auc" => "auc, mean of kinds",
+        other => other,
+    }
+}
+
+fn shown(key: &str, value: &Value) -> String {
+    match (key, value.as_f64()) {
+        (_, None) => "-".to_owned(),
+        ("bias_of_total" | "accuracy", Some(value)) => per_cent(value),
+        (_, Some(value)) => decimal(value),
+    }
+}

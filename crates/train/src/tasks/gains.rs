@@ -1,0 +1,136 @@
+//! How much better a model is than the best baseline, and whether that may be chance.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use statistics::binary::Scored;
+use statistics::bootstrap::{Groups, Interval, difference};
+use statistics::numeric::Pairs;
+
+use super::Compared;
+use crate::Error;
+
+/// The most resamples, the fewest, and about how many cases all of them may have together.
+const RESAMPLES: (u32, u32, usize) = (2000, 200, 200_000_000);
+
+/// A difference to the baseline that is the best by this figure, above 0 where the model is better.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Gain {
+    /// The name of the baseline.
+    pub over: &'static str,
+    /// With its 95 % interval over users.
+    #[serde(flatten)]
+    pub interval: Interval,
+}
+
+/// Whether larger is better.
+type Sign = f64;
+
+/// One way to answer, ready for any resample of the cases.
+enum Ready {
+    Binary(Scored),
+    Number(Pairs),
+    /// Of each case: its loss, and whether the likeliest class came.
+    Classes(Vec<(f64, bool)>),
+}
+
+impl Ready {
+    /// The value of a figure; `weights` says how often each case counts.
+    fn figure(
+        &self,
+        name: &str,
+        weights: Option<&[u32]>,
+    ) -> Result<Option<f64>, statistics::Error> {
+        Ok(match (self, name) {
+            (Self::Binary(scored), "auc") => scored.levels(weights)?.auc(),
+            (Self::Binary(scored), "average_precision") => {
+                scored.levels(weights)?.average_precision()
+            }
+            (Self::Binary(scored), "log_loss") => scored.levels(weights)?.log_loss(),
+            (Self::Binary(scored), _) => scored.levels(weights)?.brier(),
+            (Self::Number(pairs), "rmse") => pairs.rmse(weights)?,
+            (Self::Number(pairs), "mae") => pairs.mae(weights)?,
+            (Self::Number(pairs), _) => pairs.spearman(weights)?,
+            (Self::Classes(cases), "log_loss") => mean(cases.iter().map(|case| case.0), weights),
+            (Self::Classes(cases), _) => {
+                mean(cases.iter().map(|case| f64::from(u8::from(case.1))), weights)
+            }
+        })
+    }
+}
+
+/// The mean of something of each case, as often as the case counts.
+fn mean(values: impl Iterator<Item = f64>, weights: Option<&[u32]>) -> Option<f64> {
+    let (mut sum, mut cases) = (0.0, 0.0);
+    for (case, value) in values.enumerate() {
+        let weight = weights.map_or(1.0, |weights| f64::from(weights[case]));
+        sum += weight * value;
+        cases += weight;
+    }
+    (cases > 0.0).then(|| sum / cases)
+}
+
+impl Compared {
+    /// The gains over the best baseline, figure by figure; a figure that cannot be told is left out. The
+    /// cases of a user are drawn together.
+    ///
+    /// # Errors
+    ///
+    /// Where an answer is none.
+    pub fn gains(&self, seed: u64) -> Result<BTreeMap<&'static str, Gain>, Error> {
+        let figures: &[(&'static str, Sign)] = match () {
+            () if self.task.is_binary() => {
+                &[("auc", 1.0), ("average_precision", 1.0), ("log_loss", -1.0), ("brier", -1.0)]
+            }
+            () if self.task.is_at_moment() => &[("rmse", -1.0), ("mae", -1.0), ("spearman", 1.0)],
+            () => &[("log_loss", -1.0), ("accuracy", 1.0)],
+        };
+        let ready = self.said.iter().map(|(name, said)| Ok((*name, self.ready(said)?)));
+        let ready: Vec<(&'static str, Ready)> = ready.collect::<Result<_, Error>>()?;
+        let Some(((_, model), baselines)) = ready.split_first() else { return Ok(BTreeMap::new()) };
+        let groups = Groups::new(&self.users);
+        let (most, least, cases) = RESAMPLES;
+        let resamples = (cases / self.truth.len().max(1)).clamp(least as usize, most as usize);
+        let mut gains = BTreeMap::new();
+        for &(name, sign) in figures {
+            let mut best: Option<(f64, &'static str, &Ready)> = None;
+            for (baseline, ready) in baselines {
+                let Some(value) = ready.figure(name, None)? else { continue };
+                if best.is_none_or(|(other, ..)| sign * value > sign * other) {
+                    best = Some((value, baseline, ready));
+                }
+            }
+            let Some((_, over, baseline)) = best else { continue };
+            let signed = |ready: &Ready, weights: Option<&[u32]>| {
+                Ok(ready.figure(name, weights)?.map(|value| sign * value))
+            };
+            let interval = difference(
+                &groups,
+                resamples as u32,
+                seed,
+                |weights| signed(model, weights),
+                |weights| signed(baseline, weights),
+            )?;
+            gains.extend(interval.map(|interval| (name, Gain { over, interval })));
+        }
+        Ok(gains)
+    }
+
+    fn ready(&self, said: &[f64]) -> Result<Ready, Error> {
+        Ok(if self.task.is_binary() {
+            let outcomes: Vec<bool> = self.truth.iter().map(|&truth| truth > 0.5).collect();
+            Ready::Binary(Scored::new(said, &outcomes)?)
+        } else if self.task.is_at_moment() {
+            Ready::Number(Pairs::new(said, &self.truth)?)
+        } else {
+            let width = said.len().checked_div(self.truth.len()).unwrap_or(1);
+            let case = |(row, &class): (&[f64], &f64)| {
+                let given = row[class as usize];
+                let others = row.iter().enumerate().filter(|&(other, _)| other != class as usize);
+                let right = others.into_iter().all(|(_, &other)| other < given);
+                (-given.max(1e-12).ln(), right)
+            };
+            Ready::Classes(said.chunks_exact(width).zip(&self.truth).map(case).collect())
+        })
+    }
+}

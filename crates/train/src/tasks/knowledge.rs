@@ -1,0 +1,201 @@
+//! What answers need later, and what travels with the model.
+
+use events::{AFTER_EVENT, BuyRule, MOMENT, Scale, Scaling, Zone};
+use model::{Answer, AnswerLoss, Answers};
+use serde::{Deserialize, Serialize};
+use statistics::calibration::{Calibration, Isotonic, Platt};
+
+use super::{Asked, Balance, Baselines, Calibrate, Following, Lessons, Task, TaskSettings, Told};
+use crate::Error;
+
+/// How the tasks of a model are asked, and what training has learned about their answers beside the
+/// weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskKnowledge {
+    /// The tasks, that of the next item too where it is one.
+    pub tasks: Vec<Task>,
+    /// How far one looks ahead, in milliseconds.
+    pub horizon: i64,
+    /// Which events are purchases, as `--buys` has it.
+    pub buys: String,
+    /// Where the clock hangs by which days begin.
+    pub zone: String,
+    /// Events that are read before a question.
+    pub history: usize,
+    /// The kinds of events, the classes of the task `next-event`.
+    pub kinds: Vec<String>,
+    /// How the numbers of a moment are scaled.
+    pub scaling: Vec<Scaling>,
+    /// How those after an event are; none where nobody asks for the kind of the next one.
+    pub event_scaling: Vec<Scaling>,
+    /// What the answer to each task but the next item is divided by to be learned.
+    pub scales: Vec<f64>,
+    /// What sets the probabilities of each task right.
+    pub calibrations: Vec<Option<Calibration>>,
+    /// What the same is answered by without a network.
+    pub baselines: Baselines,
+}
+
+impl TaskKnowledge {
+    /// Learns from the training questions how numbers are scaled, and fits the baselines.
+    ///
+    /// # Errors
+    ///
+    /// Where a task finds nothing to learn from.
+    pub fn learn(
+        tasks: &[Task],
+        (asked, following): (&Asked, &Following),
+        horizon: i64,
+        (buys, zone): (&BuyRule, &Zone),
+        settings: &TaskSettings,
+        kinds: Vec<String>,
+    ) -> Result<Self, Error> {
+        let chain = [Scale::Log1p, Scale::Zscore];
+        let fit = |k: usize| Scaling::fit(&chain, asked.known.iter().map(|known| known[k]));
+        let after = |k: usize| Scaling::fit(&chain, following.known.iter().map(|known| known[k]));
+        let numbers = if following.classes.is_empty() { 0 } else { AFTER_EVENT.len() };
+        let mut knowledge = Self {
+            tasks: tasks.to_vec(),
+            horizon,
+            buys: buys.to_string(),
+            zone: zone.name().to_owned(),
+            history: settings.history,
+            kinds,
+            scaling: (0..MOMENT.len()).map(fit).collect(),
+            event_scaling: (0..numbers).map(after).collect(),
+            scales: Vec::new(),
+            calibrations: Vec::new(),
+            baselines: Baselines::default(),
+        };
+        let answered = knowledge.answered();
+        for &task in &answered {
+            knowledge.scales.push(scale(task, asked)?);
+        }
+        knowledge.calibrations = vec![None; answered.len()];
+        Ok(knowledge)
+    }
+
+    /// Whether what a file says of it can be used.
+    pub(crate) fn is_sound(&self) -> bool {
+        let positive = |&scale: &f64| scale.is_finite() && scale > 0.0;
+        self.horizon > 0
+            && self.history >= 2
+            && self.scaling.len() == MOMENT.len()
+            && [0, AFTER_EVENT.len()].contains(&self.event_scaling.len())
+            && self.scales.iter().all(positive)
+            && self.zone().is_ok()
+            && self.buys.parse::<BuyRule>().is_ok()
+    }
+
+    /// The tasks that heads of the model answer, in their order: all but the next item.
+    pub fn answered(&self) -> Vec<Task> {
+        self.tasks.iter().copied().filter(|&task| task != Task::NextItem).collect()
+    }
+
+    /// What a model is to answer.
+    pub fn answers(&self, settings: &TaskSettings, asked: &Asked) -> Answers {
+        let answer = |task: Task| {
+            let outputs = if task == Task::NextEvent { self.kinds.len() } else { 1 };
+            let weight = settings.weights.get(&task).copied().unwrap_or(1.0);
+            let moment: &[&str] = if task.is_at_moment() { &MOMENT } else { &AFTER_EVENT };
+            let moment = moment.iter().map(|&name| name.to_owned()).collect();
+            let (name, loss) = (task.column().to_owned(), loss(task, settings, asked));
+            Answer { name, outputs, moment, weight, loss }
+        };
+        let answers = self.answered().into_iter().map(answer).collect();
+        Answers { next_item: self.tasks.contains(&Task::NextItem), answers }
+    }
+
+    /// How the numbers of a moment, and those after an event, are scaled.
+    pub fn scalings(&self) -> [&[Scaling]; 2] {
+        [&self.scaling, &self.event_scaling]
+    }
+
+    /// The zone by which days begin.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such zone.
+    pub fn zone(&self) -> Result<Zone, Error> {
+        Ok(self.zone.parse()?)
+    }
+
+    /// Fits what sets probabilities right, on questions that training has not seen. A task of which all
+    /// these have one answer keeps its probabilities.
+    ///
+    /// # Errors
+    ///
+    /// Where the answers are no probabilities.
+    pub fn calibrate(
+        &mut self,
+        how: Calibrate,
+        lessons: &Lessons,
+        told: &Told,
+    ) -> Result<(), Error> {
+        for (k, &task) in self.answered().iter().enumerate() {
+            if !task.is_binary() {
+                continue;
+            }
+            let outcomes: Vec<bool> =
+                lessons.asked.outcomes.iter().map(|outcome| task.truth(outcome) > 0.5).collect();
+            let found: Vec<f64> = told.answers[k].iter().map(|&p| f64::from(p)).collect();
+            let mixed = outcomes.contains(&true) && outcomes.contains(&false);
+            self.calibrations[k] = match how {
+                _ if !mixed => None,
+                Calibrate::None => None,
+                Calibrate::Platt => Some(Calibration::Platt(Platt::fit(&found, &outcomes)?)),
+                Calibrate::Isotonic => {
+                    Some(Calibration::Isotonic(Isotonic::fit(&found, &outcomes)?))
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// The answers of a task as they are told: probabilities set right.
+    pub fn tell(&self, k: usize, answers: &[f32]) -> Vec<f64> {
+        let calibration = self.calibrations[k].as_ref();
+        let right = |p: f64| calibration.map_or(p, |calibration| calibration.apply(p));
+        answers.iter().map(|&answer| right(f64::from(answer))).collect()
+    }
+}
+
+/// What the answers to a task of numbers are divided by: their mean, so that networks begin near 1.
+fn scale(task: Task, asked: &Asked) -> Result<f64, Error> {
+    if !task.is_at_moment() || task.is_binary() {
+        return Ok(1.0);
+    }
+    let truths = asked.outcomes.iter().map(|outcome| task.truth(outcome));
+    let mean = truths.sum::<f64>() / asked.len().max(1) as f64;
+    match mean > 0.0 && mean.is_finite() {
+        true => Ok(mean),
+        false => Err(Error::Tasks {
+            what: format!("--task {task}"),
+            reason: format!(
+                "the answer to all {} training questions is 0, so there is nothing to learn; name other \
+                 purchases (--buys), other dates (--at), a longer --horizon, or leave the task out",
+                asked.len()
+            ),
+        }),
+    }
+}
+
+/// What an answer is worth in training.
+fn loss(task: Task, settings: &TaskSettings, asked: &Asked) -> AnswerLoss {
+    match task {
+        Task::NextItem | Task::NextEvent => AnswerLoss::Classes { weights: Vec::new() },
+        Task::Count | Task::Value | Task::TimeToNext => AnswerLoss::Poisson,
+        Task::Purchase | Task::Churn => match settings.balance {
+            Balance::None => AnswerLoss::Binary { positive: 1.0 },
+            Balance::Focal => AnswerLoss::Focal { gamma: settings.gamma, alpha: 0.5 },
+            Balance::Weights => {
+                let yes = asked.outcomes.iter().filter(|&o| task.truth(o) > 0.5).count();
+                let no = asked.len() - yes;
+                // Between bounds that leave a task of one answer something to learn.
+                let positive = no as f32 / yes.max(1) as f32;
+                AnswerLoss::Binary { positive: positive.clamp(0.01, 1000.0) }
+            }
+        },
+    }
+}

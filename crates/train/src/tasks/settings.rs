@@ -1,0 +1,112 @@
+//! How it is asked, as a file or a command line spells it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Task;
+use crate::Error;
+
+/// The keys of `[tasks]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskSettings {
+    /// How far one looks ahead, such as `7d`.
+    pub horizon: Option<String>,
+    /// Dates at which labels are cut; none: as many as fit.
+    pub at: Vec<String>,
+    /// What lies between two dates, where they are not named; not set: a quarter of the horizon, at least
+    /// a day.
+    pub stride: Option<String>,
+    /// Dates at most, where they are not named.
+    pub most: usize,
+    /// Which events are purchases: `auto`, `every`, or kinds.
+    pub buys: Option<String>,
+    /// Events that a model reads before a question: at most so many, and at least half of them where
+    /// there are more.
+    pub history: usize,
+    /// What a task counts beside the others, where it is not 1.
+    pub weights: BTreeMap<Task, f32>,
+    /// What is done about rare answers to yes or no.
+    pub balance: Balance,
+    /// Focal loss only: how fast the known fades.
+    pub gamma: f32,
+    /// Share of the questions answered by no that are put in each epoch, drawn anew each time; those that
+    /// are count for the others.
+    pub negatives: f32,
+    /// How probabilities are set right on the validation part: `isotonic`, `platt` or `none`.
+    pub calibration: Calibrate,
+}
+
+/// What is done about rare answers to yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// Nothing: probabilities are as they are found.
+    #[default]
+    None,
+    /// Both answers count as much taken together.
+    Weights,
+    /// The focal loss.
+    Focal,
+}
+
+/// How probabilities are set right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Calibrate {
+    /// By a curve with two numbers.
+    #[default]
+    Platt,
+    /// By any curve that rises.
+    Isotonic,
+    /// Not at all.
+    None,
+}
+
+impl Default for TaskSettings {
+    fn default() -> Self {
+        Self {
+            horizon: None,
+            at: Vec::new(),
+            stride: None,
+            most: 32,
+            buys: None,
+            history: 256,
+            weights: BTreeMap::new(),
+            balance: Balance::None,
+            gamma: 2.0,
+            negatives: 1.0,
+            calibration: Calibrate::default(),
+        }
+    }
+}
+
+impl TaskSettings {
+    /// Checks every key that is not a span or a date.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tasks`] names the first that does not fit and what to do about it.
+    pub fn validate(&self) -> Result<(), Error> {
+        let wrong = |what: &str, reason: &str| {
+            Err(Error::Tasks { what: format!("tasks.{what}"), reason: reason.to_owned() })
+        };
+        if self.most == 0 || self.most > 100_000 {
+            return wrong("most", "set it to 1 to 100000");
+        }
+        if self.history < 2 || self.history > 1 << 20 {
+            return wrong("history", "set it to 2 to 1048576 events");
+        }
+        if self.weights.values().any(|weight| !(weight.is_finite() && *weight > 0.0)) {
+            return wrong("weights", "let each task count more than 0");
+        }
+        if !(0.0..=100.0).contains(&self.gamma) {
+            return wrong("gamma", "set it between 0 and 100");
+        }
+        if !(self.negatives > 0.0 && self.negatives <= 1.0) {
+            return wrong("negatives", "set it above 0 and to at most 1");
+        }
+        Ok(())
+    }
+}
