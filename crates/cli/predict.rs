@@ -9,7 +9,7 @@ use events::time::{format_time, parse_moment};
 use events::{Log, Sessions};
 use serde_json::{Map, Value, json};
 use train::Trained;
-use train::tasks::{Task, TaskKnowledge, answer_tasks};
+use train::tasks::{MODEL, Task, TaskKnowledge, answer_tasks};
 
 use crate::args::{Common, Predict};
 use crate::evaluate::{quoted, read_as_trained};
@@ -139,7 +139,9 @@ fn answers<D: model::Device>(
     let mut rows = vec![Vec::new(); users.len()];
     for (k, answers) in told.answers.iter().enumerate() {
         let width = answers.len() / users.len();
-        for (row, answer) in rows.iter_mut().zip(tasks.tell(k, answers).chunks_exact(width)) {
+        let answers = answers.iter().map(|&answer| f64::from(answer)).collect();
+        let told_right = tasks.tell(k, MODEL, answers);
+        for (row, answer) in rows.iter_mut().zip(told_right.chunks_exact(width)) {
             row.extend_from_slice(answer);
         }
     }

@@ -174,6 +174,26 @@ impl<D: Device> Model<D> {
         Ok(self)
     }
 
+    /// The model with an answer that begins as a line over its moment, `[C, 1 + M]`, the biases first:
+    /// what its states say counts nothing yet.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such answer, or not as many numbers.
+    pub fn with_line(mut self, answer: usize, line: &[f32]) -> Self {
+        let asked = &self.inputs.answers.answers[answer];
+        let [rows, columns] = [asked.outputs, 1 + asked.moment.len()];
+        assert_eq!(
+            line.len(),
+            rows * columns,
+            "a bias and a number of the moment each, for each output"
+        );
+        let params = &mut self.parameters.answers[answer];
+        self.device.upload(&mut params.w_s, rows, columns, line);
+        self.device.fill(&mut params.w_z, 0.0);
+        self
+    }
+
     /// A model of other weights, in the same shapes.
     pub(crate) fn with_parameters(&self, parameters: Parameters<D::Matrix>) -> Self {
         Self {

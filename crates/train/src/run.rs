@@ -30,7 +30,8 @@ use crate::observer::{EpochReport, Observer, Plan, StepProgress};
 use crate::schedule::{Decay, progress};
 use crate::settings::Training;
 use crate::tasks::{
-    Filling, Lessons, TaskKnowledge, TaskPiece, TaskSettings, answer_tasks, compare, figures,
+    Filling, HeadStart, Lessons, TaskKnowledge, TaskPiece, TaskSettings, answer_tasks, compare,
+    figures, lines,
 };
 use crate::trained::{Knowledge, MODEL_FILE};
 use crate::treatment::sequence;
@@ -255,6 +256,15 @@ impl<'a, D: Device> Loop<'a, D> {
                 let mut model = Model::new(device, run.model, data.inputs(), run.seed)?;
                 if data.vectors.width > 0 {
                     model = model.with_vectors(&data.vectors.values)?;
+                }
+                if let (Some(tasks), Some(known)) = (&data.tasks, &data.knowledge.tasks)
+                    && tasks.settings.start == HeadStart::Regression
+                {
+                    for (k, line) in lines(known, &tasks.train)?.iter().enumerate() {
+                        if let Some(line) = line {
+                            model = model.with_line(k, line);
+                        }
+                    }
                 }
                 let trainer = Trainer::new(model, *run.optimizer, run.seed)?;
                 checkpoint.begin(run.run_file)?;
@@ -506,18 +516,20 @@ impl<'a, D: Device> Loop<'a, D> {
             return Ok(None);
         }
         let told = answer_tasks(model, known, &self.data.train, lessons)?;
+        let mut knowledge = known.clone();
+        let given = compare(known, lessons, offsets, &told)?;
+        knowledge.set_right(tasks.settings.calibration, &given);
+        // Losses are those of answers set right: the level of a season is nothing that an epoch is to be
+        // chosen by.
+        let right = compare(&knowledge, lessons, offsets, &told)?;
         let (mut losses, mut sum) = (BTreeMap::new(), 0.0);
         let answers = tasks.answers.answers.iter().zip(&known.scales);
-        for (compared, (answer, &scale)) in
-            compare(known, lessons, offsets, &told)?.iter().zip(answers)
-        {
+        for (compared, (answer, &scale)) in right.iter().zip(answers) {
             let loss = compared.loss(scale);
             sum += f64::from(answer.weight) * loss;
             losses.insert(compared.task.name().to_owned(), loss);
         }
-        let mut knowledge = known.clone();
-        knowledge.calibrate(tasks.settings.calibration, lessons, &told)?;
-        let figures = figures(&compare(&knowledge, lessons, offsets, &told)?)?;
+        let figures = figures(&right)?;
         Ok(Some(Judged { knowledge, losses, loss: sum, figures }))
     }
 

@@ -212,7 +212,7 @@ fn check_tasks<D: Device>(
                 if *task == crate::tasks::Task::NextEvent { tasks.kinds.len() } else { 1 };
             task.column() == answer.name && outputs == answer.outputs
         });
-    let lengths = [tasks.scales.len(), tasks.calibrations.len(), tasks.baselines.at_moments.len()];
+    let lengths = [tasks.scales.len(), tasks.rights.len(), tasks.baselines.at_moments.len()];
     match same && lengths.iter().all(|&length| length == answered.len()) && tasks.is_sound() {
         true => Ok(()),
         false => Err("it says other tasks than the model answers"),

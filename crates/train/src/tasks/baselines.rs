@@ -3,7 +3,7 @@
 //!
 //! All of them are fitted to the training questions that the network learns from.
 
-use events::{AFTER_EVENT, Buyer, NONE};
+use events::{AFTER_EVENT, Buyer, MOMENT, NONE};
 use serde::{Deserialize, Serialize};
 use statistics::bg_nbd::{BgNbd, History};
 use statistics::gamma_gamma::{GammaGamma, Spend};
@@ -28,8 +28,6 @@ const DAY: f64 = 24.0 * 60.0 * 60.0 * 1000.0;
 pub struct Baselines {
     /// Those of each task at moments, in the order of the answers; none of the others.
     pub at_moments: Vec<Option<AtMoment>>,
-    /// Of repeat buying, where users buy.
-    pub repeat_buying: Option<RepeatBuying>,
     /// What follows which kinds, where that is asked.
     pub kinds: Option<KindCounts>,
     /// The same by regression on what is known after an event.
@@ -100,7 +98,7 @@ impl Baselines {
         sequence_offsets: &[usize],
     ) -> Result<Self, Error> {
         let x = regressors(lessons);
-        let x = view(&x, lessons.asked.len());
+        let x = view(&x);
         let asked = &lessons.asked;
         let fit = |task: Task| -> Result<Option<AtMoment>, Error> {
             if !task.is_at_moment() {
@@ -134,9 +132,7 @@ impl Baselines {
             None => None,
             Some(counts) => regress(counts.kinds, lessons, sequence_offsets)?,
         };
-        let buys = answered.iter().any(|task| task.needs_purchases());
-        let repeat_buying = if buys { RepeatBuying::fit(asked) } else { None };
-        Ok(Self { at_moments, repeat_buying, kinds, kinds_regression })
+        Ok(Self { at_moments, kinds, kinds_regression })
     }
 
     /// What the baselines of answer number `k` say to the questions of some lessons.
@@ -154,7 +150,7 @@ impl Baselines {
         let task = knowledge.answered()[k];
         let count = lessons.asked.len();
         let x = regressors(lessons);
-        let x = view(&x, count);
+        let x = view(&x);
         let mut said: Vec<Said> = match &self.at_moments[k] {
             Some(AtMoment::Binary { share, logistic }) => {
                 let mut said = vec![("mean", vec![*share; count])];
@@ -180,7 +176,7 @@ impl Baselines {
             let probabilities = regression.predict(x.expect("a row an event"))?;
             said.push(("logistic", probabilities.into_iter().collect()));
         }
-        if let Some(buying) = &self.repeat_buying {
+        if let Some(buying) = &knowledge.repeat_buying {
             let horizon = knowledge.horizon as f64 / DAY;
             let buyers = &lessons.asked.buyers;
             if let Some(answer) = buying.answer(task, horizon) {
@@ -193,7 +189,7 @@ impl Baselines {
 }
 
 /// The most rows that a regression on what is known after events is fitted to.
-const ROWS: usize = 200_000;
+const ROWS: usize = 50_000;
 
 /// A regression of the kind of the next event; none where all are of one kind. Of many events it is fitted
 /// to every second one, or third, and so on.
@@ -223,18 +219,18 @@ fn regressors(lessons: &Lessons) -> Vec<f64> {
     lessons.moments.iter().map(|&value| f64::from(value)).collect()
 }
 
-fn view(x: &[f64], rows: usize) -> ArrayView2<'_, f64> {
-    let width = x.len().checked_div(rows).unwrap_or(events::MOMENT.len());
-    ArrayView2::from_shape((rows, width), x).expect("a row a question")
+fn view(x: &[f64]) -> ArrayView2<'_, f64> {
+    let shape = (x.len() / MOMENT.len(), MOMENT.len());
+    ArrayView2::from_shape(shape, x).expect("a row a question")
 }
 
 /// A day's share of a second: an order in the same moment as the first is no time away from it.
-const MOMENT: f64 = 1.0 / 86_400.0;
+const SECOND: f64 = 1.0 / 86_400.0;
 
 impl RepeatBuying {
     /// Fits both to the users as they were at the last moment at which each was asked; none where fewer
     /// than half of the questions are about users who have bought, or nothing can be fitted.
-    fn fit(asked: &Asked) -> Option<Self> {
+    pub(crate) fn fit(asked: &Asked) -> Option<Self> {
         let buyers = asked.buyers.iter().flatten().count();
         if buyers == 0 || buyers * 2 < asked.len() {
             return None;
@@ -300,12 +296,16 @@ impl RepeatBuying {
 }
 
 fn history(buyer: &Buyer) -> History {
-    let age = buyer.age.max(MOMENT);
+    let age = buyer.age.max(SECOND);
     History { repeats: buyer.repeats, last: buyer.recency.min(age), age }
 }
 
+/// What a user spends; of one whose orders have cost nothing, nothing is known.
 fn spend(buyer: &Buyer) -> Spend {
-    Spend { purchases: buyer.repeats, mean: buyer.mean_spend }
+    match buyer.mean_spend > 0.0 {
+        true => Spend { purchases: buyer.repeats, mean: buyer.mean_spend },
+        false => Spend { purchases: 0, mean: 1.0 },
+    }
 }
 
 impl KindCounts {

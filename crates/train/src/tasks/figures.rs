@@ -10,8 +10,11 @@ use statistics::binary::BinaryFigures;
 use statistics::classes::ClassFigures;
 use statistics::numeric::NumericFigures;
 
-use super::{Lessons, Task, TaskKnowledge, Told};
+use super::{Lessons, Said, Task, TaskKnowledge, Told};
 use crate::Error;
+
+/// Who says what a model says.
+pub const MODEL: &str = "model";
 
 /// The figures of one way to answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -65,8 +68,11 @@ pub fn compare(
 ) -> Result<Vec<Compared>, Error> {
     let mut compared = Vec::new();
     for (k, &task) in knowledge.answered().iter().enumerate() {
-        let mut said = vec![("model", knowledge.tell(k, &told.answers[k]))];
+        let answers = told.answers[k].iter().map(|&answer| f64::from(answer)).collect();
+        let mut said = vec![(MODEL, answers)];
         said.extend(knowledge.baselines.say(knowledge, k, lessons, offsets)?);
+        let right = |(by, answers): Said| (by, knowledge.tell(k, by, answers));
+        let mut said: Vec<Said> = said.into_iter().map(right).collect();
         let (users, truth) = if task.is_at_moment() {
             let users = lessons.asked.puts.iter().map(|put| put.user).collect();
             (users, lessons.asked.outcomes.iter().map(|o| task.truth(o)).collect())
@@ -122,7 +128,7 @@ impl Compared {
         for (name, said) in &self.said {
             figures.insert(*name, self.of(said)?);
         }
-        let model = figures.remove("model").expect("the model has answered");
+        let model = figures.remove(MODEL).expect("the model has answered");
         Ok(TaskFigures { task: self.task, model, baselines: figures })
     }
 
@@ -148,6 +154,10 @@ impl Compared {
         let log = |p: f64| p.max(1e-12).ln();
         let loss = |(q, &truth): (usize, &f64)| match self.task {
             Task::NextEvent | Task::NextItem => -log(said[q * width + truth as usize]),
+            Task::TimeToNext => {
+                let [said, truth] = [said[q], truth].map(|seconds| (seconds / scale).min(1.0));
+                -(truth * log(said) + (1.0 - truth) * log(1.0 - said))
+            }
             task if task.is_binary() => -log(if truth > 0.5 { said[q] } else { 1.0 - said[q] }),
             _ => (said[q] - truth * log(said[q] / scale)) / scale,
         };

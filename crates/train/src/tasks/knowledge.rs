@@ -1,11 +1,15 @@
 //! What answers need later, and what travels with the model.
 
+use std::collections::BTreeMap;
+
 use events::{AFTER_EVENT, BuyRule, MOMENT, Scale, Scaling, Zone};
 use model::{Answer, AnswerLoss, Answers};
 use serde::{Deserialize, Serialize};
-use statistics::calibration::{Calibration, Isotonic, Platt};
 
-use super::{Asked, Balance, Baselines, Calibrate, Following, Lessons, Task, TaskSettings, Told};
+use super::{
+    Asked, Balance, Baselines, Calibrate, Compared, Following, RepeatBuying, Right, Task,
+    TaskSettings,
+};
 use crate::Error;
 
 /// How the tasks of a model are asked, and what training has learned about their answers beside the
@@ -31,8 +35,10 @@ pub struct TaskKnowledge {
     pub event_scaling: Vec<Scaling>,
     /// What the answer to each task but the next item is divided by to be learned.
     pub scales: Vec<f64>,
-    /// What sets the probabilities of each task right.
-    pub calibrations: Vec<Option<Calibration>>,
+    /// What sets the answers to each task right, by who has given them: the model, or a baseline.
+    pub rights: Vec<BTreeMap<String, Right>>,
+    /// Models of repeat buying, where most users have bought: a baseline of several tasks.
+    pub repeat_buying: Option<RepeatBuying>,
     /// What the same is answered by without a network.
     pub baselines: Baselines,
 }
@@ -52,7 +58,6 @@ impl TaskKnowledge {
         kinds: Vec<String>,
     ) -> Result<Self, Error> {
         let chain = [Scale::Log1p, Scale::Zscore];
-        let fit = |k: usize| Scaling::fit(&chain, asked.known.iter().map(|known| known[k]));
         let after = |k: usize| Scaling::fit(&chain, following.known.iter().map(|known| known[k]));
         let numbers = if following.classes.is_empty() { 0 } else { AFTER_EVENT.len() };
         let mut knowledge = Self {
@@ -62,17 +67,23 @@ impl TaskKnowledge {
             zone: zone.name().to_owned(),
             history: settings.history,
             kinds,
-            scaling: (0..MOMENT.len()).map(fit).collect(),
+            scaling: Vec::new(),
             event_scaling: (0..numbers).map(after).collect(),
             scales: Vec::new(),
-            calibrations: Vec::new(),
+            rights: Vec::new(),
+            repeat_buying: None,
             baselines: Baselines::default(),
         };
+        if tasks.iter().any(|task| task.needs_purchases()) {
+            knowledge.repeat_buying = RepeatBuying::fit(asked);
+        }
+        let fit = |k: usize| Scaling::fit(&chain, asked.known.iter().map(|known| known[k]));
+        knowledge.scaling.extend((0..MOMENT.len()).map(fit));
         let answered = knowledge.answered();
         for &task in &answered {
-            knowledge.scales.push(scale(task, asked)?);
+            knowledge.scales.push(scale(task, asked, horizon)?);
         }
-        knowledge.calibrations = vec![None; answered.len()];
+        knowledge.rights = vec![BTreeMap::new(); answered.len()];
         Ok(knowledge)
     }
 
@@ -121,48 +132,33 @@ impl TaskKnowledge {
         Ok(self.zone.parse()?)
     }
 
-    /// Fits what sets probabilities right, on questions that training has not seen. A task of which all
-    /// these have one answer keeps its probabilities.
-    ///
-    /// # Errors
-    ///
-    /// Where the answers are no probabilities.
-    pub fn calibrate(
-        &mut self,
-        how: Calibrate,
-        lessons: &Lessons,
-        told: &Told,
-    ) -> Result<(), Error> {
-        for (k, &task) in self.answered().iter().enumerate() {
-            if !task.is_binary() {
-                continue;
-            }
-            let outcomes: Vec<bool> =
-                lessons.asked.outcomes.iter().map(|outcome| task.truth(outcome) > 0.5).collect();
-            let found: Vec<f64> = told.answers[k].iter().map(|&p| f64::from(p)).collect();
-            let mixed = outcomes.contains(&true) && outcomes.contains(&false);
-            self.calibrations[k] = match how {
-                _ if !mixed => None,
-                Calibrate::None => None,
-                Calibrate::Platt => Some(Calibration::Platt(Platt::fit(&found, &outcomes)?)),
-                Calibrate::Isotonic => {
-                    Some(Calibration::Isotonic(Isotonic::fit(&found, &outcomes)?))
-                }
+    /// Fits what sets answers right, on questions that training has not seen; `compared` are those as they
+    /// were given.
+    pub fn set_right(&mut self, how: Calibrate, compared: &[Compared]) {
+        for (rights, Compared { task, truth, said, .. }) in self.rights.iter_mut().zip(compared) {
+            let fit = |(by, said): &(&'static str, Vec<f64>)| {
+                Some(((*by).to_owned(), Right::fit(how, *task, said, truth)?))
             };
+            *rights = said.iter().filter_map(fit).collect();
         }
-        Ok(())
     }
 
-    /// The answers of a task as they are told: probabilities set right.
-    pub fn tell(&self, k: usize, answers: &[f32]) -> Vec<f64> {
-        let calibration = self.calibrations[k].as_ref();
-        let right = |p: f64| calibration.map_or(p, |calibration| calibration.apply(p));
-        answers.iter().map(|&answer| right(f64::from(answer))).collect()
+    /// The answers to a task as they are told: set right.
+    pub fn tell(&self, k: usize, by: &str, mut answers: Vec<f64>) -> Vec<f64> {
+        if let Some(right) = self.rights[k].get(by) {
+            answers.iter_mut().for_each(|answer| *answer = right.apply(*answer));
+        }
+        answers
     }
 }
 
-/// What the answers to a task of numbers are divided by: their mean, so that networks begin near 1.
-fn scale(task: Task, asked: &Asked) -> Result<f64, Error> {
+/// What the answers to a task of numbers are divided by: their mean, so that networks begin near 1, or the
+/// horizon.
+fn scale(task: Task, asked: &Asked, horizon: i64) -> Result<f64, Error> {
+    if task == Task::TimeToNext {
+        // Then it is a share of the horizon.
+        return Ok(horizon as f64 / 1000.0);
+    }
     if !task.is_at_moment() || task.is_binary() {
         return Ok(1.0);
     }
@@ -185,7 +181,8 @@ fn scale(task: Task, asked: &Asked) -> Result<f64, Error> {
 fn loss(task: Task, settings: &TaskSettings, asked: &Asked) -> AnswerLoss {
     match task {
         Task::NextItem | Task::NextEvent => AnswerLoss::Classes { weights: Vec::new() },
-        Task::Count | Task::Value | Task::TimeToNext => AnswerLoss::Poisson,
+        Task::Count | Task::Value => AnswerLoss::Poisson,
+        Task::TimeToNext => AnswerLoss::Binary { positive: 1.0 },
         Task::Purchase | Task::Churn => match settings.balance {
             Balance::None => AnswerLoss::Binary { positive: 1.0 },
             Balance::Focal => AnswerLoss::Focal { gamma: settings.gamma, alpha: 0.5 },

@@ -34,6 +34,8 @@ pub struct TaskSettings {
     /// Share of the questions answered by no that are put in each epoch, drawn anew each time; those that
     /// are count for the others.
     pub negatives: f32,
+    /// What the heads begin as: the regression on what is known at the moment, or nothing.
+    pub start: HeadStart,
     /// How probabilities are set right on the validation part: `isotonic`, `platt` or `none`.
     pub calibration: Calibrate,
 }
@@ -49,6 +51,17 @@ pub enum Balance {
     Weights,
     /// The focal loss.
     Focal,
+}
+
+/// What the heads of answers begin as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadStart {
+    /// The regression that the network has to beat: it learns what is left to be said.
+    #[default]
+    Regression,
+    /// Random weights, as everything else.
+    Random,
 }
 
 /// How probabilities are set right.
@@ -77,6 +90,7 @@ impl Default for TaskSettings {
             balance: Balance::None,
             gamma: 2.0,
             negatives: 1.0,
+            start: HeadStart::default(),
             calibration: Calibrate::default(),
         }
     }
