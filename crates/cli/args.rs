@@ -18,6 +18,7 @@ Examples:
   tidegate train clicks.csv --out model            learn from it
   tidegate evaluate model later-clicks.csv         how good are the predictions?
   tidegate recommend model --events \"214 907 33\"   what next, after these items?
+  tidegate segment model clicks.csv --out segments  which kinds of users are there?
   tidegate export model --out model.onnx           the same answers in an ONNX runtime
 
 `tidegate VERB --help` has more. Results go to stdout, progress and warnings to stderr.
@@ -108,6 +109,28 @@ Examples:
   tidegate recommend model --log clicks.csv --user 17  after the last session of a user
   tidegate recommend model --events-file session.txt -k 5 --json")]
     Recommend(Recommend),
+    /// Write what a model has made of every user, as a table of numbers
+    #[command(after_help = "\
+Examples:
+  tidegate represent model clicks.csv --out users.parquet
+  tidegate represent model clicks.csv --out users.csv --pca 8
+  tidegate represent model clicks.csv --out users.npy --of picture --pool last
+
+A row a user: the state that each of the user's sessions has ended in, their mean. The end of the name says
+how the file is written; beside a .npy, an array of f32, .users.csv says whose rows they are. Logs without
+users have a row a session. docs/segments.md has the rest.")]
+    Represent(Represent),
+    /// Part the users of a log into segments, and say what sets each apart
+    #[command(after_help = "\
+Examples:
+  tidegate segment model clicks.csv --out segments
+  tidegate segment model clicks.csv --out segments --clusters 6
+  tidegate segment model clicks.csv --out segments --method density
+
+The folder gets segments.csv (user,segment,x,y), segments.json, report.html and map.svg. How many segments
+there are is found where --clusters does not say it; report.html shows what was tried. docs/segments.md says
+how to read it.")]
+    Segment(Segment),
     /// Write a model for ONNX runtimes or for PyTorch
     #[command(after_help = "\
 Examples:
@@ -258,6 +281,10 @@ pub(crate) struct Simulate {
     /// Also write the users' types here, and the causes of purchases beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
+    /// default, whose types of users have much in common, or distinct, where each wants other things
+    /// [default: default]
+    #[arg(long, value_name = "NAME", value_parser = ["default", "distinct"])]
+    pub(crate) shop: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -449,6 +476,58 @@ pub(crate) struct Recommend {
     /// How many items [default: 20]
     #[arg(short, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: Option<u32>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Represent {
+    /// The folder of the model
+    #[arg(value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Files, folders, or - for stdin
+    #[arg(value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The file to write: .parquet, .csv or .npy
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// What of the model: state, the hidden state of its highest layer, or picture, what its scores are made
+    /// from [default: state]
+    #[arg(long, value_name = "NAME", value_parser = ["state", "picture"])]
+    pub(crate) of: Option<String>,
+    /// What of several sessions: mean, or last, the last one alone [default: mean]
+    #[arg(long, value_name = "NAME", value_parser = ["mean", "last"])]
+    pub(crate) pool: Option<String>,
+    /// Reduce the rows to their N principal components
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pca: Option<u32>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Segment {
+    /// The folder of the model
+    #[arg(value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Files, folders, or - for stdin
+    #[arg(value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The folder to write
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace the segments in a folder that is not empty
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// How many segments [default: found, 2 to 10]
+    #[arg(long, value_name = "K", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub(crate) clusters: Option<u32>,
+    /// How: kmeans, mixture (of normal distributions), density (some users belong nowhere) [default: kmeans]
+    #[arg(long, value_name = "NAME", value_parser = ["kmeans", "mixture", "density"])]
+    pub(crate) method: Option<String>,
+    /// Users that the map and the silhouettes are made of, where there are more [default: 2000]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(100..=20_000))]
+    pub(crate) sample: Option<u32>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

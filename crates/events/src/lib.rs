@@ -30,6 +30,7 @@ mod grid;
 mod inspect;
 mod log;
 mod names;
+mod number_table;
 mod prepare;
 mod progress;
 mod read;
@@ -64,6 +65,7 @@ pub use inspect::{
 };
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport, Settled};
 pub use names::{NONE, Names};
+pub use number_table::NumberTable;
 pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, TABLES as PREPARED_TABLES, prepare};
 pub use progress::{Progress, Watch};
 pub use read::{

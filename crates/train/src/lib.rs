@@ -9,7 +9,8 @@
 //! 2. [`train`](fn@train) is the loop; an [`Observer`] watches it and can stop it; what it leaves on
 //!    the disk meanwhile is a checkpoint.
 //! 3. [`Trained`] is what it leaves at last: a model, its vocabulary, the baselines' counts.
-//! 4. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers.
+//! 4. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers, [`mod@represent`] shows what the
+//!    model has made of each user.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ mod identity;
 pub mod metrics;
 mod observer;
 pub mod recommend;
+pub mod represent;
 mod run;
 pub mod schedule;
 pub mod settings;

@@ -18,10 +18,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("model", &["layout", "reference", "cpu"], &["testkit"]),
     ("events", &[], &[]),
     ("insight", &["events"], &[]),
+    ("cluster", &["layout"], &["testkit"]),
     ("train", &["layout", "model", "events"], &["reference", "cpu", "testkit"]),
     (
         "tidegate",
-        &["layout", "cpu", "cuda", "model", "events", "insight", "train"],
+        &["layout", "cpu", "cuda", "model", "events", "insight", "cluster", "train"],
         &["reference", "testkit"],
     ),
     ("xtask", &[], &[]),
