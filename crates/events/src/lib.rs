@@ -15,6 +15,7 @@
 //! 4. [`Cases::new`] lists what an evaluation asks; [`Baselines`] answer it without a net.
 //! 5. Beside the items: [`clean()`] leaves out what is not to be believed, [`FittedFill`] fills what
 //!    is missing, [`FittedFeatures`] makes numbers of the columns.
+//! 6. [`Portraits`] say what groups of users are like, whoever made the groups.
 
 #![forbid(unsafe_code)]
 
@@ -31,6 +32,7 @@ mod inspect;
 mod log;
 mod names;
 mod number_table;
+mod portrait;
 mod prepare;
 mod progress;
 mod read;
@@ -66,6 +68,10 @@ pub use inspect::{
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport, Settled};
 pub use names::{NONE, Names};
 pub use number_table::NumberTable;
+pub use portrait::{
+    Buying, Groups, Lift, Mark, Portrait, Portraits, Share, Spend, Unit, When, group_marks,
+    group_names,
+};
 pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, TABLES as PREPARED_TABLES, prepare};
 pub use progress::{Progress, Watch};
 pub use read::{
