@@ -125,3 +125,122 @@ fn what_cannot_be_represented_says_why_and_leaves_nothing() {
         assert!(!at.join("a.csv").exists() && !at.join("a.csv.partial").exists(), "{line}");
     }
 }
+
+/// The type of each user, as the simulator knows it, by the rows of a table of users.
+fn truth(folder: &Path) -> std::collections::HashMap<String, String> {
+    let text = fs::read_to_string(folder.join("truth.csv")).unwrap();
+    let row = |line: &str| {
+        let mut cells = line.split(',').map(str::to_owned);
+        (cells.next().unwrap(), cells.next().unwrap())
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn segments_are_there_whole_and_the_same_with_any_threads() {
+    let folder = shop();
+    let at = folder.path();
+    let json =
+        call(at, &words("segment model shop.csv --out one --threads 1 --quiet --json")).json();
+    assert_keys(
+        &json,
+        &["out", "users", "clusters", "silhouette", "stability", "segments", "wall_s"],
+    );
+    call(at, &words("segment model shop.csv --out two --threads 2 --quiet --json")).json();
+    for name in ["segments.csv", "segments.json", "report.html", "map.svg"] {
+        assert!(bytes(at, &format!("one/{name}")) == bytes(at, &format!("two/{name}")), "{name}");
+    }
+    assert_eq!(fs::read_dir(at.join("one")).unwrap().count(), 4);
+
+    let table = String::from_utf8(bytes(at, "one/segments.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!((rows[0].join(","), rows.len()), ("user,segment,x,y".to_owned(), 161));
+    let clusters = json["clusters"].as_u64().unwrap();
+    let segments: Vec<u64> = rows[1..].iter().map(|row| row[1].parse().unwrap()).collect();
+    assert!(segments.iter().all(|segment| (1..=clusters).contains(segment)));
+    assert!(
+        rows[1..].iter().flat_map(|row| &row[2..]).all(|x| x.parse::<f64>().unwrap().is_finite())
+    );
+
+    // The figures are those of the table, and the page has them.
+    let figures: serde_json::Value =
+        serde_json::from_slice(&bytes(at, "one/segments.json")).unwrap();
+    assert_keys(
+        &figures,
+        &["candidates", "seeds", "directions", "segments", "all", "purchases_by"],
+    );
+    let page = String::from_utf8(bytes(at, "one/report.html")).unwrap();
+    let each = figures["segments"].as_array().unwrap();
+    assert_eq!(each.len() as u64, clusters);
+    for one in each {
+        let number = one["segment"].as_u64().unwrap();
+        let users = segments.iter().filter(|segment| **segment == number).count() as u64;
+        assert_eq!(one["users"].as_u64(), Some(users));
+        assert_keys(
+            &one["portrait"],
+            &["events_per_user", "buying", "when", "kinds", "categories"],
+        );
+        assert!(page.contains(one["name"].as_str().unwrap()), "{}", one["name"]);
+    }
+    assert!(
+        page.starts_with("<!doctype html>") && !page.contains("<script") && !page.contains("http:")
+    );
+}
+
+/// The simulator's types are found by nobody who is told of them: four, from what users do alone. The model
+/// is a small one, and so is the shop; docs/segments.md has the figures of larger ones.
+#[test]
+fn segments_are_the_types_of_a_shop_whose_users_want_different_things() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let line =
+        "simulate --out shop.csv --truth truth.csv --users 500 --shop distinct --seed 3 --json";
+    call(at, &words(line)).json();
+    call(at, &words("train shop.csv --out model --hidden 32 --epochs 5 --quiet --json")).json();
+    let json = call(at, &words("segment model shop.csv --out out --quiet --json")).json();
+    assert_eq!(json["clusters"].as_u64(), Some(4), "{json}");
+    let truth = truth(at);
+    let table = String::from_utf8(bytes(at, "out/segments.csv")).unwrap();
+    let (mut types, mut found) = (Vec::new(), Vec::new());
+    for line in table.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let name = &truth[cells[0]];
+        types.push(name.bytes().map(u32::from).sum::<u32>());
+        found.push(cells[1].parse::<u32>().unwrap());
+    }
+    let index = statistics::partition::adjusted_rand_index(&types, &found).unwrap().unwrap();
+    assert!(index > 0.8, "{index}");
+}
+
+#[test]
+fn what_cannot_be_segmented_says_why_and_leaves_nothing() {
+    let folder = shop();
+    let at = folder.path();
+    fs::create_dir(at.join("full")).unwrap();
+    fs::write(at.join("full/mine.txt"), "keep").unwrap();
+    let log = String::from_utf8(bytes(at, "shop.csv")).unwrap();
+    let few: Vec<&str> = log.lines().take(3).collect();
+    fs::write(at.join("few.csv"), few.join("\n")).unwrap();
+    for (line, code, part) in [
+        ("segment model shop.csv", 2, "--out DIR is missing"),
+        ("segment model shop.csv --out full", 2, "--force"),
+        ("segment model shop.csv --out shop.csv", 2, "shop.csv"),
+        ("segment model shop.csv --out a --clusters 1", 2, "--clusters"),
+        ("segment model shop.csv --out a --clusters 3 --method density", 2, "by itself"),
+        ("segment model few.csv --out a", 1, "read a longer log"),
+        ("segment nowhere shop.csv --out a", 1, "no such folder"),
+    ] {
+        let failed = call(at, &words(line));
+        assert!(failed.fails(code).contains(part), "{line}: {}", failed.stderr);
+        assert!(!at.join("a").exists() && !at.join("a.partial").exists(), "{line}");
+    }
+    // What lies there stays, also where the segments are replaced.
+    call(at, &words("segment model shop.csv --out full --force --clusters 3 --quiet --json"))
+        .json();
+    assert_eq!(bytes(at, "full/mine.txt"), b"keep");
+    let json =
+        call(at, &words("segment model shop.csv --out mixed --method mixture --quiet --json"))
+            .json();
+    assert_eq!(json["method"].as_str(), Some("mixture"));
+    call(at, &words("segment model shop.csv --out dense --method density --quiet --json")).json();
+}

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use cluster::{Directions, Moments};
-use events::{Log, NumberTable};
+use events::{Log, NumberTable, Sessions};
 use serde_json::json;
 use train::represent::{Histories, How, Of, Pool, represent, width};
 use train::{Knowledge, Trained};
@@ -46,7 +46,7 @@ pub(crate) fn run(common: &Common, args: &Represent) -> Result<()> {
     let names = names.transpose()?;
 
     let trained = Trained::load(&args.model, device(&settings)?)?;
-    let (log, histories) = histories(&settings, &trained.knowledge, logs)?;
+    let (log, _, histories) = histories(&settings, &trained.knowledge, logs)?;
     let full = width(&trained.model, how.of);
     let reduced = match settings.represent.pca {
         None => None,
@@ -144,7 +144,7 @@ pub(crate) fn histories(
     settings: &Settings,
     knowledge: &Knowledge,
     logs: &[PathBuf],
-) -> Result<(Log, Histories)> {
+) -> Result<(Log, Sessions, Histories)> {
     let options = settings.data.read_options()?;
     let mut log = read_as_trained(logs, options, &knowledge.treatment, settings.quiet)?;
     let sessions = sessions_of(&settings.data, knowledge, None, &mut log)?;
@@ -169,7 +169,7 @@ pub(crate) fn histories(
     if histories.nobody > 0 {
         warn(&format!("{} sessions of nobody are left out", count(histories.nobody)));
     }
-    Ok((log, histories))
+    Ok((log, sessions, histories))
 }
 
 /// What a file of rows is, by the end of its name.
@@ -197,7 +197,7 @@ impl Layout {
 
 /// A file of rows that is being written.
 enum Table {
-    Parquet(NumberTable<Target>),
+    Parquet(Box<NumberTable<Target>>),
     Csv(Target),
     /// An array, and the names of its rows.
     Npy(Target, Target),
@@ -221,9 +221,8 @@ impl Table {
             }
             (Layout::Parquet, _) => {
                 let table = NumberTable::new(out, key, &titles);
-                Ok(Self::Parquet(
-                    table.map_err(|error| anyhow!("--out: cannot be written: {error}"))?,
-                ))
+                let table = table.map_err(|error| anyhow!("--out: cannot be written: {error}"))?;
+                Ok(Self::Parquet(Box::new(table)))
             }
             _ => {
                 writeln!(out, "{key},{}", titles.join(",")).map_err(|error| out.refuse(&error))?;

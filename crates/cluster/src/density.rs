@@ -53,7 +53,7 @@ mod tests {
         let inside: Vec<usize> = (0..200).filter(|&at| labels[at] != NOISE).collect();
         assert!(inside.len() > 150);
         let of = |all: &[u32]| inside.iter().map(|&at| all[at]).collect::<Vec<_>>();
-        assert_eq!(crate::adjusted_rand(&of(&labels), &of(&truth)), 1.0);
+        assert_eq!(crate::grouping::adjusted_rand(&of(&labels), &of(&truth)), 1.0);
         assert_eq!(density(&points, 20), labels);
         assert_eq!(density(&clouds(&[[0.0, 0.0]], 3).0, 5), [NOISE; 3]);
     }

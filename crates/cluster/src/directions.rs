@@ -236,9 +236,9 @@ mod tests {
     fn sightings() -> Vec<[[f32; 2]; 2]> {
         (0..80u32)
             .map(|user| {
-                let own = (user % 5) as f32 - 2.0;
+                let own = 7.0 + (user % 5) as f32 - 2.0;
                 let day = 4.0 * ((user * 7 % 11) as f32 - 5.0);
-                [[own, day], [own, -day]]
+                [[own, 7.0 + day], [own, 7.0 - day]]
             })
             .collect()
     }
@@ -253,7 +253,7 @@ mod tests {
     fn principal_components_follow_the_variance() {
         let found = Directions::principal(&moments(), 1);
         assert!(found.worth[0] > 0.98, "{:?}", found.worth);
-        let z: Vec<f64> = found.project(&[0.0, 3.0]).collect();
+        let z: Vec<f64> = found.project(&[7.0, 10.0]).collect();
         assert!((z[0] - 3.0).abs() < 1e-6, "{z:?}");
     }
 

@@ -2,11 +2,12 @@
 
 use layout::random::Stream;
 use serde::Serialize;
+use statistics::partition::adjusted_rand_index;
 
 use crate::points::nearest;
 use crate::sample::{draw, sample};
 use crate::streams::{FITS, HALVES};
-use crate::{Distances, NOISE, Points, adjusted_rand, density, kmeans, mixture, silhouette};
+use crate::{Distances, NOISE, Points, density, kmeans, mixture, silhouette};
 
 /// Pairs of halves for a candidate's stability.
 const HALVED: u32 = 3;
@@ -230,6 +231,11 @@ fn halves(points: &Points, weights: &[f64], seen: &Points, k: usize, options: &O
     };
     let pairs = (0..HALVED).map(|pair| adjusted_rand(&found(2 * pair), &found(2 * pair + 1)));
     pairs.sum::<f64>() / f64::from(HALVED)
+}
+
+/// How far two groupings of the same points agree: 0 by chance, 1 wholly.
+pub(crate) fn adjusted_rand(a: &[u32], b: &[u32]) -> f64 {
+    adjusted_rand_index(a, b).ok().flatten().expect("a label a point in both, and points")
 }
 
 /// Numbers groups by falling number of points, without those that have none.

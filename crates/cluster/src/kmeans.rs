@@ -207,7 +207,7 @@ pub(crate) mod tests {
         let one = run(1, 1);
         assert_eq!(one, run(3, 1), "threads change nothing");
         for seed in 1..4 {
-            assert!(crate::adjusted_rand(&run(2, seed).labels, &truth) > 0.999);
+            assert!(crate::grouping::adjusted_rand(&run(2, seed).labels, &truth) > 0.999);
         }
         assert_eq!(one.labels, one.assign(&points));
     }
@@ -219,6 +219,17 @@ pub(crate) mod tests {
         assert_eq!(found.labels, [1, 1, 0, 0]);
         assert_eq!(found.centres.values(), [11.0, 0.75]);
         assert_eq!(found.inertia, 8.0 + 8.0 + 0.75 * 0.75 + 3.0 * 0.0625);
+    }
+
+    #[test]
+    fn no_point_is_drawn_as_a_centre_twice() {
+        let points = Points::from_rows(vec![0.0, 1.0, 2.0, 30.0, 31.0], 1);
+        for start in 0..20 {
+            let centres = begin(&points, &[1.0; 5], 5, Stream::new(1, CENTRES, start));
+            let mut drawn = centres.values().to_vec();
+            drawn.sort_by(f64::total_cmp);
+            assert_eq!(drawn, points.values(), "{start}");
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //!
 //! 1. [`Points`] is a table of numbers, [`Moments`] what is added up of rows that pass by, [`Directions`] what they
 //!    are reduced to.
-//! 2. [`kmeans()`], [`mixture()`] and [`density()`] group; [`silhouette()`] and [`adjusted_rand`] judge groups.
+//! 2. [`kmeans()`], [`mixture()`] and [`density()`] group; [`silhouette()`] judges groups, and how far two groupings
+//!    agree is `statistics::partition`'s to say.
 //! 3. [`Grouping::find`] puts these together: how many groups there are, how sure that is.
 //! 4. [`map()`] lays points out on a sheet.
 //!
@@ -17,7 +18,6 @@
 
 #![forbid(unsafe_code)]
 
-mod agreement;
 mod density;
 mod directions;
 mod eigen;
@@ -29,7 +29,6 @@ mod sample;
 mod silhouette;
 mod tsne;
 
-pub use agreement::adjusted_rand;
 pub use density::density;
 pub use directions::{Directions, Moments};
 pub use grouping::{Candidate, Grouping, Method, Options};

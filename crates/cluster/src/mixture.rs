@@ -226,7 +226,7 @@ fn maximise(sums: &Sums, k: usize, d: usize, n: usize, ridge: f64, points: &Poin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adjusted_rand;
+    use crate::grouping::adjusted_rand;
     use layout::random::Stream;
 
     /// A narrow cloud beside a wide one, whose near side k-means gives away.
@@ -266,6 +266,16 @@ mod tests {
         let variance: f64 = 1.001;
         let log = -2.0 * (std::f64::consts::TAU.ln() + variance.ln() + 1.0 / variance);
         assert!((found.bic - (-2.0 * log + 2.0 * 4f64.ln())).abs() < 1e-9, "{}", found.bic);
+    }
+
+    #[test]
+    fn a_slanted_part_pays_for_its_covariance() {
+        let points = Points::from_rows(vec![-1.0, -1.0, -1.0, 1.0, 1.0, -1.0, 1.0, 1.0], 2);
+        let found = mixture(&points, &[1.0; 4], 1, 1);
+        // Two variances of 1.001 and a covariance of 0; five numbers.
+        let variance: f64 = 1.001;
+        let log = -4.0 * (std::f64::consts::TAU.ln() + variance.ln() + 1.0 / variance);
+        assert!((found.bic - (-2.0 * log + 5.0 * 4f64.ln())).abs() < 1e-9, "{}", found.bic);
     }
 
     #[test]

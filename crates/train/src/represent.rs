@@ -4,7 +4,7 @@
 //! them in the model's numbers, and [`represent`] makes one row after the other. Users are taken in groups of some
 //! 65,000 positions, so memory is bounded however many there are; no row depends on what else is asked.
 
-use events::{Log, Sequences, Sessions};
+use events::{Log, NONE, Sequences, Sessions};
 use model::{Batch, Device, Model, Scorer, Sequence, Wanted};
 
 use crate::Error;
@@ -124,6 +124,8 @@ pub struct Histories {
     pub unknown: usize,
     /// Sessions of nobody, in a log that names users.
     pub nobody: usize,
+    /// The row of each session that the histories were made of, [`NONE`] where it has none.
+    pub owners: Vec<u32>,
     sequences: Sequences,
 }
 
@@ -139,6 +141,7 @@ impl Histories {
         let all = Rows::of(sessions);
         let known = sessions.without(&unknown);
         let rows = Rows::of(&known);
+        let owners = owners(sessions, &rows, &unknown);
         let mut sequences = vocabulary.encode(&known, &log.items);
         sequences.features = knowledge.treatment.encode_part(log, sessions, &known);
         Self {
@@ -146,6 +149,7 @@ impl Histories {
             unknown: all.len() - rows.len(),
             nobody: all.nobody,
             rows,
+            owners,
             sessions: known,
             sequences,
         }
@@ -169,6 +173,30 @@ impl Histories {
         let length = self.sequences.range(session).len();
         sequence(&self.sequences, session, begin(length)..length)
     }
+}
+
+/// The row of each session: that of its user, or its own where it holds anything known.
+fn owners(sessions: &Sessions, rows: &Rows, unknown: &[u32]) -> Vec<u32> {
+    if !rows.of_users {
+        let known = |session: usize| {
+            let mut events = sessions.log_events()[sessions.range(session)].iter();
+            events.any(|event| unknown.binary_search(event).is_err())
+        };
+        let mut next = 0;
+        let row = |session| match known(session) {
+            true => {
+                next += 1;
+                next - 1
+            }
+            false => NONE,
+        };
+        return (0..sessions.len()).map(row).collect();
+    }
+    let row = |session| {
+        let user = sessions.user(session)?;
+        rows.owners.binary_search(&user).ok().map(|row| row as u32)
+    };
+    (0..sessions.len()).map(|session| row(session).unwrap_or(NONE)).collect()
 }
 
 /// How many numbers a row has.
@@ -362,18 +390,28 @@ mod tests {
         assert_eq!(names, ["b", "a"]);
         // b's second session and all of c's are of an item that nobody knows.
         assert_eq!((histories.unknown_events, histories.unknown), (2, 1));
+        let owners: Vec<_> =
+            (0..sessions.len()).map(|s| (sessions.user(s), histories.owners[s])).collect();
+        for (user, row) in owners {
+            let name = user.map(|user| log.users.get(user));
+            let expected = names.iter().position(|row| name == Some(row.as_ref()));
+            assert_eq!(row, expected.map_or(NONE, |row| row as u32), "{name:?}");
+        }
         let model = model(knowledge.vocabulary.len());
         for of in [Of::State, Of::Picture] {
             let mean = rows(&model, &histories, How { of, pool: Pool::Mean });
             let last = rows(&model, &histories, How { of, pool: Pool::Last });
             assert_eq!(mean[0].len(), width(&model, of));
             assert_eq!(mean[0], last[0]);
-            // a's first session alone, by another way.
-            let first = log.sessions.find("2").unwrap();
-            let only = (0..sessions.len()).find(|&s| sessions.key(s) == Some(first)).unwrap();
-            let alone = Histories::of(&knowledge, &log, &sessions.select(&[only]));
-            let alone = rows(&model, &alone, How { of, pool: Pool::Last });
-            for ((mean, last), first) in mean[1].iter().zip(&last[1]).zip(&alone[0]) {
+            // a's two sessions alone, by another way.
+            let [first, second] = ["2", "3"].map(|key| {
+                let key = log.sessions.find(key);
+                let only = (0..sessions.len()).find(|&s| sessions.key(s) == key).unwrap();
+                let alone = Histories::of(&knowledge, &log, &sessions.select(&[only]));
+                rows(&model, &alone, How { of, pool: Pool::Last }).remove(0)
+            });
+            assert_eq!(last[1], second);
+            for ((mean, last), first) in mean[1].iter().zip(&last[1]).zip(&first) {
                 assert!((mean - (last + first) / 2.0).abs() < 1e-6);
             }
             assert_ne!(mean[1], last[1]);
