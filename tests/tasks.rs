@@ -131,6 +131,23 @@ fn a_model_with_tasks_learns_tells_and_is_scored() {
     assert_eq!(first["count"].as_f64().map(|x| x as f32), Some(rows[0][4] as f32));
 }
 
+/// A Parquet table of predictions has a row a user, and is read as any table is.
+#[test]
+fn predictions_come_as_parquet_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(folder, "shop.csv", &shop());
+    let line = "train shop.csv --out m --task churn --horizon 3d --epochs 1 --hidden 8 --quiet";
+    assert_eq!(called(folder, line).code, Some(0));
+    for out in ["p.csv", "p.parquet"] {
+        let line = format!("predict m shop.csv --out {out} --quiet");
+        assert_eq!(called(folder, &line).code, Some(0));
+    }
+    let seen = called(folder, "inspect p.parquet --columns user=user,item=user --json").json();
+    assert_eq!((seen["rows"].as_u64(), seen["items"].as_u64()), (Some(120), Some(120)));
+    assert_eq!(seen["format"], "parquet");
+}
+
 /// What only an order of kinds tells, a network finds and regressions on counts do not.
 #[test]
 fn an_order_that_no_count_shows_is_learned() {

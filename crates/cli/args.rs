@@ -1,9 +1,11 @@
 //! The command line, verb by verb.
 
 mod measuring;
+mod segments;
 mod tasks;
 
 pub(crate) use measuring::{Bench, GpuCheck};
+pub(crate) use segments::{Represent, Segment};
 pub(crate) use tasks::{Asking, Predict};
 
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ Examples:
   tidegate train clicks.csv --out model            learn from it
   tidegate evaluate model later-clicks.csv         how good are the predictions?
   tidegate recommend model --events \"214 907 33\"   what next, after these items?
+  tidegate segment model clicks.csv --out segments  which kinds of users are there?
   tidegate export model --out model.onnx           the same answers in an ONNX runtime
 
 `tidegate VERB --help` has more. Results go to stdout, progress and warnings to stderr.
@@ -121,6 +124,28 @@ Examples:
   tidegate recommend model --log clicks.csv --user 17  after the last session of a user
   tidegate recommend model --events-file session.txt -k 5 --json")]
     Recommend(Recommend),
+    /// Write what a model has made of every user, as a table of numbers
+    #[command(after_help = "\
+Examples:
+  tidegate represent model clicks.csv --out users.parquet
+  tidegate represent model clicks.csv --out users.csv --pca 8
+  tidegate represent model clicks.csv --out users.npy --of picture --pool last
+
+A row a user: the state that each of the user's sessions has ended in, their mean. The end of the name says
+how the file is written; beside a .npy, an array of f32, .users.csv says whose rows they are. Logs without
+users have a row a session. docs/segments.md has the rest.")]
+    Represent(Represent),
+    /// Part the users of a log into segments, and say what sets each apart
+    #[command(after_help = "\
+Examples:
+  tidegate segment model clicks.csv --out segments
+  tidegate segment model clicks.csv --out segments --clusters 6
+  tidegate segment model clicks.csv --out segments --method density
+
+The folder gets segments.csv (user,segment,x,y), segments.json, report.html and map.svg. How many segments
+there are is found where --clusters does not say it; report.html shows what was tried. docs/segments.md says
+how to read it.")]
+    Segment(Segment),
     /// Write a model for ONNX runtimes or for PyTorch
     #[command(after_help = "\
 Examples:
@@ -271,6 +296,10 @@ pub(crate) struct Simulate {
     /// Also write the users' types here, and the causes of purchases beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
+    /// default, whose types of users have much in common, or distinct, where each wants other things
+    /// [default: default]
+    #[arg(long, value_name = "NAME", value_parser = ["default", "distinct"])]
+    pub(crate) shop: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,8 @@
 //! | `train`     | [`train_verb`]|
 //! | `evaluate`  | [`evaluate`]  |
 //! | `recommend` | [`recommend`] |
+//! | `represent` | [`represent`] |
+//! | `segment`   | [`mod@segment`] |
 //! | `export`    | [`export`]    |
 //! | `import`    | [`import`]    |
 //! | `bench`     | [`mod@bench`] |
@@ -39,7 +41,9 @@ mod prepare;
 mod progress;
 mod reading;
 mod recommend;
+mod represent;
 mod score_fill;
+mod segment;
 mod settings;
 mod simulate;
 mod target;
@@ -88,6 +92,8 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Evaluate(args) => evaluate::run(common, args),
         Verb::Predict(args) => predict::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),
+        Verb::Represent(args) => represent::run(common, args),
+        Verb::Segment(args) => segment::run(common, args),
         Verb::Export(args) => export::run(common, args),
         Verb::Import(args) => import::run(common, args),
         Verb::Bench(args) => bench::run(common, args),

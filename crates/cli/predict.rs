@@ -1,12 +1,12 @@
 //! `tidegate predict`: what a model with tasks believes of every user.
 
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use events::time::{format_time, parse_moment};
-use events::{Log, Sessions};
+use events::{Log, NumberTable, Sessions};
 use serde_json::{Map, Value, json};
 use train::Trained;
 use train::tasks::{MODEL, Task, TaskKnowledge, answer_tasks};
@@ -66,7 +66,7 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
     }
     let columns = columns(tasks);
     let key = if log.events.user.is_empty() { "session" } else { "user" };
-    let mut table = Table::begin(layout, target, key, &columns)?;
+    let mut table = Table::begin(layout, target, &out, key, &columns)?;
     // Whatever comes later is not even looked at.
     let users = users.before(&log, at);
     let mut rows = 0;
@@ -153,6 +153,7 @@ fn answers<D: model::Device>(
 enum Layout {
     Csv,
     Jsonl,
+    Parquet,
 }
 
 impl Layout {
@@ -160,6 +161,7 @@ impl Layout {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Ok(Self::Csv),
             Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
+            Some("parquet") => Ok(Self::Parquet),
             _ => Err(usage(format!(
                 "--out {}: how is it to be written? Let its name end in .csv, .jsonl or .parquet",
                 path.display()
@@ -169,46 +171,69 @@ impl Layout {
 }
 
 /// A file of predictions that is being written.
-struct Table {
-    layout: Layout,
-    target: Target,
-    key: &'static str,
+enum Table {
+    Csv(Target),
+    Jsonl(Target, &'static str),
+    Parquet(Box<NumberTable<Target>>, PathBuf),
 }
 
 impl Table {
     fn begin(
         layout: Layout,
         mut target: Target,
+        out: &Path,
         key: &'static str,
         columns: &[String],
     ) -> Result<Self> {
-        if layout == Layout::Csv {
-            let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
-            let head = writeln!(target, "{key},{}", names.join(","));
-            head.map_err(|error| target.refuse(&error))?;
-        }
-        Ok(Self { layout, target, key })
+        Ok(match layout {
+            Layout::Csv => {
+                let names: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
+                let head = writeln!(target, "{key},{}", names.join(","));
+                head.map_err(|error| target.refuse(&error))?;
+                Self::Csv(target)
+            }
+            Layout::Jsonl => Self::Jsonl(target, key),
+            Layout::Parquet => {
+                let table = NumberTable::new(target, key, columns);
+                Self::Parquet(Box::new(table.map_err(|error| refuse(out, &error))?), out.to_owned())
+            }
+        })
     }
 
     fn push(&mut self, name: &str, columns: &[String], row: &[f64]) -> Result<()> {
-        let line = match self.layout {
-            Layout::Csv => {
-                let numbers: Vec<String> = row.iter().map(|&x| (x as f32).to_string()).collect();
-                format!("{},{}", quoted(name), numbers.join(","))
+        // As many digits as the network has computed.
+        let row: Vec<f32> = row.iter().map(|&x| x as f32).collect();
+        match self {
+            Self::Csv(target) => {
+                let numbers: Vec<String> = row.iter().map(f32::to_string).collect();
+                let line = writeln!(target, "{},{}", quoted(name), numbers.join(","));
+                line.map_err(|error| target.refuse(&error))
             }
-            Layout::Jsonl => {
+            Self::Jsonl(target, key) => {
                 let mut object = Map::new();
-                object.insert(self.key.to_owned(), Value::from(name));
-                for (column, &x) in columns.iter().zip(row) {
-                    object.insert(column.clone(), Value::from(f64::from(x as f32)));
+                object.insert((*key).to_owned(), Value::from(name));
+                for (column, &x) in columns.iter().zip(&row) {
+                    object.insert(column.clone(), Value::from(x));
                 }
-                Value::Object(object).to_string()
+                let line = writeln!(target, "{}", Value::Object(object));
+                line.map_err(|error| target.refuse(&error))
             }
-        };
-        writeln!(self.target, "{line}").map_err(|error| self.target.refuse(&error))
+            Self::Parquet(table, out) => {
+                table.push(name, &row).map_err(|error| refuse(out, &error))
+            }
+        }
     }
 
     fn finish(self) -> Result<()> {
-        self.target.finish()
+        match self {
+            Self::Csv(target) | Self::Jsonl(target, _) => target.finish(),
+            Self::Parquet(table, out) => {
+                table.finish().map_err(|error| refuse(&out, &error))?.finish()
+            }
+        }
     }
+}
+
+fn refuse(out: &Path, error: &io::Error) -> anyhow::Error {
+    anyhow!("--out {}: cannot be written: {error}; check the free space", out.display())
 }

@@ -1,22 +1,22 @@
 //! `tidegate prepare`: a log of any size, grouped and cleaned once.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use events::{CleanRules, PREPARED, PREPARED_TABLES, PrepareOptions, Prepared, prepare};
 use serde_json::json;
-use train::folder::{Existing, admit, partial, remove, sync_folder};
+use train::folder::{Existing, admit};
 
 use crate::args::{Common, Prepare};
 use crate::failure::usage;
 use crate::machine::{peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
-use crate::progress::{ReadingProgress, Unfinished, end_at_interrupts};
+use crate::progress::{ReadingProgress, end_at_interrupts};
 use crate::reading::{findings, warn_of_reading};
 use crate::settings::{Settings, parse_bytes};
-use crate::target::apart;
+use crate::target::{apart, whole_folder};
 
 /// Memory where `--memory` says nothing.
 const MEMORY: u64 = 1 << 30;
@@ -59,7 +59,7 @@ pub(crate) fn run(common: &Common, args: &Prepare) -> Result<()> {
     };
     end_at_interrupts()?;
     let mut progress = ReadingProgress::new(settings.quiet);
-    let prepared = whole(&out, |folder| {
+    let prepared = whole_folder(&out, PREPARED, |folder| {
         Ok(prepare(logs, &options, folder, &mut |so_far| progress.show(so_far))?)
     })?;
     drop(progress);
@@ -102,43 +102,6 @@ fn refuse_foreign(out: &Path) -> Result<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-/// Lets `write` fill a folder beside `out`, which takes its place when it is whole.
-fn whole(out: &Path, write: impl FnOnce(&Path) -> Result<Prepared>) -> Result<Prepared> {
-    let folder = partial(out);
-    let at = |path: &Path| {
-        format!("{}: cannot be written; is there room and permission?", path.display())
-    };
-    let unfinished = Unfinished::new(folder.clone());
-    remove(&folder)?;
-    fs::create_dir_all(&folder).with_context(|| at(&folder))?;
-    let result = write(&folder).and_then(|prepared| {
-        unfinished.settle(|| put(&folder, out)).with_context(|| at(out))?;
-        Ok(prepared)
-    });
-    if result.is_err() {
-        let _ = remove(&folder);
-    }
-    result
-}
-
-/// Moves the files of a folder to their place; what else lies there stays. `prepared.json` says that the
-/// others are whole, so it goes first and comes last.
-fn put(folder: &Path, out: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(out)?;
-    let _ = fs::remove_file(out.join(PREPARED));
-    let mut names = fs::read_dir(folder)?
-        .map(|entry| Ok(entry?.file_name()))
-        .collect::<std::io::Result<Vec<_>>>()?;
-    names.sort_by_key(|name| *name == *PREPARED);
-    for name in names {
-        // On the disk before it has its name, and in this order.
-        File::open(folder.join(&name))?.sync_all()?;
-        fs::rename(folder.join(&name), out.join(&name))?;
-        sync_folder(&out.join(&name))?;
-    }
-    fs::remove_dir(folder)
 }
 
 fn render(prepared: &Prepared, out: &Path, wall: f64) -> String {

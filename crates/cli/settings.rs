@@ -61,6 +61,10 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) recommend: RecommendSettings,
     #[serde(skip_serializing_if = "is_default")]
+    pub(crate) represent: RepresentSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) segment: SegmentSettings,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) export: ExportSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) import: ImportSettings,
@@ -147,6 +151,7 @@ pub(crate) struct SimulateSettings {
     pub(crate) events: Option<u64>,
     pub(crate) users: Option<u64>,
     pub(crate) truth: Option<PathBuf>,
+    pub(crate) shop: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -171,6 +176,23 @@ pub(crate) struct RecommendSettings {
     pub(crate) log: Vec<PathBuf>,
     pub(crate) user: Option<String>,
     pub(crate) k: Option<u32>,
+}
+
+/// What a user's row of numbers is made of.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RepresentSettings {
+    pub(crate) of: Option<String>,
+    pub(crate) pool: Option<String>,
+    pub(crate) pca: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SegmentSettings {
+    pub(crate) clusters: Option<u32>,
+    pub(crate) method: Option<String>,
+    pub(crate) sample: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

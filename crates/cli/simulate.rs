@@ -30,7 +30,14 @@ pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
         },
     };
     let truth = args.truth.as_ref().or(settings.simulate.truth.as_ref());
-    let shop = Shop::new(ShopConfig::default(), settings.seed())?;
+    let config = match args.shop.as_deref().or(settings.simulate.shop.as_deref()) {
+        None | Some("default") => ShopConfig::default(),
+        Some("distinct") => ShopConfig::distinct(),
+        Some(other) => {
+            return Err(usage(format!("simulate.shop = {other:?}: expected default or distinct")));
+        }
+    };
+    let shop = Shop::new(config, settings.seed())?;
     let summary = write(&shop, size, out, truth.map(PathBuf::as_path), common.config.as_slice())?;
 
     let best = summary.best_possible;

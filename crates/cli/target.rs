@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
-use train::folder::partial;
+use anyhow::{Context, Result, anyhow};
+use train::folder::{partial, remove, sync_folder};
 
 use crate::failure::usage;
 use crate::progress::Unfinished;
@@ -120,6 +120,48 @@ pub(crate) fn apart(flag: &str, out: &Path, inputs: &[PathBuf]) -> Result<()> {
         return Err(usage(format!("{flag} {out}: it {how} {input}, which is read; name another")));
     }
     Ok(())
+}
+
+/// Lets `write` fill a folder beside `out`, whose files take their places when it is whole. `last` is the
+/// one that says that the others are whole.
+pub(crate) fn whole_folder<T>(
+    out: &Path,
+    last: &str,
+    write: impl FnOnce(&Path) -> Result<T>,
+) -> Result<T> {
+    let folder = partial(out);
+    let at = |path: &Path| {
+        format!("{}: cannot be written; is there room and permission?", path.display())
+    };
+    let unfinished = Unfinished::new(folder.clone());
+    remove(&folder)?;
+    fs::create_dir_all(&folder).with_context(|| at(&folder))?;
+    let result = write(&folder).and_then(|written| {
+        unfinished.settle(|| put(&folder, out, last)).with_context(|| at(out))?;
+        Ok(written)
+    });
+    if result.is_err() {
+        let _ = remove(&folder);
+    }
+    result
+}
+
+/// Moves the files of a folder to their place; what else lies there stays. `last` says that the others are
+/// whole, so it goes first and comes last.
+fn put(folder: &Path, out: &Path, last: &str) -> io::Result<()> {
+    fs::create_dir_all(out)?;
+    let _ = fs::remove_file(out.join(last));
+    let mut names = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<io::Result<Vec<_>>>()?;
+    names.sort_by_key(|name| *name == *last);
+    for name in names {
+        // On the disk before it has its name, and in this order.
+        File::open(folder.join(&name))?.sync_all()?;
+        fs::rename(folder.join(&name), out.join(&name))?;
+        sync_folder(&out.join(&name))?;
+    }
+    fs::remove_dir(folder)
 }
 
 /// The file of a model, which may be given as its folder.

@@ -16,6 +16,7 @@
 //! 5. [`Histories`] has what each user did on both sides of a moment: what was known, what came true.
 //! 6. Beside the items: [`clean()`] leaves out what is not to be believed, [`FittedFill`] fills what
 //!    is missing, [`FittedFeatures`] makes numbers of the columns.
+//! 7. [`Portraits`] say what groups of users are like, whoever made the groups.
 
 #![forbid(unsafe_code)]
 
@@ -31,7 +32,9 @@ mod grid;
 mod inspect;
 mod log;
 mod names;
+mod number_table;
 mod outcomes;
+mod portrait;
 mod prepare;
 mod progress;
 mod read;
@@ -66,9 +69,14 @@ pub use inspect::{
 };
 pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, ReadReport, Settled};
 pub use names::{NONE, Names};
+pub use number_table::NumberTable;
 pub use outcomes::{
     AFTER_EVENT, AfterEvent, BuyRule, Buyer, Buys, Cuts, Histories, MOMENT, Moment, Outcome,
     has_money, parse_span,
+};
+pub use portrait::{
+    Buying, Groups, Lift, Mark, Portrait, Portraits, Share, Spend, Unit, When, group_marks,
+    group_names,
 };
 pub use prepare::{CARD as PREPARED, PrepareOptions, Prepared, TABLES as PREPARED_TABLES, prepare};
 pub use progress::{Progress, Watch};

@@ -9,7 +9,7 @@
 //! 3. [`chart`] draws: bars, lines, heat maps, funnels. Each is drawn twice, wide and narrow, and the
 //!    style shows the one that fits.
 //! 4. [`number`] writes numbers as people read them.
-//! 5. [`inspect`] is the page of a log.
+//! 5. [`inspect`] is the page of a log, [`segments`] that of kinds of users.
 //!
 //! A page loads nothing, runs nothing, and is the same bytes for the same figures.
 
@@ -20,3 +20,4 @@ pub mod html;
 pub mod inspect;
 pub mod number;
 pub mod page;
+pub mod segments;

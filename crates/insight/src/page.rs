@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use crate::html::Html;
 
-const STYLE: &str = include_str!("style.css");
+/// The style of a page.
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// A page in the making.
 #[derive(Debug, Clone)]

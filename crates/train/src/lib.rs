@@ -10,7 +10,8 @@
 //!    the disk meanwhile is a checkpoint.
 //! 3. [`Trained`] is what it leaves at last: a model, its vocabulary, the baselines' counts.
 //! 4. [`tasks`] are the questions beside the next item: lessons, answers, baselines, figures.
-//! 5. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers.
+//! 5. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers, [`mod@represent`] shows what the
+//!    model has made of each user.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ mod identity;
 pub mod metrics;
 mod observer;
 pub mod recommend;
+pub mod represent;
 mod run;
 pub mod schedule;
 pub mod settings;

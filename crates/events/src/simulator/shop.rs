@@ -158,6 +158,19 @@ impl Default for ShopConfig {
 }
 
 impl ShopConfig {
+    /// A shop whose types of users want different things and come more often: each has a mission of its own
+    /// and follows it in nearly all sessions. In the default shop types share so much that a user of a few
+    /// sessions belongs to none of them for sure; here they can be told apart, though by no single item.
+    pub fn distinct() -> Self {
+        Self {
+            missions: 4,
+            own_missions: 0.95,
+            session_renewal: 0.5,
+            come_back: 0.85,
+            ..Self::default()
+        }
+    }
+
     /// Looks for what no shop can be built from.
     pub(super) fn check(&self) -> Result<(), SimulatorError> {
         let wrong = |key: &str, why: String| Err(SimulatorError::Config { key: key.into(), why });

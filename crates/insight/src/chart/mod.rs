@@ -1,7 +1,7 @@
 //! Pictures as SVG inside a page.
 //!
 //! `svg` is the paper, `scale` puts values onto it, `scale` and `calendar` say where labels stand. `lines`,
-//! `columns`, `rows`, `heat` and `funnel` are the pictures. Colours and letters come from classes of the
+//! `columns`, `rows`, `heat`, `funnel` and `scatter` are the pictures. Colours and letters come from classes of the
 //! page's style, so that pictures follow its light and dark colours. A picture is a function of a
 //! width; [`figure`] draws it wide and narrow, since text that shrinks with a screen cannot be read.
 
@@ -12,6 +12,7 @@ mod heat;
 mod lines;
 mod rows;
 mod scale;
+mod scatter;
 mod svg;
 
 pub use calendar::{date, ticks as time_ticks};
@@ -21,6 +22,7 @@ pub use heat::{Heat, heat};
 pub use lines::{Axis, Lines, Mark, Series, lines};
 pub use rows::{Row, rows, spark};
 pub use scale::{Scale, linear_ticks, log_ticks};
+pub use scatter::{Dot, colour, scatter};
 pub use svg::{Anchor, Svg};
 
 use crate::html::Html;

@@ -110,6 +110,18 @@ impl Svg {
         );
     }
 
+    /// The picture as a file of its own, with the style of a page.
+    pub fn file(&self, name: &str, style: &'static str) -> String {
+        let size = format!("width=\"{}\" height=\"{}\"", short(self.width), short(self.height));
+        let inner = self.html(name);
+        let inner = inner.as_str().trim_start_matches("<svg");
+        let (head, rest) = inner.split_once('>').unwrap_or(("", inner));
+        let ground = "<rect width=\"100%\" height=\"100%\" class=\"ground\"></rect>";
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" {size}{head}>\n<style>\n{style}</style>\n{ground}{rest}\n"
+        )
+    }
+
     /// The picture, with a name for those who do not see it.
     pub fn html(&self, name: &str) -> Html {
         let view = format!("0 0 {} {}", short(self.width), short(self.height));

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What is known of the moment goes in twice: into the picture, where it meets what the states hold, and
-//! straight to the outputs, as in a regression. An answer that looks at nothing there has m = [1].
+//! straight to the outputs, as in a regression. An answer that looks at nothing there sees the leading 1 alone.
 //!
 //! H.-T. Cheng et al., "Wide & deep learning for recommender systems", DLRS 2016, on the second way.
 

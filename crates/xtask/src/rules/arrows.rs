@@ -19,10 +19,11 @@ const ALLOWED: &[(&str, &[&str], &[&str])] = &[
     ("events", &[], &[]),
     ("insight", &["events"], &[]),
     ("statistics", &["layout"], &[]),
+    ("cluster", &["layout", "statistics"], &[]),
     ("train", &["layout", "model", "events", "statistics"], &["reference", "cpu", "testkit"]),
     (
         "tidegate",
-        &["layout", "cpu", "cuda", "model", "events", "insight", "statistics", "train"],
+        &["layout", "cpu", "cuda", "model", "events", "insight", "statistics", "cluster", "train"],
         &["reference", "testkit"],
     ),
     ("xtask", &[], &[]),
