@@ -45,9 +45,13 @@ fn gains(gains: &Value) -> String {
     let line = |(figure, gain): (&String, &Value)| {
         let over = gain["over"].as_str().unwrap_or("").replace('_', " ");
         let [estimate, low, high] = ["estimate", "low", "high"].map(|key| shown("", &gain[key]));
+        // Above 0 is better, whichever way a figure goes.
+        let how = if estimate.starts_with('-') { "worse" } else { "better" };
+        let by = estimate.trim_start_matches('-');
         let figure = figure.replace('_', " ");
         format!(
-            "  better than {over} by {estimate} in {figure} (95 % of users drawn anew: {low} to {high})\n"
+            "  {how} than {over} by {by} in {figure} (gain with users drawn anew, 95 %: {low} to \
+             {high})\n"
         )
     };
     gains.as_object().into_iter().flatten().map(line).collect()
