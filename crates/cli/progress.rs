@@ -244,12 +244,27 @@ impl Observer for TrainingProgress {
     fn epoch(&mut self, epoch: &EpochReport) {
         if !self.header {
             self.header = true;
-            let validation = if self.validates { "  recall@20   mrr@20" } else { "" };
+            let validation = match (epoch.losses.is_empty(), self.validates) {
+                (false, _) => {
+                    let name = |task: &String| format!("  {:>12}", task);
+                    epoch.losses.keys().map(name).collect()
+                }
+                (true, true) => "  recall@20   mrr@20".to_owned(),
+                (true, false) => String::new(),
+            };
             self.say(&format!("  epoch    loss  events/s      time{validation}"));
         }
-        let figures = epoch.validation.map(|metrics| {
-            let (recall, mrr) = (per_cent(metrics.recall_20), per_cent(metrics.mrr_20));
-            format!("  {recall:>9}  {mrr:>7}{}", if epoch.best { "  best" } else { "" })
+        let best = if epoch.best { "  best" } else { "" };
+        // Where tasks are learned beside the next item, their losses are what epochs are chosen by.
+        let losses = (!epoch.losses.is_empty()).then(|| {
+            let losses = epoch.losses.values().map(|loss| format!("  {loss:>12.4}"));
+            losses.collect::<String>() + best
+        });
+        let figures = losses.or_else(|| {
+            epoch.validation.map(|metrics| {
+                let (recall, mrr) = (per_cent(metrics.recall_20), per_cent(metrics.mrr_20));
+                format!("  {recall:>9}  {mrr:>7}{best}")
+            })
         });
         self.say(&format!(
             "  {:>5}  {:>6.3}  {:>8}  {:>8}{}",

@@ -378,8 +378,14 @@ fn render(out: &Path, outcome: &Outcome, wall: f64) -> String {
     );
     let out = shown(out);
     text += &format!("The model is {}. Next:\n", style.bold(&out));
-    text +=
-        &format!("  tidegate evaluate {out} LOG\n  tidegate recommend {out} --events \"ID ID\"\n");
+    text += &match outcome.tasks.is_null() {
+        true => format!(
+            "  tidegate evaluate {out} LOG\n  tidegate recommend {out} --events \"ID ID\"\n"
+        ),
+        false => format!(
+            "  tidegate evaluate {out} LOG --at DATE\n  tidegate predict {out} LOG --out FILE.csv\n"
+        ),
+    };
     text
 }
 
