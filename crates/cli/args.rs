@@ -1,9 +1,11 @@
 //! The command line, verb by verb.
 
+mod explaining;
 mod measuring;
 mod segments;
 mod tasks;
 
+pub(crate) use explaining::Explain;
 pub(crate) use measuring::{Bench, GpuCheck};
 pub(crate) use segments::{Represent, Segment};
 pub(crate) use tasks::{Asking, Predict};
@@ -117,6 +119,17 @@ Examples:
 Looks at the events before the date, whatever comes after it. A row a user: user, and as far as the
 model was trained for it purchase, count, churn, value, time_to_next (seconds), next_event.KIND.")]
     Predict(Predict),
+    /// Say of a user why the model says what it says: which events count, what its gates do
+    #[command(after_help = "\
+Examples:
+  tidegate explain model clicks.csv --user 17 --out why
+  tidegate explain model clicks.csv --user 17 --at 2026-10-01 --task churn --out why
+  tidegate explain model clicks.csv --user 17 --before purchase --task next-item --out why
+  tidegate explain model clicks.csv --all 500 --before purchase --out causes    a table of many users
+
+The folder gets explanation.json, report.html (one page, to be read) and its pictures; with --all,
+causes.csv and summary.json. docs/explain.md says what stands in them, and how it is computed.")]
+    Explain(Explain),
     /// Recommend items
     #[command(after_help = "\
 Examples:

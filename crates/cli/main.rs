@@ -7,6 +7,7 @@
 //! | `inspect`   | [`inspect`]   |
 //! | `train`     | [`train_verb`]|
 //! | `evaluate`  | [`evaluate`]  |
+//! | `explain`   | [`explain`]   |
 //! | `recommend` | [`recommend`] |
 //! | `represent` | [`represent`] |
 //! | `segment`   | [`mod@segment`] |
@@ -27,6 +28,7 @@ mod bench;
 mod demo;
 mod devices;
 mod evaluate;
+mod explain;
 mod export;
 mod failure;
 mod figures;
@@ -91,6 +93,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Train(args) => train_verb::run(common, args),
         Verb::Evaluate(args) => evaluate::run(common, args),
         Verb::Predict(args) => predict::run(common, args),
+        Verb::Explain(args) => explain::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),
         Verb::Represent(args) => represent::run(common, args),
         Verb::Segment(args) => segment::run(common, args),

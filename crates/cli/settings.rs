@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) predict: PredictSettings,
     #[serde(skip_serializing_if = "is_default")]
+    pub(crate) explain: ExplainSettings,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) recommend: RecommendSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) represent: RepresentSettings,
@@ -166,6 +168,19 @@ pub(crate) struct EvaluateSettings {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct PredictSettings {
     pub(crate) at: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ExplainSettings {
+    pub(crate) user: Option<String>,
+    pub(crate) all: Option<u32>,
+    pub(crate) at: Option<String>,
+    pub(crate) before: Option<String>,
+    pub(crate) task: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) baseline: Option<String>,
+    pub(crate) steps: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Pages that people read: one HTML file each, with nothing beside it.
 //!
 //! ```text
-//!     figures of another crate ─→ inspect ─→ chart ─→ Html ─→ Page ─→ one file
+//!     figures of another crate ─→ inspect, explain ─→ chart ─→ Html ─→ Page ─→ one file
 //! ```
 //!
 //! 1. [`html`] holds text that is safe to stand in a page. Nothing else becomes one.
@@ -9,13 +9,15 @@
 //! 3. [`chart`] draws: bars, lines, heat maps, funnels. Each is drawn twice, wide and narrow, and the
 //!    style shows the one that fits.
 //! 4. [`number`] writes numbers as people read them.
-//! 5. [`inspect`] is the page of a log, [`segments`] that of kinds of users.
+//! 5. [`inspect`] is the page of a log, [`segments`] that of kinds of users, [`explain`] that of an answer
+//!    about a user.
 //!
 //! A page loads nothing, runs nothing, and is the same bytes for the same figures.
 
 #![forbid(unsafe_code)]
 
 pub mod chart;
+pub mod explain;
 pub mod html;
 pub mod inspect;
 pub mod number;

@@ -53,7 +53,10 @@ pub use features::{Features, Inputs, Labels, Sequence};
 pub use file::{ModelFile, Vocabulary};
 pub use layout::TopItems;
 pub use model::{BatchError, Model};
-pub use network::{Gradients, RecurrentDraws, States, StepContext, Workspace, drop_inside};
+pub use network::{
+    Along, Attribution, Baseline, Cuts, Gradients, InputGradients, LayerTrace, Probe,
+    RecurrentDraws, Sought, States, StepContext, Workspace, drop_inside,
+};
 pub use onnx::OPSET;
 pub use optimizer::{NotFinite, OptimizerConfig, OptimizerKind};
 pub use parameters::{

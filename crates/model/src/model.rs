@@ -95,6 +95,15 @@ pub enum BatchError {
         "the {0} looks back over the whole session, which states do not hold: give it whole sessions"
     )]
     LooksBack(&'static str),
+    /// What enters at a position cannot be told apart from what entered before.
+    #[error(
+        "with model.running_mean the input of every position is a mean over the session so far, which is \
+         owed to no single event; train a model without it"
+    )]
+    RunningMean,
+    /// A question that is not put, or to a position that is not there.
+    #[error("question {0} asks for an output that there is not; ask about an event of the batch")]
+    Sought(usize),
     /// It goes on from states that are not there, or of another width.
     #[error(
         "the batch goes on with {rows} rows, for which there are no states of layer {layer}; run what \

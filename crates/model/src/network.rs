@@ -18,6 +18,7 @@ mod head;
 mod input;
 mod masks;
 mod output;
+mod probe;
 mod readout;
 mod stack;
 mod states;
@@ -26,6 +27,7 @@ mod thinned;
 pub use gradients::Gradients;
 pub use masks::{RecurrentDraws, drop_inside};
 pub(crate) use output::Table;
+pub use probe::{Along, Attribution, Baseline, Cuts, InputGradients, LayerTrace, Probe, Sought};
 pub use states::States;
 
 use layout::Keep;
@@ -213,12 +215,14 @@ struct Pass<'a, D: Device> {
     batch: &'a Batch,
     /// Present in training: then entries drop.
     context: Option<StepContext>,
+    /// Present where a model is looked into: then inputs are drawn towards a baseline.
+    along: Option<Along<'a>>,
 }
 
 impl<'a, D: Device> Pass<'a, D> {
     fn of(model: &'a Model<D>, batch: &'a Batch, context: Option<StepContext>) -> Self {
         let (device, config, features) = (model.device(), model.config(), model.features());
-        Self { device, config, features, vectors: model.vectors(), batch, context }
+        Self { device, config, features, vectors: model.vectors(), batch, context, along: None }
     }
 
     /// Switches entries off in training; forward and backward call it alike.
@@ -244,17 +248,25 @@ fn forward<D: Device>(
     context: Option<StepContext>,
     workspace: &mut Workspace<D::Matrix>,
 ) {
-    let pass = Pass::of(model, batch, context);
-    let params = model.parameters();
+    run(&Pass::of(model, batch, context), model.parameters(), layers, workspace);
+}
+
+/// The same of a pass that is set up.
+fn run<D: Device>(
+    pass: &Pass<'_, D>,
+    params: &Parameters<D::Matrix>,
+    layers: Layers<'_, D>,
+    workspace: &mut Workspace<D::Matrix>,
+) {
     let Workspace { input, stack, states, readout, head, .. } = workspace;
-    stack.start(&pass);
-    states::begin(&pass, &params.starts, states, stack.layers());
-    input::forward(&pass, params, input, stack.first());
-    stack::forward(&pass, layers, input.entering(&pass), stack);
-    states::keep(&pass, stack.layers(), states);
-    readout::forward(&pass, &params.readout, input, stack.top(&pass), readout);
+    stack.start(pass);
+    states::begin(pass, &params.starts, states, stack.layers());
+    input::forward(pass, params, input, stack.first());
+    stack::forward(pass, layers, input.entering(pass), stack);
+    states::keep(pass, stack.layers(), states);
+    readout::forward(pass, &params.readout, input, stack.top(pass), readout);
     if !params.head.layers.is_empty() {
-        head::forward(&pass, &params.head, readout.q(), head);
+        head::forward(pass, &params.head, readout.q(), head);
     }
 }
 

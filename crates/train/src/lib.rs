@@ -12,6 +12,7 @@
 //! 4. [`tasks`] are the questions beside the next item: lessons, answers, baselines, figures.
 //! 5. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers, [`mod@represent`] shows what the
 //!    model has made of each user.
+//! 6. [`explain`] says why: which events carry an answer, what gates and units do.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod batches;
 mod checkpoint;
 mod error;
 pub mod evaluate;
+pub mod explain;
 pub mod folder;
 mod identity;
 pub mod metrics;

@@ -1,7 +1,7 @@
 //! Pictures as SVG inside a page.
 //!
 //! `svg` is the paper, `scale` puts values onto it, `scale` and `calendar` say where labels stand. `lines`,
-//! `columns`, `rows`, `heat`, `funnel` and `scatter` are the pictures. Colours and letters come from classes of the
+//! `columns`, `rows`, `signed`, `heat`, `shades`, `funnel` and `scatter` are the pictures. Colours and letters come from classes of the
 //! page's style, so that pictures follow its light and dark colours. A picture is a function of a
 //! width; [`figure`] draws it wide and narrow, since text that shrinks with a screen cannot be read.
 
@@ -13,6 +13,8 @@ mod lines;
 mod rows;
 mod scale;
 mod scatter;
+mod shades;
+mod signed;
 mod svg;
 
 pub use calendar::{date, ticks as time_ticks};
@@ -23,6 +25,8 @@ pub use lines::{Axis, Lines, Mark, Series, lines};
 pub use rows::{Row, rows, spark};
 pub use scale::{Scale, linear_ticks, log_ticks};
 pub use scatter::{Dot, colour, scatter};
+pub use shades::{Shades, shades};
+pub use signed::{Signed, signed};
 pub use svg::{Anchor, Svg};
 
 use crate::html::Html;

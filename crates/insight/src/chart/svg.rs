@@ -110,15 +110,18 @@ impl Svg {
         );
     }
 
-    /// The picture as a file of its own, with the style of a page.
-    pub fn file(&self, name: &str, style: &'static str) -> String {
-        let size = format!("width=\"{}\" height=\"{}\"", short(self.width), short(self.height));
-        let inner = self.html(name);
-        let inner = inner.as_str().trim_start_matches("<svg");
-        let (head, rest) = inner.split_once('>').unwrap_or(("", inner));
-        let ground = "<rect width=\"100%\" height=\"100%\" class=\"ground\"></rect>";
+    /// The picture as a file of its own, in the colours of the page.
+    pub fn file(&self, name: &str) -> String {
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" {size}{head}>\n<style>\n{style}</style>\n{ground}{rest}\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-12 -12 {} {}\" width=\"{}\" \
+             role=\"img\">\n<title>{}</title>\n<style>\n{}svg {{ background: var(--ground); \
+             font-family: system-ui, sans-serif; }}\n</style>\n{}\n</svg>\n",
+            short(self.width + 24.0),
+            short(self.height + 24.0),
+            short(self.width + 24.0),
+            Html::text(name).as_str(),
+            crate::page::STYLE,
+            self.inner.as_str(),
         )
     }
 

@@ -12,7 +12,7 @@ mod tests;
 use events::{Portrait, Portraits};
 
 use crate::chart::{Dot, FULL, scatter};
-use crate::page::{Page, STYLE};
+use crate::page::Page;
 
 /// Segments of users, and how they were found.
 #[derive(Debug, Clone)]
@@ -108,5 +108,5 @@ pub fn page(segments: &Segments<'_>) -> String {
 
 /// The map as one SVG file, in the colours of the page.
 pub fn map_file(segments: &Segments<'_>) -> String {
-    scatter(segments.map, segments.names.len(), FULL).file("Map of the segments", STYLE)
+    scatter(segments.map, segments.names.len(), FULL).file("Map of the segments")
 }

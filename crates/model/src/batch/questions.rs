@@ -100,7 +100,7 @@ impl Batch {
     }
 
     /// The place of an event among the wanted positions.
-    fn wanted_row(&self, session: u32, event: u32) -> Option<u32> {
+    pub(crate) fn wanted_row(&self, session: u32, event: u32) -> Option<u32> {
         let row = *self.row_of.get(session as usize)?;
         let first = self.first;
         let step = (event as usize).checked_sub(first)?;

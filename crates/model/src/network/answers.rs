@@ -80,7 +80,15 @@ fn forward_one<D: Device>(
     let (device, config, rate) = (pass.device, pass.config, pass.config.dropout.answers);
     let HeadTape { moment, s, made, dropped, z, .. } = tape;
     let width = questions.moment.len() / questions.len();
-    device.upload(moment, questions.len(), width, &questions.moment);
+    match pass.along {
+        None => device.upload(moment, questions.len(), width, &questions.moment),
+        // The leading 1 is the bias's and stays.
+        Some(along) => {
+            let drawn = |(k, &m): (usize, &f32)| if k % width == 0 { m } else { along.share * m };
+            let drawn: Vec<f32> = questions.moment.iter().enumerate().map(drawn).collect();
+            device.upload(moment, questions.len(), width, &drawn);
+        }
+    }
     device.gather(q, &questions.rows, s);
     device.linear_forward(&params.w_m, moment, Add, s);
     let depth = params.layers.len();
@@ -165,6 +173,28 @@ fn loss_of<D: Device>(
         device.average(answer.weight, dsums, dz);
     }
     loss
+}
+
+/// From the gradient of the outputs of one answer, `[C, O]`, to that of the pictures, **added** to `dq`,
+/// and that of the moment, `[C, 1 + M]`.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn backward_outputs<D: Device>(
+    pass: &Pass<'_, D>,
+    answer: usize,
+    params: &AnswerParameters<D::Matrix>,
+    tape: &mut Tape<D::Matrix>,
+    dz: &[f32],
+    grads: &mut AnswerParameters<D::Matrix>,
+    dq: &mut D::Matrix,
+    dmoment: &mut D::Matrix,
+) {
+    let (device, questions) = (pass.device, pass.batch.questions(answer));
+    let tape = &mut tape.answers[answer];
+    device.upload(&mut tape.dz, questions.len(), dz.len() / questions.len(), dz);
+    backward_one(pass, answer as u32, params, questions, tape, grads, dq);
+    // s = q + m·w_mᵀ and z = … + m·w_sᵀ; what reaches s is left in `da`.
+    device.linear_backward_input(&params.w_s, &tape.dz, Replace, dmoment);
+    device.linear_backward_input(&params.w_m, &tape.da, Add, dmoment);
 }
 
 fn backward_one<D: Device>(

@@ -10,6 +10,9 @@
 //!
 //! What is known of an event beside its item is added in `features`, and goes into the first layer
 //! alone: the readout sees x, the item.
+//!
+//! Where a model is looked into ([`Along`](crate::Along)), what has entered is drawn towards a baseline
+//! after all that; then it stands in a place of its own even where it is x.
 
 use layout::{Accumulate, Pooling, Reach, RecurrentTape};
 
@@ -34,6 +37,17 @@ pub(super) struct Tape<M> {
     dentering: M,
     /// The gradient of the gathered rows.
     dgathered: M,
+    drawn: Drawn<M>,
+}
+
+/// What was drawn towards a baseline, as it was before.
+#[derive(Debug, Clone, Default)]
+struct Drawn<M> {
+    entering: M,
+    x: M,
+    /// The baseline, `[1, E]`, and its row for each position.
+    row: M,
+    rows: Vec<u32>,
 }
 
 impl<M> Tape<M> {
@@ -56,6 +70,22 @@ impl<M> Tape<M> {
         (seen(pass, &self.gathered, &self.scaled), &mut self.dx)
     }
 
+    /// What entered the first layer before it was drawn towards the baseline, `[N, E]`, and its gradient,
+    /// which is `dz` where it is the pre-activations that entered.
+    pub(super) fn entered<'m, D: Device<Matrix = M>>(
+        &'m self,
+        pass: &Pass<'_, D>,
+        dz: &'m M,
+    ) -> (&'m M, &'m M) {
+        let one_hot = pass.config.input == crate::Input::OneHot;
+        (&self.drawn.entering, if one_hot { dz } else { &self.dentering })
+    }
+
+    /// The same of the items that a readout with attention sees.
+    pub(super) fn seen_items<D: Device<Matrix = M>>(&self, pass: &Pass<'_, D>) -> Option<(&M, &M)> {
+        (pass.config.readout == crate::Readout::Attention).then_some((&self.drawn.x, &self.dx))
+    }
+
     /// What entered the first layer, and where its gradient goes.
     pub(super) fn entering_and_gradient<D: Device<Matrix = M>>(
         &mut self,
@@ -72,7 +102,7 @@ impl<M> Tape<M> {
 
 /// Whether what enters the first layer is the item as the readout sees it.
 fn is_x<D: Device>(pass: &Pass<'_, D>) -> bool {
-    pass.features.is_empty() && !pass.drops(pass.config.dropout.input)
+    pass.along.is_none() && pass.features.is_empty() && !pass.drops(pass.config.dropout.input)
 }
 
 /// Of the gathered rows and the scaled ones, those that the rest of the network sees.
@@ -102,6 +132,10 @@ pub(super) fn forward<D: Device>(
             device.embedding_forward(w_x, ids, &mut first.a);
         }
         features::forward(pass, &params.features, &mut tape.features, &mut first.a);
+        if let Some(along) = pass.along {
+            let Drawn { entering, row, rows, .. } = &mut tape.drawn;
+            draw(pass, along.share, &along.baseline.entering, (row, rows), &mut first.a, entering);
+        }
         return;
     };
     device.embedding_forward(table, ids, &mut tape.gathered);
@@ -115,6 +149,43 @@ pub(super) fn forward<D: Device>(
         features::forward(pass, &params.features, &mut tape.features, entering);
         pass.dropout(config.dropout.input, DROPOUT_INPUT, entering);
     }
+    if let Some(along) = pass.along {
+        let Tape {
+            gathered, scaled, entering, drawn: Drawn { entering: whole, x, row, rows }, ..
+        } = tape;
+        draw(pass, along.share, &along.baseline.entering, (row, rows), entering, whole);
+        if config.readout == crate::Readout::Attention {
+            let seen = if config.input_scale > 0.0 { scaled } else { gathered };
+            draw(pass, along.share, &along.baseline.items, (row, rows), seen, x);
+        }
+    }
+}
+
+/// Draws the rows of `x` towards a baseline; what they were before goes to `whole`.
+///
+/// ```text
+///     x_p = b + share · (whole_p − b)
+/// ```
+fn draw<D: Device>(
+    pass: &Pass<'_, D>,
+    share: f32,
+    baseline: &[f32],
+    (row, rows): (&mut D::Matrix, &mut Vec<u32>),
+    x: &mut D::Matrix,
+    whole: &mut D::Matrix,
+) {
+    let device = pass.device;
+    device.add(x, Accumulate::Replace, whole);
+    let [positions, width] = device.shape(x);
+    if baseline.is_empty() {
+        device.fill(x, 0.0);
+    } else {
+        device.upload(row, 1, width, baseline);
+        rows.clear();
+        rows.resize(positions, 0);
+        device.gather(row, rows, x);
+    }
+    device.average(share, whole, x);
 }
 
 /// `dz` is the gradient of the first layer's pre-activations, read where the input is one-hot. The

@@ -32,6 +32,21 @@ pub(super) struct Tape<M> {
     dgathered: M,
     dcolumn_bias: M,
     dno_repeat: M,
+    sought: SoughtTape<M>,
+}
+
+/// What is kept where scores of all items are looked at for a few positions, C of them.
+#[derive(Debug, Clone, Default)]
+struct SoughtTape<M> {
+    /// Their pictures, `[C, D]`, and the same on the sphere.
+    q: M,
+    sphere: M,
+    norm: M,
+    /// `[C, V]`
+    scores: M,
+    dscores: M,
+    dsphere: M,
+    dq: M,
 }
 
 impl<M> Tape<M> {
@@ -156,6 +171,57 @@ impl<D: Device> Head<'_, D> {
         zeros(self.device, &mut tape.dq, rows, columns);
         tape.candidates.items.clear();
         0.0
+    }
+
+    /// The scores of all items for some of the positions, `[C, V]`, without repeat bias. `q` are the
+    /// pictures of all, `[W, D]`.
+    pub(super) fn seek(
+        &self,
+        params: &Parameters<D::Matrix>,
+        q: &D::Matrix,
+        rows: &[u32],
+        tape: &mut Tape<D::Matrix>,
+    ) -> Vec<f32> {
+        let device = self.device;
+        let Tape { sought, table, column_bias, .. } = tape;
+        let SoughtTape { q: picture, sphere, norm, scores, .. } = sought;
+        let items = item_table(params.output.as_ref(), params.embedding.as_ref());
+        if params.output_bias.is_none() {
+            zeros(device, column_bias, self.items, 1);
+        }
+        let bias = params.output_bias.as_ref().unwrap_or(column_bias);
+        device.gather(q, rows, picture);
+        if self.is_normalized() {
+            device.normalize_forward(self.config.temperature, picture, sphere, norm);
+            table.prepare(device, items);
+            device.scores(sphere, &table.rows, bias, scores);
+        } else {
+            device.scores(picture, items, bias, scores);
+        }
+        device.download(scores)
+    }
+
+    /// Undoes [`Head::seek`]: ∂/∂q of `dscores`, `[C, V]`, is added to that of all positions, which
+    /// [`Head::no_loss`] has set to zero.
+    pub(super) fn sought(
+        &self,
+        params: &Parameters<D::Matrix>,
+        rows: &[u32],
+        dscores: &[f32],
+        tape: &mut Tape<D::Matrix>,
+    ) {
+        let device = self.device;
+        let Tape { sought, table, dq: dq_all, .. } = tape;
+        let SoughtTape { sphere, norm, dscores: slopes, dsphere, dq, .. } = sought;
+        let items = item_table(params.output.as_ref(), params.embedding.as_ref());
+        device.upload(slopes, rows.len(), self.items, dscores);
+        if self.is_normalized() {
+            device.linear_backward_input(&table.rows, slopes, Accumulate::Replace, dsphere);
+            device.normalize_backward(self.config.temperature, sphere, norm, dsphere, dq);
+        } else {
+            device.linear_backward_input(items, slopes, Accumulate::Replace, dq);
+        }
+        device.embedding_backward(rows, dq, dq_all);
     }
 
     /// Draws the candidates of a step; their rows and what is added to their scores, to the tape.

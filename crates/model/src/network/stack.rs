@@ -71,6 +71,11 @@ impl<M: Clone + Default> Tape<M> {
         &mut self.layers
     }
 
+    /// The same, to read.
+    pub(super) fn tapes(&self) -> &[RecurrentTape<M>] {
+        &self.layers
+    }
+
     /// What the stack hands on, and the row where position 0 stands in it: the states of the highest
     /// layer lie in slots, `[B + N, R]`, a sum of layers does not, `[N, R]`.
     pub(super) fn top<D: Device<Matrix = M>>(&self, pass: &Pass<'_, D>) -> (&M, u32) {
