@@ -243,7 +243,18 @@ fn train_reports_and_leaves_a_complete_folder() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["log.jsonl", "model.safetensors", "result.json", "run.toml"]);
+    assert_eq!(
+        names,
+        [
+            "log.csv",
+            "log.jsonl",
+            "model.safetensors",
+            "report.html",
+            "result.json",
+            "run.toml",
+            "tensorboard"
+        ]
+    );
     let run = fs::read_to_string(shop.path().join("model/run.toml")).unwrap();
     for line in ["seed = 1", "hidden = 16", "epochs = 6", "split = \"time:0.9\""] {
         assert!(run.contains(line), "{line} is missing in {run}");

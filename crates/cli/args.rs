@@ -2,11 +2,13 @@
 
 mod explaining;
 mod measuring;
+mod recommend;
 mod segments;
 mod tasks;
 
 pub(crate) use explaining::Explain;
 pub(crate) use measuring::{Bench, GpuCheck};
+pub(crate) use recommend::{Recommend, Ruling};
 pub(crate) use segments::{Represent, Segment};
 pub(crate) use tasks::{Asking, Predict};
 
@@ -96,9 +98,10 @@ Examples:
 Learning rates to begin with: 0.005 for adam and rmsprop, 0.1 for adagrad, 3 for sgd; with
 [optimizer] momentum = 0.9, a tenth of that for sgd and rmsprop.
 
-The folder gets model.safetensors (the whole model), run.toml (every setting of the run) and
-log.jsonl (a line an epoch). Every other setting is a key of the file given by --config: an old
-run.toml shows them all.")]
+The folder gets model.safetensors (the whole model), run.toml (every setting of the run), log.jsonl and
+log.csv (a line an epoch), tensorboard/ (for `tensorboard --logdir`) and report.html (curves, figures,
+warnings); [training] files leaves some of them out. Every other setting is a key of the file given by
+--config: an old run.toml shows them all.")]
     Train(Box<Train>),
     /// Score a model on a log, beside popularity, session popularity and Markov
     #[command(after_help = "\
@@ -135,8 +138,13 @@ causes.csv and summary.json. docs/explain.md says what stands in them, and how i
 Examples:
   tidegate recommend model --events \"214 907 33\"      after these items, the last one now
   tidegate recommend model --log clicks.csv --user 17  after the last session of a user
-  tidegate recommend model --events-file session.txt -k 5 --json")]
-    Recommend(Recommend),
+  tidegate recommend model --events-file session.txt -k 5 --json
+  tidegate recommend model --log clicks.csv --all --out next.csv --bought drop --allow in-stock.txt
+  tidegate recommend model --log clicks.csv --all --out next.jsonl -k 12 --per-category 3
+
+The ranking is always the same; rules take items out of it, and those below move up. Where they leave
+fewer items than asked for, fewer are given. docs/recommend.md has each rule and both files.")]
+    Recommend(Box<Recommend>),
     /// Write what a model has made of every user, as a table of numbers
     #[command(after_help = "\
 Examples:
@@ -486,30 +494,6 @@ pub(crate) struct Evaluate {
     /// Score only a part: time:0.9, time:DATE, sessions:0.9 or leave-last-out [default: all]
     #[arg(long, value_name = "RULE")]
     pub(crate) split: Option<String>,
-    #[command(flatten)]
-    pub(crate) reading: Reading,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Recommend {
-    /// The folder of the model
-    #[arg(value_name = "DIR")]
-    pub(crate) model: PathBuf,
-    /// Item ids with blanks between, the latest last
-    #[arg(long, value_name = "IDS", conflicts_with_all = ["events_file", "log", "user"])]
-    pub(crate) events: Option<String>,
-    /// A file with an item id a line, the latest last; - for stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["log", "user"])]
-    pub(crate) events_file: Option<PathBuf>,
-    /// A log: recommend after its last session
-    #[arg(long, value_name = "LOG")]
-    pub(crate) log: Vec<PathBuf>,
-    /// Recommend after the last session of this user of the log
-    #[arg(long, value_name = "ID", requires = "log")]
-    pub(crate) user: Option<String>,
-    /// How many items [default: 20]
-    #[arg(short, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) k: Option<u32>,
     #[command(flatten)]
     pub(crate) reading: Reading,
 }

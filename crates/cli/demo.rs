@@ -113,7 +113,10 @@ fn make(
         run_file: &run_settings.to_toml()?,
         kernel,
     };
-    let text = |outcome: &train::Outcome| serde_json::json!(outcome).to_string();
+    let text = |outcome: &train::Outcome| train::Texts {
+        result: serde_json::json!(outcome).to_string(),
+        report: None,
+    };
     let outcome = train::train(device.clone(), &data, &run, &mut progress, text)?;
     drop(progress);
 

@@ -1,6 +1,7 @@
 //! A model's figures beside those of the baselines.
 
 use serde_json::Value;
+use train::doubts;
 use train::evaluate::Baselines;
 use train::metrics::Metrics;
 
@@ -9,6 +10,8 @@ use crate::progress::warn;
 
 /// The name under which the model stands in tables.
 const MODEL: &str = "this model";
+/// The figures that tables show.
+pub(crate) const FIGURES: [&str; 5] = ["recall@20", "mrr@20", "ndcg@20", "recall@10", "recall@1"];
 
 /// The usual table: the model first, then the baselines.
 pub(crate) fn table(model: &Metrics, baselines: &Baselines) -> Table {
@@ -22,7 +25,7 @@ pub(crate) fn table(model: &Metrics, baselines: &Baselines) -> Table {
 
 /// An empty table with the usual figures.
 pub(crate) fn header() -> Table {
-    Table::new(["", "recall@20", "mrr@20", "ndcg@20", "recall@10", "recall@1"])
+    Table::new(std::iter::once("").chain(FIGURES))
 }
 
 /// The row of one model.
@@ -36,9 +39,8 @@ pub(crate) fn row(name: &str, metrics: &Metrics) -> Vec<String> {
 pub(crate) fn render_json(figures: &Value) -> String {
     let mut table = header();
     let row = |name: &str, figures: &Value| {
-        let keys = ["recall@20", "mrr@20", "ndcg@20", "recall@10", "recall@1"];
         let cell = |key: &str| figures[key].as_f64().map_or("-".to_owned(), per_cent);
-        std::iter::once(name.to_owned()).chain(keys.map(cell)).collect::<Vec<_>>()
+        std::iter::once(name.to_owned()).chain(FIGURES.map(cell)).collect::<Vec<_>>()
     };
     table.bold_row(row(MODEL, figures));
     for (name, figures) in figures["baselines"].as_object().into_iter().flatten() {
@@ -52,36 +54,10 @@ pub(crate) fn render(model: &Metrics, baselines: &Baselines) -> String {
     table(model, baselines).render(Style::for_stdout())
 }
 
-/// The sentence that a model which lost to a baseline deserves: about the best known of those that
-/// it lost to.
-pub(crate) fn verdict(model: &Metrics, baselines: &Baselines) -> Option<String> {
-    let lost_to = |(name, other): (&str, &Metrics)| {
-        let figures = [
-            ("recall@20", model.recall_20, other.recall_20),
-            ("mrr@20", model.mrr_20, other.mrr_20),
-        ];
-        let lost: Vec<_> = figures
-            .iter()
-            .filter(|(_, own, theirs)| own < theirs)
-            .map(|&(figure, own, theirs)| {
-                format!("{figure} ({} against {})", per_cent(own), per_cent(theirs))
-            })
-            .collect();
-        (!lost.is_empty()).then(|| {
-            format!(
-                "the model did worse than {name} in {}: a plain table does better; train on more \
-                 events or for more epochs, or try another learning rate",
-                lost.join(" and ")
-            )
-        })
-    };
-    baselines.by_name().into_iter().find_map(lost_to)
-}
-
 /// Warns where the model lost to a baseline.
 pub(crate) fn warn_of_defeat(model: &Metrics, baselines: &Baselines) {
-    if let Some(verdict) = verdict(model, baselines) {
-        warn(&verdict);
+    if let Some(doubt) = doubts::defeat(model, baselines) {
+        warn(&doubt.to_string());
     }
 }
 
@@ -94,19 +70,6 @@ mod tests {
         let mut all = Ranks::default();
         ranks.iter().for_each(|&rank| all.add(rank));
         all.metrics()
-    }
-
-    #[test]
-    fn a_defeat_is_said_plainly() {
-        let baselines = Baselines {
-            popularity: metrics(&[30, 30]),
-            session_popularity: metrics(&[2, 30]),
-            markov: metrics(&[2, 2]),
-        };
-        assert_eq!(verdict(&metrics(&[1, 1]), &baselines), None);
-        let text = verdict(&metrics(&[1, 30]), &baselines).unwrap();
-        assert!(text.contains("worse than Markov in recall@20 (50.00 % against 100.00 %)"));
-        assert!(!text.contains("mrr@20") && !text.contains("popularity"), "{text}");
     }
 
     #[test]

@@ -50,6 +50,7 @@ mod settings;
 mod simulate;
 mod target;
 mod tasks;
+mod train_page;
 mod train_verb;
 mod widths;
 

@@ -84,8 +84,17 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// What was warned of so far.
+static WARNED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Everything that was warned of so far, for a report.
+pub(crate) fn warned() -> Vec<String> {
+    WARNED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// Warns on stderr.
 pub(crate) fn warn(message: &str) {
+    WARNED.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
     say(&format!("warning: {message}"));
 }
 

@@ -2,7 +2,6 @@
 
 mod results;
 
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -22,7 +21,7 @@ use crate::output::{count, print, print_json};
 use crate::progress::{end_at_interrupts, say};
 use crate::represent::histories;
 use crate::settings::{SegmentSettings, Settings};
-use crate::target::{apart, model_file, whole_folder};
+use crate::target::{apart, model_file, whole_folder, write_in};
 use results::{figures, places, render, summary};
 
 /// What is written; the last says that the others are whole.
@@ -110,16 +109,10 @@ pub(crate) fn run(common: &Common, args: &Segment) -> Result<()> {
     };
     let figures = figures(&segments, &args.model, &options);
     whole_folder(&out, FILES[3], |folder| {
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            fs::write(&path, text).map_err(|error| {
-                anyhow!("{}: cannot be written: {error}; check the free space", path.display())
-            })
-        };
-        write(FILES[0], places(&log, &histories, &grouping, &drawn))?;
-        write(FILES[1], page(&segments))?;
-        write(FILES[2], map_file(&segments))?;
-        write(FILES[3], serde_json::to_string_pretty(&figures)? + "\n")
+        write_in(folder, FILES[0], places(&log, &histories, &grouping, &drawn))?;
+        write_in(folder, FILES[1], page(&segments))?;
+        write_in(folder, FILES[2], map_file(&segments))?;
+        write_in(folder, FILES[3], serde_json::to_string_pretty(&figures)? + "\n")
     })?;
 
     let wall = begin.elapsed().as_secs_f64();

@@ -190,7 +190,18 @@ pub(crate) struct RecommendSettings {
     pub(crate) events_file: Option<PathBuf>,
     pub(crate) log: Vec<PathBuf>,
     pub(crate) user: Option<String>,
+    pub(crate) all: bool,
     pub(crate) k: Option<u32>,
+    pub(crate) seen: Option<String>,
+    pub(crate) bought: Option<String>,
+    pub(crate) buys: Option<String>,
+    pub(crate) allow: Option<PathBuf>,
+    pub(crate) deny: Option<PathBuf>,
+    pub(crate) per_category: Option<u32>,
+    pub(crate) only_category: Vec<String>,
+    pub(crate) only_kind: Vec<String>,
+    pub(crate) item_table: Option<PathBuf>,
+    pub(crate) category_column: Option<String>,
 }
 
 /// What a user's row of numbers is made of.

@@ -164,6 +164,13 @@ fn put(folder: &Path, out: &Path, last: &str) -> io::Result<()> {
     fs::remove_dir(folder)
 }
 
+/// Writes a file into the folder of [`whole_folder`].
+pub(crate) fn write_in(folder: &Path, name: &str, contents: impl AsRef<[u8]>) -> Result<()> {
+    let path = folder.join(name);
+    fs::write(&path, contents)
+        .with_context(|| format!("{}: cannot be written; check the free space", path.display()))
+}
+
 /// The file of a model, which may be given as its folder.
 pub(crate) fn model_file(model: &Path) -> PathBuf {
     if model.is_dir() { model.join(train::MODEL_FILE) } else { model.to_owned() }

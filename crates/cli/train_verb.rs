@@ -7,10 +7,11 @@ use anyhow::{Result, bail};
 use events::{Cases, Coverage, Log, ReadOptions, SessionOptions, Sessions, Settled, Split, Tables};
 use model::{Inputs, ModelConfig};
 use serde_json::{Value, json};
+use train::doubts::{self, Doubt};
 use train::folder::{Existing, admit};
 use train::{
-    CHECKPOINT_FOLDER, Data, Knowledge, Outcome, RUN_FILE, Run, SessionRules, Training, Treatment,
-    Wishes,
+    CHECKPOINT_FOLDER, Data, Knowledge, Outcome, REPORT_FILE, RUN_FILE, Run, RunFile, SessionRules,
+    Texts, Training, Treatment, Wishes,
 };
 
 use crate::args::{Common, Train};
@@ -19,10 +20,11 @@ use crate::figures;
 use crate::item_vectors;
 use crate::machine::{check_device, device, kernel, memory, peak_rss, threads};
 use crate::output::{Style, bytes, count, print, print_json, seconds};
-use crate::progress::{TrainingProgress, catch_interrupts, say, warn};
+use crate::progress::{TrainingProgress, catch_interrupts, say, warn, warned};
 use crate::reading::{fills, findings, read_log, warn_of_settled};
 use crate::settings::{DataSettings, Settings};
 use crate::tasks;
+use crate::train_page::{self, Told};
 
 pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     let begin = Instant::now();
@@ -41,7 +43,14 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     };
     // Before the log is read, which may take long.
     admit(&out, existing, "use --force to replace the model in it, or --resume to go on")?;
-    warn_of_rate(&settings);
+    let mut doubts = Vec::new();
+    let mut say_first = |doubt: Doubt| {
+        warn(&doubt.to_string());
+        doubts.push(doubt);
+    };
+    if let Some(doubt) = doubtful_rate(&settings) {
+        say_first(doubt);
+    }
     let device = device(&settings)?;
     let data = match tasks::are_asked(&settings.task) {
         true => tasks::load(&settings)?,
@@ -50,10 +59,7 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     check_memory(&settings, &data)?;
     let asks = data.tasks.as_ref().is_some_and(|tasks| !tasks.validation.is_empty());
     if data.validation.is_empty() && !asks && data_split(&settings) {
-        warn(
-            "no event is left for validation: the last epoch is kept, whatever it is worth; give \
-             a longer log, --validate LOG, or another --split",
-        );
+        say_first(doubts::no_validation());
     }
     if !settings.quiet {
         match &data.tasks {
@@ -80,15 +86,39 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
         kernel,
     };
     let mut progress = TrainingProgress::new(settings.quiet);
-    let report = |outcome: &Outcome| result(&out, outcome, begin).to_string();
-    let outcome = train::train(device, &data, &run, &mut progress, report)?;
+    let with_early = |outcome: &Outcome| [&doubts[..], &outcome.warnings].concat();
+    let mut unwritten = None;
+    let texts = |outcome: &Outcome| {
+        let mut notes = warned();
+        notes.retain(|note| doubts.iter().all(|doubt| doubt.to_string() != *note));
+        let doubts = with_early(outcome);
+        let wall = begin.elapsed().as_secs_f64();
+        let told = Told {
+            settings: &settings,
+            out: &out,
+            data: &data,
+            kernel,
+            doubts: &doubts,
+            notes,
+            wall,
+        };
+        let wanted = settings.training.files.contains(&RunFile::Report);
+        let page = wanted.then(|| train_page::of(&told, outcome)).transpose();
+        let report = page.unwrap_or_else(|error| {
+            unwritten = Some(error);
+            None
+        });
+        Texts { result: result(&out, outcome, &doubts, begin).to_string(), report }
+    };
+    let outcome = train::train(device, &data, &run, &mut progress, texts)?;
     drop(progress);
-
-    if let Some(validation) = &outcome.validation {
-        figures::warn_of_defeat(&validation.model, &validation.baselines);
+    if let Some(error) = unwritten {
+        warn(&format!("{}: not written: {error}", REPORT_FILE));
     }
+
+    outcome.warnings.iter().for_each(|doubt| warn(&doubt.to_string()));
     if settings.json {
-        return print_json(&result(&out, &outcome, begin));
+        return print_json(&result(&out, &outcome, &with_early(&outcome), begin));
     }
     print(&render(&out, &outcome, begin.elapsed().as_secs_f64()))
 }
@@ -170,18 +200,10 @@ fn data_split(settings: &Settings) -> bool {
     settings.data.validate.is_some() || settings.data.split.as_deref() != Some("none")
 }
 
-/// The default learning rate is made for Adam: another optimiser hardly moves at it, or jumps.
-fn warn_of_rate(settings: &Settings) {
-    let (rate, usual) = (settings.training.learning_rate, settings.optimizer.usual_rate());
-    let ratio = (rate / usual).max(usual / rate);
-    if rate == Training::default().learning_rate && ratio > 3.0 {
-        // Two digits are enough to begin with.
-        let usual = format!("{usual:.1e}").parse().unwrap_or(usual);
-        warn(&format!(
-            "the learning rate of {rate} is the default, made for adam; with these settings of \
-             [optimizer], begin with --learning-rate {usual}"
-        ));
-    }
+/// Whether the learning rate is the default one, where the optimiser wants another.
+fn doubtful_rate(settings: &Settings) -> Option<Doubt> {
+    let rate = settings.training.learning_rate;
+    doubts::rate(rate, settings.optimizer.usual_rate(), rate == Training::default().learning_rate)
 }
 
 /// Refuses a model that the machine cannot hold, before the system ends the run.
@@ -335,7 +357,7 @@ pub(crate) fn tell(settings: &Settings, lines: impl Iterator<Item = String>) {
     }
 }
 
-fn result(out: &Path, outcome: &Outcome, begin: Instant) -> Value {
+fn result(out: &Path, outcome: &Outcome, doubts: &[Doubt], begin: Instant) -> Value {
     json!({
         "model": out.display().to_string(),
         "epochs": outcome.epochs,
@@ -348,6 +370,7 @@ fn result(out: &Path, outcome: &Outcome, begin: Instant) -> Value {
         "parameters": outcome.parameters,
         "validation": outcome.validation,
         "tasks": outcome.tasks,
+        "warnings": doubts,
     })
 }
 

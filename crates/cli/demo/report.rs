@@ -10,7 +10,6 @@ use train::Outcome;
 use train::evaluate::Baselines;
 use train::metrics::Metrics;
 
-use crate::figures;
 use crate::output::{Style, Table, count, per_cent, seconds, wrapped};
 
 /// Marks a report as one of this demo.
@@ -142,7 +141,7 @@ impl Report {
 
     /// What the figures mean, in a sentence.
     fn way(&self) -> String {
-        if let Some(verdict) = figures::verdict(&self.test.model, &self.test.baselines) {
+        if let Some(verdict) = train::doubts::defeat(&self.test.model, &self.test.baselines) {
             return format!("Mind: {verdict}.");
         }
         let Best { recall, mrr } = self.test.way;

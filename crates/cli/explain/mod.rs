@@ -1,6 +1,5 @@
 //! `tidegate explain`: why a model says what it says of a user.
 
-mod folder;
 mod page;
 mod table;
 
@@ -23,10 +22,14 @@ use crate::machine::{device, peak_rss};
 use crate::output::{Style, count, decimal, print, print_json, seconds, shown};
 use crate::progress::end_at_interrupts;
 use crate::settings::{ExplainSettings, Settings};
-use crate::target::{apart, model_file};
+use crate::target::{apart, model_file, whole_folder, write_in};
 use crate::tasks::{name, users_of};
-use folder::whole;
 
+/// The page of one user; it says that the other files are whole.
+const PAGE: &str = "report.html";
+/// The table of many users, and what says that it is whole.
+const CAUSES: &str = "causes.csv";
+const SUMMARY: &str = "summary.json";
 /// Parts of the path where nothing else is asked for.
 const STEPS: u32 = 4;
 
@@ -81,21 +84,20 @@ pub(crate) fn run(common: &Common, args: &Explain) -> Result<()> {
         (Some(user), _) => {
             let subject = subject(&log, &rows, user, when)?;
             let told = tell(&mut explainer, &log, user, subject)?;
-            whole(&out, |folder| write(folder, &told))?;
+            whole_folder(&out, PAGE, |folder| write(folder, &told))?;
             told.short(&args.model, &out)
         }
         (None, most) => {
             let subjects = subjects(&log, &rows, when, most.unwrap_or(1) as usize)?;
             let found = explainer.causes(&subjects)?;
             let task = explainer.task();
-            let (csv, summary) = table::of_many(&log, &rows, &subjects, &found);
-            let mut summary = summary;
+            let (csv, mut summary) = table::of_many(&log, &rows, &subjects, &found);
             summary["task"] = json!(task.name());
             summary["baseline"] = json!(baseline);
             summary["steps"] = json!(how.steps);
-            whole(&out, |folder| {
-                folder::put(folder, "causes.csv", csv.as_bytes())?;
-                folder::put(folder, "summary.json", &folder::pretty(&summary)?)
+            whole_folder(&out, SUMMARY, |folder| {
+                write_in(folder, CAUSES, csv)?;
+                write_in(folder, SUMMARY, pretty(&summary)?)
             })?;
             summary["out"] = json!(out.display().to_string());
             summary
@@ -297,13 +299,17 @@ impl Told {
 }
 
 fn write(folder: &Path, told: &Told) -> Result<()> {
-    folder::put(folder, "explanation.json", &folder::pretty(&told.json())?)?;
+    write_in(folder, "explanation.json", pretty(&told.json())?)?;
     let (page, pictures) = page::of(told);
-    folder::put(folder, "report.html", page.as_bytes())?;
     for (name, picture) in pictures {
-        folder::put(folder, name, picture.as_bytes())?;
+        write_in(folder, name, picture)?;
     }
-    Ok(())
+    write_in(folder, PAGE, page)
+}
+
+/// JSON with a line for each value.
+fn pretty(value: &Value) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
 fn render(result: &Value, out: &Path, wall: f64) -> String {
@@ -327,7 +333,7 @@ fn render(result: &Value, out: &Path, wall: f64) -> String {
             number("agreement"),
         ),
     };
-    let file = if result["users"].is_u64() { "causes.csv" } else { "report.html" };
+    let file = if result["users"].is_u64() { CAUSES } else { PAGE };
     text +=
         &format!("  {}; {}\n", seconds(wall), style.bold(&out.join(file).display().to_string()));
     text

@@ -4,7 +4,7 @@ mod ask;
 mod render;
 
 pub(crate) use ask::{Question, known, name, question, score, span, users_of};
-pub(crate) use render::render;
+pub(crate) use render::{render, tables};
 
 use anyhow::{Result, bail};
 use events::time::parse_moment;

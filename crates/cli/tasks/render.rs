@@ -5,36 +5,64 @@ use train::tasks::Task;
 
 use crate::output::{Style, Table, count, decimal, per_cent};
 
-/// The tables of all tasks, as the figures of `--json` have them.
+/// The figures of a task in words.
+pub(crate) struct TaskTable {
+    pub(crate) task: String,
+    /// How much was asked.
+    pub(crate) cases: String,
+    pub(crate) columns: Vec<&'static str>,
+    /// Names and figures, those of the model first.
+    pub(crate) rows: Vec<(String, Vec<String>)>,
+    gains: String,
+}
+
+/// The tables of all tasks beside the next item, as the figures of `--json` have them.
+pub(crate) fn tables(tasks: &Value) -> Vec<TaskTable> {
+    let all = tasks.as_object().into_iter().flatten();
+    all.filter(|(task, _)| *task != Task::NextItem.name()).map(table).collect()
+}
+
+fn table((task, figures): (&String, &Value)) -> TaskTable {
+    let keys: &[&'static str] = if figures.get("brier").is_some() {
+        &["auc", "average_precision", "log_loss", "brier", "ece", "lift@0.1"]
+    } else if figures.get("rmse").is_some() {
+        &["rmse", "mae", "spearman", "pearson", "bias_of_total"]
+    } else {
+        &["accuracy", "log_loss", "macro_auc"]
+    };
+    let row = |name: &str, figures: &Value| {
+        let cell = |key: &&str| figures.get(*key).map_or("-".to_owned(), |value| shown(key, value));
+        (name.to_owned(), keys.iter().map(cell).collect())
+    };
+    let mut rows = vec![row("this model", figures)];
+    for (name, figures) in figures["baselines"].as_object().into_iter().flatten() {
+        rows.push(row(&name.replace('_', " "), figures));
+    }
+    let cases = count(figures["cases"].as_u64().unwrap_or(0));
+    let positives = figures.get("positives").and_then(Value::as_u64);
+    let positives = positives.map_or(String::new(), |n| format!(", {} of them yes", count(n)));
+    TaskTable {
+        task: task.clone(),
+        cases: format!("{cases} questions{positives}"),
+        columns: keys.iter().map(|key| short(key)).collect(),
+        rows,
+        gains: gains(&figures["gains"]),
+    }
+}
+
+/// The same for a terminal.
 pub(crate) fn render(tasks: &Value, style: Style, before: &str) -> String {
     let mut text = String::new();
-    for (task, figures) in tasks.as_object().into_iter().flatten() {
-        if task == Task::NextItem.name() {
-            continue;
+    for TaskTable { task, cases, columns, rows, gains } in tables(tasks) {
+        let mut table = Table::new(std::iter::once("").chain(columns));
+        for (place, (name, cells)) in rows.into_iter().enumerate() {
+            let row = std::iter::once(name).chain(cells);
+            match place {
+                0 => table.bold_row(row),
+                _ => table.row(row),
+            }
         }
-        let keys: &[&str] = if figures.get("brier").is_some() {
-            &["auc", "average_precision", "log_loss", "brier", "ece", "lift@0.1"]
-        } else if figures.get("rmse").is_some() {
-            &["rmse", "mae", "spearman", "pearson", "bias_of_total"]
-        } else {
-            &["accuracy", "log_loss", "macro_auc"]
-        };
-        let head = std::iter::once("").chain(keys.iter().map(|key| short(key)));
-        let mut table = Table::new(head);
-        let row = |name: &str, figures: &Value| {
-            let cell =
-                |key: &&str| figures.get(*key).map_or("-".to_owned(), |value| shown(key, value));
-            std::iter::once(name.to_owned()).chain(keys.iter().map(cell)).collect::<Vec<_>>()
-        };
-        table.bold_row(row("this model", figures));
-        for (name, figures) in figures["baselines"].as_object().into_iter().flatten() {
-            table.row(row(&name.replace('_', " "), figures));
-        }
-        let cases = figures["cases"].as_u64().unwrap_or(0);
-        let positives = figures.get("positives").and_then(Value::as_u64);
-        let positives = positives.map_or(String::new(), |n| format!(", {} of them yes", count(n)));
-        let gains = gains(&figures["gains"]);
-        let head = format!("{before}{task}: {} questions{positives}", count(cases));
+        let head = format!("{before}{task}: {cases}");
         text += &format!("\n{}\n{}{gains}", style.bold(&head), table.render(style));
     }
     text

@@ -9,8 +9,8 @@
 //! 3. [`chart`] draws: bars, lines, heat maps, funnels. Each is drawn twice, wide and narrow, and the
 //!    style shows the one that fits.
 //! 4. [`number`] writes numbers as people read them.
-//! 5. [`inspect`] is the page of a log, [`segments`] that of kinds of users, [`explain`] that of an answer
-//!    about a user.
+//! 5. [`inspect`] is the page of a log, [`training`] that of a run, [`segments`] that of kinds of users,
+//!    [`explain`] that of an answer about a user.
 //!
 //! A page loads nothing, runs nothing, and is the same bytes for the same figures.
 
@@ -23,3 +23,4 @@ pub mod inspect;
 pub mod number;
 pub mod page;
 pub mod segments;
+pub mod training;

@@ -131,17 +131,17 @@ pub fn code(text: impl Display) -> Html {
 #[derive(Debug, Clone)]
 pub struct Table {
     /// Headings with the classes of their columns.
-    head: Vec<(&'static str, &'static str)>,
+    head: Vec<(String, &'static str)>,
     rows: Vec<Vec<Html>>,
 }
 
 impl Table {
     /// A table with these columns; one whose heading begins with `#` holds numbers, with `~` sentences.
-    pub fn new(head: &[&'static str]) -> Self {
+    pub fn new(head: &[&str]) -> Self {
         let head = head.iter().map(|name| match (name.strip_prefix('#'), name.strip_prefix('~')) {
-            (Some(name), _) => (name, "n"),
-            (_, Some(name)) => (name, "t"),
-            _ => (*name, ""),
+            (Some(name), _) => (name.to_owned(), "n"),
+            (_, Some(name)) => (name.to_owned(), "t"),
+            _ => ((*name).to_owned(), ""),
         });
         Self { head: head.collect(), rows: Vec::new() }
     }
@@ -162,11 +162,11 @@ impl Table {
             "" => Html::element(name, &[], inner),
             class => Html::element(name, &[("class", &class)], inner),
         };
-        let head = self.head.iter().map(|&(name, class)| cell("th", class, Html::text(name)));
+        let head = self.head.iter().map(|(name, class)| cell("th", class, Html::text(name)));
         let head = Html::element("thead", &[], Html::element("tr", &[], head.collect()));
         let rows = self.rows.iter().map(|row| {
             let cells = row.iter().zip(&self.head);
-            let cells = cells.map(|(inner, &(_, class))| cell("td", class, inner.clone()));
+            let cells = cells.map(|(inner, (_, class))| cell("td", class, inner.clone()));
             Html::element("tr", &[], cells.collect())
         });
         let body = Html::element("tbody", &[], rows.collect());

@@ -5,15 +5,18 @@
 //!     OUT/checkpoint/best-E.safetensors   the complete model of epoch E, the best so far
 //!     OUT/checkpoint/run.toml             the settings, so that --resume needs none
 //!     OUT/checkpoint/finished             the name of the best model, once it is to be OUT's model
-//!     OUT/log.jsonl                       a line an epoch
+//!     OUT/log.jsonl, log.csv              a line an epoch
+//!     OUT/tensorboard/                    numbers over steps, for TensorBoard
 //! ```
 //!
 //! A finished model that lies in OUT stays there until the new one takes its place.
 //!
-//! Each file is replaced whole. The state names the best model it belongs to, and that file is
+//! Each file is replaced whole, but for TensorBoard's: that program keeps it open and reads what is added,
+//! so it only grows, and a kill leaves a part of what the state says. The state names the best model it belongs to, and that file is
 //! written first: whenever the run dies, what lies there fits together.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use model::{Device, Trainer};
@@ -23,6 +26,7 @@ use serde_json::Value;
 use crate::Error;
 use crate::folder::{create, remove, write_whole};
 use crate::observer::EpochReport;
+use crate::record::{RunFile, Trace, csv, events};
 use crate::trained::MODEL_FILE;
 
 /// The folder of the checkpoint inside the output folder.
@@ -33,6 +37,23 @@ pub const RUN_FILE: &str = "run.toml";
 pub const LOG_FILE: &str = "log.jsonl";
 /// What `train` has reported, so that a finished run can report it again.
 pub const RESULT_FILE: &str = "result.json";
+
+/// The same as a table.
+pub const TABLE_FILE: &str = "log.csv";
+/// Numbers over the steps of the run, as TensorBoard reads them. Its name tells of no machine and no moment:
+/// the same run leaves the same file.
+pub const EVENTS_FILE: &str = "tensorboard/events.out.tfevents.0.tidegate";
+/// The page of the run.
+pub const REPORT_FILE: &str = "report.html";
+
+/// What is written about a run once it has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Texts {
+    /// What `train` reports, as JSON.
+    pub result: String,
+    /// The page of the run; none where nobody wants it.
+    pub report: Option<String>,
+}
 
 const STATE: &str = "state.safetensors";
 /// Says that only the last moves of a run are left.
@@ -71,6 +92,9 @@ pub(crate) struct State {
     pub(crate) figures: Value,
     /// The lines of the log.
     pub(crate) history: Vec<EpochReport>,
+    /// The run between them.
+    #[serde(default)]
+    pub(crate) trace: Trace,
 }
 
 /// The best epoch so far.
@@ -106,7 +130,7 @@ impl Checkpoint {
     /// Makes room for a new run. A finished model and what belongs to it stay until [`Self::finish`].
     pub(crate) fn begin(&self, run_file: &str) -> Result<(), Error> {
         self.discard()?;
-        remove(&self.out.join(LOG_FILE))?;
+        self.forget()?;
         create(&self.folder())?;
         write_whole(&self.folder().join(RUN_FILE), run_file.as_bytes())
     }
@@ -146,9 +170,49 @@ impl Checkpoint {
         Ok(Some((trainer, state)))
     }
 
-    /// Writes the log anew and removes the models of epochs that are best no more.
-    pub(crate) fn tidy(&self, state: &State) -> Result<(), Error> {
+    /// Removes what a run tells of itself on its way.
+    fn forget(&self) -> Result<(), Error> {
+        for file in [LOG_FILE, TABLE_FILE, EVENTS_FILE] {
+            remove(&self.out.join(file))?;
+        }
+        // Not where somebody else's files are in it.
+        let _ = fs::remove_dir(self.events().parent().unwrap_or(&self.out));
+        Ok(())
+    }
+
+    fn events(&self) -> PathBuf {
+        self.out.join(EVENTS_FILE)
+    }
+
+    /// Writes the log anew, as lines and as a table.
+    fn log(&self, state: &State, files: &[RunFile]) -> Result<(), Error> {
         write_whole(&self.out.join(LOG_FILE), lines(&state.history).as_bytes())?;
+        if files.contains(&RunFile::Csv) {
+            write_whole(&self.out.join(TABLE_FILE), csv(&state.history).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Adds to the event file what has come since. To be called once the state is saved: then what lies
+    /// there is the beginning of what the state says, and stays so whenever the run dies.
+    pub(crate) fn watch(&self, state: &State, files: &[RunFile]) -> Result<(), Error> {
+        if !files.contains(&RunFile::Tensorboard) {
+            return Ok(());
+        }
+        let (path, bytes) = (self.events(), events(&state.trace, &state.history));
+        let there = fs::read(&path).unwrap_or_default();
+        create(path.parent().unwrap_or(&self.out))?;
+        if !bytes.starts_with(&there) {
+            return write_whole(&path, &bytes);
+        }
+        let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+        file.and_then(|mut file| file.write_all(&bytes[there.len()..]))
+            .map_err(|source| Error::Write { path, source })
+    }
+
+    /// Writes the log anew and removes the models of epochs that are best no more.
+    pub(crate) fn tidy(&self, state: &State, files: &[RunFile]) -> Result<(), Error> {
+        self.log(state, files)?;
         let keep = state.best.map(|best| self.best(best.epoch));
         let entries = fs::read_dir(self.folder()).into_iter().flatten().flatten();
         for path in entries.map(|entry| entry.path()) {
@@ -161,12 +225,24 @@ impl Checkpoint {
     }
 
     /// Ends the run: the folder gets everything else first, then the model, by a rename.
-    pub(crate) fn finish(&self, state: &State, result: &str) -> Result<(), Error> {
+    pub(crate) fn finish(
+        &self,
+        state: &State,
+        texts: &Texts,
+        files: &[RunFile],
+    ) -> Result<(), Error> {
         let best = state.best.map_or(0, |best| best.epoch);
         let run_file = fs::read(self.folder().join(RUN_FILE)).unwrap_or_default();
-        write_whole(&self.out.join(LOG_FILE), lines(&state.history).as_bytes())?;
+        self.log(state, files)?;
+        self.watch(state, files)?;
+        let report = self.out.join(REPORT_FILE);
+        match &texts.report {
+            Some(page) => write_whole(&report, page.as_bytes())?,
+            // That of an earlier run would speak of another model.
+            None => remove(&report)?,
+        }
         write_whole(&self.out.join(RUN_FILE), &run_file)?;
-        write_whole(&self.out.join(RESULT_FILE), result.as_bytes())?;
+        write_whole(&self.out.join(RESULT_FILE), texts.result.as_bytes())?;
         let name = self.best(best).file_name().unwrap_or_default().to_owned();
         write_whole(&self.folder().join(FINISHED), name.as_encoded_bytes())?;
         self.settle()
@@ -191,7 +267,8 @@ impl Checkpoint {
     /// Whether nothing is in the output folder but what a run leaves that was killed as it began.
     pub(crate) fn is_alone(&self) -> bool {
         let mut entries = fs::read_dir(&self.out).into_iter().flatten().flatten();
-        entries.all(|entry| entry.file_name() == FOLDER || entry.file_name() == LOG_FILE)
+        let ours = [FOLDER, LOG_FILE, TABLE_FILE, "tensorboard"];
+        entries.all(|entry| ours.iter().any(|name| entry.file_name() == *name))
     }
 
     /// Removes our files from the checkpoint's folder, and the folder where nothing else is in it.
@@ -217,7 +294,7 @@ impl Checkpoint {
     /// it.
     pub(crate) fn abandon(&self) {
         let _ = self.discard();
-        let _ = remove(&self.out.join(LOG_FILE));
+        let _ = self.forget();
         let _ = fs::remove_dir(&self.out);
     }
 }

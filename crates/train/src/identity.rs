@@ -11,9 +11,10 @@ use crate::run::{Data, Run};
 pub(crate) fn identity(data: &Data, run: &Run<'_>) -> Value {
     let mut training = json!(run.training);
     if let Some(keys) = training.as_object_mut() {
-        // When checkpoints are made changes nothing.
+        // When checkpoints are made changes nothing, nor does what is told of the run.
         keys.remove("checkpoint_seconds");
         keys.remove("recompute");
+        keys.remove("files");
     }
     let mut hash = Fnv::default();
     data.train.items.iter().for_each(|&item| hash.add(u64::from(item)));

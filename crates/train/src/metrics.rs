@@ -137,6 +137,24 @@ pub struct Metrics {
     pub ndcg_20: f64,
 }
 
+impl Metrics {
+    /// Every figure with the name that scripts know it by.
+    pub fn by_name(&self) -> [(&'static str, f64); 10] {
+        [
+            ("recall@1", self.recall_1),
+            ("recall@5", self.recall_5),
+            ("recall@10", self.recall_10),
+            ("recall@20", self.recall_20),
+            ("mrr@5", self.mrr_5),
+            ("mrr@10", self.mrr_10),
+            ("mrr@20", self.mrr_20),
+            ("ndcg@5", self.ndcg_5),
+            ("ndcg@10", self.ndcg_10),
+            ("ndcg@20", self.ndcg_20),
+        ]
+    }
+}
+
 /// What the best epoch is chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Criterion {
@@ -253,7 +271,12 @@ mod tests {
 
     #[test]
     fn figures_carry_the_names_that_scripts_rely_on() {
-        let value = serde_json::to_value(Ranks::default().metrics()).unwrap();
+        let mut ranks = Ranks::default();
+        (1..40).for_each(|rank| ranks.add(rank));
+        let value = serde_json::to_value(ranks.metrics()).unwrap();
+        for (name, figure) in ranks.metrics().by_name() {
+            assert_eq!(value[name], figure, "{name}");
+        }
         let mut keys: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
         keys.sort_unstable();
         assert_eq!(

@@ -69,6 +69,12 @@ pub struct EpochReport {
     pub events_per_s: f64,
     /// Whether this is the best epoch so far.
     pub best: bool,
+    /// What that is told by, the more the better; none without a validation part.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// When the epoch ended, in seconds since 1970.
+    #[serde(default)]
+    pub ended: f64,
     /// Figures on the validation part.
     pub validation: Option<Metrics>,
     /// The loss of each task beside the next item there.

@@ -21,12 +21,14 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::batches::{Piece, Pieces, places, recency_weights};
-use crate::checkpoint::{Best, Checkpoint, RESULT_FILE, State};
+use crate::checkpoint::{Best, Checkpoint, RESULT_FILE, State, Texts};
+use crate::doubts::{self, Doubt, Evidence};
 use crate::evaluate::{Baselines, evaluate, score_baselines};
 use crate::folder::{Existing, admit};
 use crate::identity::{check_same, identity};
 use crate::metrics::Metrics;
 use crate::observer::{EpochReport, Observer, Plan, StepProgress};
+use crate::record::{Batches, Point, Trace, now};
 use crate::schedule::{Decay, progress};
 use crate::settings::Training;
 use crate::tasks::{
@@ -117,6 +119,14 @@ pub struct Outcome {
     /// The same of the other tasks, by name; their probabilities were set right by these very questions.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub tasks: Value,
+    /// Where it is not to be trusted.
+    pub warnings: Vec<Doubt>,
+    /// Its epochs.
+    #[serde(skip)]
+    pub history: Vec<EpochReport>,
+    /// The run between them.
+    #[serde(skip)]
+    pub points: Vec<Point>,
 }
 
 /// The figures of a model beside those of the baselines.
@@ -151,8 +161,8 @@ pub fn finished(out: &Path) -> Result<Option<Value>, Error> {
     Ok(Some(serde_json::from_slice(&text).unwrap_or(Value::Null)))
 }
 
-/// Trains a model and leaves it in the output folder. `report` turns the outcome into the text that
-/// is kept beside the model.
+/// Trains a model and leaves it in the output folder. `report` turns the outcome into the texts that
+/// are kept beside the model.
 ///
 /// # Errors
 ///
@@ -163,7 +173,7 @@ pub fn train<D: Device>(
     data: &Data,
     run: &Run<'_>,
     observer: &mut dyn Observer,
-    report: impl FnOnce(&Outcome) -> String,
+    report: impl FnOnce(&Outcome) -> Texts,
 ) -> Result<Outcome, Error> {
     run.training.validate()?;
     run.model.validate()?;
@@ -176,7 +186,7 @@ pub fn train<D: Device>(
     match device.run(|| looper.run()) {
         Ok(()) => {
             let outcome = looper.outcome();
-            checkpoint.finish(&looper.state, &report(&outcome))?;
+            checkpoint.finish(&looper.state, &report(&outcome), &run.training.files)?;
             Ok(outcome)
         }
         Err(error @ (Error::NotFinite { .. } | Error::ScoresNotFinite)) => {
@@ -269,7 +279,8 @@ impl<'a, D: Device> Loop<'a, D> {
                 let trainer = Trainer::new(model, *run.optimizer, run.seed)?;
                 checkpoint.begin(run.run_file)?;
                 let kernel = run.kernel.to_owned();
-                (trainer, State { identity, kernel, ..State::default() })
+                let trace = Trace::begin();
+                (trainer, State { identity, kernel, trace, ..State::default() })
             }
         };
         if run.training.recompute {
@@ -312,6 +323,9 @@ impl<'a, D: Device> Loop<'a, D> {
             let averages = share >= 1.0 - training.average;
             self.learn(&batches[self.state.batch], learning_rate, averages)?;
             self.state.batch += 1;
+            let (done, of) = (self.state.batch, batches.len());
+            let batch = Batches { epoch, epochs: training.epochs, done, of };
+            self.state.trace.mark(batch, self.trainer.steps(), learning_rate);
             if self.observer.interrupted() {
                 self.save()?;
                 return Err(Error::Interrupted { checkpoint: self.checkpoint.folder() });
@@ -427,6 +441,7 @@ impl<'a, D: Device> Loop<'a, D> {
         state.done += targets as u64;
         state.loss += report.loss * weight;
         state.weight += weight;
+        state.trace.add(report.loss, weight);
         state.seconds += seconds;
         state.epoch_seconds += seconds;
         self.observer.step(&StepProgress {
@@ -490,6 +505,8 @@ impl<'a, D: Device> Loop<'a, D> {
             seconds: state.epoch_seconds,
             events_per_s: self.pieces.targets() as f64 / state.epoch_seconds,
             best,
+            value,
+            ended: now(),
             validation,
             losses: judged.map_or_else(BTreeMap::new, |judged| judged.losses),
         };
@@ -498,7 +515,7 @@ impl<'a, D: Device> Loop<'a, D> {
         (state.epoch, state.batch) = (epoch, 0);
         (state.loss, state.weight, state.epoch_seconds) = (0.0, 0.0, 0.0);
         self.save()?;
-        self.checkpoint.tidy(&self.state)?;
+        self.checkpoint.tidy(&self.state, &training.files)?;
         let more = self.state.epoch < training.epochs && !self.state.stopped;
         if more && self.observer.interrupted() {
             return Err(Error::Interrupted { checkpoint: self.checkpoint.folder() });
@@ -535,6 +552,7 @@ impl<'a, D: Device> Loop<'a, D> {
 
     fn save(&mut self) -> Result<(), Error> {
         self.checkpoint.save(&self.trainer, &self.state)?;
+        self.checkpoint.watch(&self.state, &self.run.training.files)?;
         self.saved = Instant::now();
         Ok(())
     }
@@ -549,15 +567,28 @@ impl<'a, D: Device> Loop<'a, D> {
             model,
             baselines: device.run(|| score_baselines(counts, &self.data.validation)),
         });
+        let stopped_early = state.stopped && state.epoch < self.run.training.epochs;
+        let warnings = doubts::of(&Evidence {
+            history: &state.history,
+            points: &state.trace.points,
+            best_epoch,
+            stopped_early,
+            learning_rate: self.run.training.learning_rate,
+            validation: validation.as_ref(),
+            tasks: &state.figures,
+        });
         Outcome {
             epochs: state.epoch,
             best_epoch,
             events_per_s: state.done as f64 / state.seconds,
             training_s: state.seconds,
             parameters: self.trainer.model().numbers(),
-            stopped_early: state.stopped && state.epoch < self.run.training.epochs,
+            stopped_early,
             validation,
             tasks: state.figures.clone(),
+            warnings,
+            history: state.history.clone(),
+            points: state.trace.points.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::metrics::Criterion;
+use crate::record::RunFile;
 use crate::schedule::{Decay, Schedule};
 
 /// The keys of `[training]`, one for each choice.
@@ -44,6 +45,8 @@ pub struct Training {
     pub recompute: bool,
     /// Seconds between checkpoints inside an epoch; there is one after each epoch in any case.
     pub checkpoint_seconds: f64,
+    /// What the output folder gets beside the model for those who look at the run.
+    pub files: Vec<RunFile>,
 }
 
 impl Default for Training {
@@ -64,6 +67,7 @@ impl Default for Training {
             average: 0.0,
             recompute: false,
             checkpoint_seconds: 20.0,
+            files: RunFile::ALL.to_vec(),
         }
     }
 }

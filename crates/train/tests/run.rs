@@ -67,6 +67,11 @@ fn training() -> Training {
     }
 }
 
+/// What is kept beside a model whose texts nobody reads.
+fn texts() -> train::Texts {
+    train::Texts { result: "{}".to_owned(), report: None }
+}
+
 /// Asks to stop after so many steps.
 #[derive(Default)]
 struct Stop {
@@ -104,7 +109,7 @@ fn run(
         run_file: "seed = 3\n",
         kernel: "reference",
     };
-    train::train(Reference::<f32>::new(), data, &run, observer, |_| "{}".to_owned())
+    train::train(Reference::<f32>::new(), data, &run, observer, |_| texts())
 }
 
 #[test]
@@ -124,7 +129,9 @@ fn a_small_shop_is_learned_and_the_folder_is_complete() {
     let mut names: Vec<_> =
         fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["log.jsonl", "model.safetensors", "result.json", "run.toml"]);
+    let expected =
+        ["log.csv", "log.jsonl", "model.safetensors", "result.json", "run.toml", "tensorboard"];
+    assert_eq!(names, expected);
     let lines = fs::read_to_string(out.join("log.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), outcome.epochs);
 
@@ -328,7 +335,7 @@ fn a_loss_that_is_not_finite_stops_the_run_and_leaves_nothing() {
         run_file: "",
         kernel: "reference",
     };
-    let result = train::train(Reference::<f32>::new(), &data, &run, &mut (), |_| String::new());
+    let result = train::train(Reference::<f32>::new(), &data, &run, &mut (), |_| texts());
     let error = result.unwrap_err();
     assert!(matches!(error, Error::NotFinite { .. }), "{error}");
     assert!(error.to_string().contains("is not finite"), "{error}");

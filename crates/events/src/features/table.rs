@@ -147,6 +147,13 @@ impl Table {
         Coverage::of(&self.ids, names)
     }
 
+    /// What a column of words says of an id; none where that is nothing.
+    pub fn word(&self, column: &str, id: &str) -> Option<&str> {
+        let (names, values) = self.words(column)?;
+        let word = values[self.ids.find(id)? as usize];
+        (word != NONE).then(|| names.get(word))
+    }
+
     /// The row of each of the log's names; [`NONE`] where there is none.
     pub(super) fn rows(&self, names: &Names) -> Vec<u32> {
         names.iter().map(|name| self.ids.find(name).unwrap_or(NONE)).collect()

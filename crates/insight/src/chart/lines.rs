@@ -1,6 +1,6 @@
 //! Lines over an axis of numbers or of time, each named at its end.
 
-use super::scale::{Scale, linear_ticks, log_ticks};
+use super::scale::{Scale, linear_ticks, log_ticks, span_ticks};
 use super::svg::{Anchor, Svg, text_width};
 use crate::number;
 
@@ -77,7 +77,7 @@ pub fn lines(what: &Lines, width: f64) -> Svg {
 
     let (y_ticks, y_log) = match what.y {
         Axis::Log { from, to } => (log_ticks(from, to), true),
-        Axis::Linear { to, .. } => (linear_ticks(to, 4), false),
+        Axis::Linear { from, to } => (span_ticks(from, to, 4), false),
         Axis::Labels(_) => (vec![0.0, 1.0], false),
     };
     let first = y_ticks.first().copied().unwrap_or(0.0);

@@ -39,6 +39,20 @@ pub fn linear_ticks(max: f64, most: usize) -> Vec<f64> {
     (0..=steps.max(1)).map(|k| k as f64 * step).collect()
 }
 
+/// Round values from at most `from` to at least `to`, as far apart as those of [`linear_ticks`] over what
+/// lies between them.
+pub(super) fn span_ticks(from: f64, to: f64, most: usize) -> Vec<f64> {
+    if from == 0.0 || !from.is_finite() || !to.is_finite() {
+        return linear_ticks(to, most);
+    }
+    // Two equal values have room around them.
+    let room = if to > from { to - from } else { from.abs() };
+    let step = linear_ticks(room, most)[1];
+    let (first, last) = ((from / step + 1e-9).floor(), (to / step - 1e-9).ceil());
+    let last = last.max(first + 1.0);
+    (0..=(last - first) as usize).map(|k| (first + k as f64) * step).collect()
+}
+
 /// Powers of ten from `from` to the first at or beyond `to`.
 pub fn log_ticks(from: f64, to: f64) -> Vec<f64> {
     let first = from.max(f64::MIN_POSITIVE).log10().floor() as i32;
@@ -49,6 +63,18 @@ pub fn log_ticks(from: f64, to: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_has_round_ends_around_it() {
+        assert_eq!(span_ticks(0.0, 7.0, 4), linear_ticks(7.0, 4));
+        assert_eq!(span_ticks(3.2, 5.9, 4), [3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(span_ticks(-3.0, 1.0, 4), [-3.0, -2.0, -1.0, 0.0, 1.0]);
+        let flat = span_ticks(2.0, 2.0, 4);
+        assert!(flat.len() >= 2 && flat[0] <= 2.0 && flat[flat.len() - 1] >= 2.0, "{flat:?}");
+        assert_eq!(span_ticks(f64::NAN, 1.0, 4), linear_ticks(1.0, 4));
+        let narrow = span_ticks(1e12, 1e12 + 1.0, 4);
+        assert!(narrow.len() <= 6, "{narrow:?}");
+    }
 
     #[test]
     fn values_find_their_places() {
