@@ -12,6 +12,7 @@
 //! and what stands before it, so every position can be a target at once.
 
 mod answers;
+mod attribution;
 mod features;
 mod gradients;
 mod head;
@@ -23,12 +24,15 @@ mod readout;
 mod stack;
 mod states;
 mod thinned;
+mod trace;
 
+pub use attribution::{Attribution, Cuts};
 pub use gradients::Gradients;
 pub use masks::{RecurrentDraws, drop_inside};
 pub(crate) use output::Table;
-pub use probe::{Along, Attribution, Baseline, Cuts, InputGradients, LayerTrace, Probe, Sought};
+pub use probe::{Along, Baseline, InputGradients, Probe, Sought};
 pub use states::States;
+pub use trace::LayerTrace;
 
 use layout::Keep;
 use stack::Layers;
