@@ -26,7 +26,7 @@ use model::{Baseline, Batch, Device, Model, Probe, Question, Sequence, Sought, W
 use serde::Serialize;
 
 use crate::recommend::recommend;
-use crate::tasks::{Task, TaskKnowledge};
+use crate::tasks::{MODEL, Task, TaskKnowledge};
 use crate::{Error, Knowledge, Trained};
 use seen::Seen;
 
@@ -320,18 +320,15 @@ impl<'a, D: Device> Explainer<'a, D> {
         }
     }
 
-    /// What a logit says, in the unit of the task: a probability set right, or an expectation.
+    /// What a logit says, in the unit of the task and set right, as `predict` tells it.
     pub(crate) fn tell(&self, logit: f64) -> f64 {
         let probability = 1.0 / (1.0 + (-logit).exp());
-        match (self.answer, &self.tasks) {
-            (Some(k), Some((tasks, ..))) if self.task.is_binary() => {
-                tasks.tell(k, &[probability as f32])[0]
-            }
-            (Some(k), Some((tasks, ..))) if self.task.is_at_moment() => {
-                logit.exp() * tasks.scales[k]
-            }
+        let (Some(k), Some((tasks, ..))) = (self.answer, &self.tasks) else { return probability };
+        let answer = match self.task {
+            Task::Count | Task::Value => logit.exp(),
             _ => probability,
-        }
+        };
+        tasks.tell(k, MODEL, vec![answer * tasks.scales[k]])[0]
     }
 
     /// The mean of what enters over rows from all over the log.
