@@ -6,10 +6,8 @@ use std::path::Path;
 use anyhow::{Result, anyhow};
 use model::{ModelConfig, Renames, StateDict, StateDictError, Vocabulary};
 use serde_json::json;
-use train::folder::{Existing, admit, create, remove};
-use train::{
-    CHECKPOINT_FOLDER, Error, Knowledge, LOG_FILE, MODEL_FILE, RESULT_FILE, RUN_FILE, Trained,
-};
+use train::folder::{Existing, admit, create};
+use train::{Error, Knowledge, MODEL_FILE, Trained, forget_run};
 
 use crate::args::{Common, Import};
 use crate::failure::usage;
@@ -95,10 +93,7 @@ fn save(out: &Path, knowledge: &Knowledge, model: &model::Model<model::Cpu>) -> 
     }
     saved?;
     // What tells of the training of a model that was here before is not true of this one.
-    for name in [RUN_FILE, LOG_FILE, RESULT_FILE, CHECKPOINT_FOLDER] {
-        remove(&out.join(name))?;
-    }
-    Ok(())
+    Ok(forget_run(out)?)
 }
 
 /// The keys that stand in `[model]` of the settings file, over what is known already; a key that does not

@@ -299,6 +299,19 @@ impl Checkpoint {
     }
 }
 
+/// Removes what tells of the training of a model from its folder, where another takes its place.
+///
+/// # Errors
+///
+/// Where a file cannot be removed.
+pub fn forget_run(out: &Path) -> Result<(), Error> {
+    Checkpoint::of(out).forget()?;
+    for name in [RUN_FILE, RESULT_FILE, REPORT_FILE, FOLDER] {
+        remove(&out.join(name))?;
+    }
+    Ok(())
+}
+
 fn lines(history: &[EpochReport]) -> String {
     let line = |report| serde_json::to_string(report).expect("numbers and text") + "\n";
     history.iter().map(line).collect()

@@ -40,7 +40,7 @@ mod treatment;
 
 pub use checkpoint::{
     EVENTS_FILE, FOLDER as CHECKPOINT_FOLDER, LOG_FILE, REPORT_FILE, RESULT_FILE, RUN_FILE,
-    TABLE_FILE, Texts,
+    TABLE_FILE, Texts, forget_run,
 };
 pub use error::Error;
 pub use observer::{EpochReport, Observer, Plan, StepProgress};
