@@ -1,6 +1,6 @@
 //! From what is told of a user to the page and its pictures.
 
-use insight::explain::{Event, Explained, LayerGates, page, pictures};
+use insight::explain::{Event, Explained, Follower, LayerGates, UnitGates, page, pictures};
 use train::explain::{BaselineKind, Followed};
 
 use super::Told;
@@ -52,14 +52,19 @@ fn explained(told: &Told) -> Explained {
             })
             .collect(),
         units: (told.gates.units.iter())
-            .map(|unit| (format!("unit {}", unit.unit), gates(&unit.gates)))
+            .map(|unit| UnitGates {
+                name: format!("unit {}", unit.unit),
+                gates: gates(&unit.gates),
+            })
             .collect(),
         note: told.gates.note.clone(),
         half_lives: told.units.memory.iter().map(|layer| layer.half_life.clone()).collect(),
         followed: (told.units.followed.iter())
-            .map(|own| {
-                let unit = format!("{}, layer {}", own.unit, own.layer + 1);
-                (unit, followed(own), own.correlation, own.again)
+            .map(|own| Follower {
+                unit: format!("{}, layer {}", own.unit, own.layer + 1),
+                what: followed(own),
+                correlation: own.correlation,
+                again: own.again,
             })
             .collect(),
         looked_at: (told.units.rows as u64, told.units.events as u64),

@@ -1,6 +1,6 @@
 //! What gates let through, how long units remember, what they follow.
 
-use super::{Explained, Picture};
+use super::{Explained, Follower, Gate, Picture};
 use crate::chart::{Axis, Lines, Row, Series, Shades, lines, rows, shades};
 use crate::html::Html;
 use crate::number::{part, plain};
@@ -32,17 +32,19 @@ pub(super) fn gates(told: &Explained) -> Vec<Picture<'_>> {
         true => format!("{layer} {gate}"),
         false => gate.to_owned(),
     };
-    let means: Vec<(String, Vec<f64>)> = (told.gates.iter())
+    let means: Vec<Gate> = (told.gates.iter())
         .flat_map(|layer| {
             layer.gates.iter().map(|(gate, shares)| (named(&layer.name, gate), shares.clone()))
         })
         .collect();
-    let units: Vec<(String, Vec<f64>)> = (told.units.iter())
-        .flat_map(|(unit, gates)| {
-            gates.iter().map(move |(gate, shares)| (format!("{unit} {gate}"), shares.clone()))
+    let units: Vec<Gate> = (told.units.iter())
+        .flat_map(|unit| {
+            unit.gates
+                .iter()
+                .map(|(gate, shares)| (format!("{} {gate}", unit.name), shares.clone()))
         })
         .collect();
-    let heat = |file, title: &str, caption: &str, all: Vec<(String, Vec<f64>)>| {
+    let heat = |file, title: &str, caption: &str, all: Vec<Gate>| {
         let columns = columns(told);
         Picture {
             file,
@@ -141,7 +143,7 @@ pub(super) fn section(told: &Explained, picture: &dyn Fn(&str) -> Html) -> Secti
          of the users; “again” is the same correlation on the other half, which chance does not repeat.",
     );
     let mut table = Table::new(&["unit", "follows", "#correlation", "#again"]);
-    for (unit, what, correlation, again) in &told.followed {
+    for Follower { unit, what, correlation, again } in &told.followed {
         let two = |r: f64| plain((100.0 * r).round() / 100.0);
         table.row([
             Html::text(unit),

@@ -39,14 +39,14 @@ pub struct Explained {
     pub moment: Vec<(String, f64)>,
     /// Layers, gate by gate: the mean over units at each event.
     pub gates: Vec<LayerGates>,
-    /// Units one by one: what they are called, and gate by gate.
-    pub units: Vec<(String, Vec<(String, Vec<f64>)>)>,
+    /// Units one by one.
+    pub units: Vec<UnitGates>,
     /// Why there are no gates.
     pub note: Option<String>,
     /// Half-lives of the units of each layer, in events.
     pub half_lives: Vec<Vec<f64>>,
-    /// Units that follow something: unit, what, correlation, and the same on other users.
-    pub followed: Vec<(String, String, f64, Option<f64>)>,
+    /// Units that follow something.
+    pub followed: Vec<Follower>,
     /// Users and events that units were followed over.
     pub looked_at: (u64, u64),
 }
@@ -70,13 +70,38 @@ pub struct Event {
     pub occlusion: Option<f64>,
 }
 
+/// What a gate is called, and how far it is open at each event.
+pub type Gate = (String, Vec<f64>);
+
+/// Gates of a unit.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UnitGates {
+    /// What it is called.
+    pub name: String,
+    /// Its gates.
+    pub gates: Vec<Gate>,
+}
+
+/// A unit that follows something.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Follower {
+    /// What it is called.
+    pub unit: String,
+    /// What it follows, in words.
+    pub what: String,
+    /// The correlation where it was found.
+    pub correlation: f64,
+    /// The same on other users; none where it is not defined there.
+    pub again: Option<f64>,
+}
+
 /// Gates of a layer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LayerGates {
     /// What the layer is called.
     pub name: String,
-    /// Gate by gate.
-    pub gates: Vec<(String, Vec<f64>)>,
+    /// Its gates: means over its units.
+    pub gates: Vec<Gate>,
     /// Length of its memory.
     pub norm: Vec<f64>,
 }

@@ -30,9 +30,14 @@ fn told() -> Explained {
             gates: vec![gate("input"), gate("forget")],
             norm: vec![0.5, 0.7, 0.6],
         }],
-        units: vec![("unit 3".to_owned(), vec![gate("forget")])],
+        units: vec![UnitGates { name: "unit 3".to_owned(), gates: vec![gate("forget")] }],
         half_lives: vec![vec![0.5, 3.0, 100.0, 1.0]],
-        followed: vec![("unit 3".to_owned(), "category rug".to_owned(), 0.654, Some(0.6))],
+        followed: vec![Follower {
+            unit: "unit 3".to_owned(),
+            what: "category rug".to_owned(),
+            correlation: 0.654,
+            again: Some(0.6),
+        }],
         looked_at: (12, 345),
         ..Explained::default()
     }
