@@ -91,7 +91,7 @@ def main():
         config.write_text(SETTINGS)
         for seed in range(1, arguments.seeds + 1):
             call(
-                arguments.program, "simulate", "--out", shop, "--truth", folder / "truth.csv", "--force",
+                arguments.program, "simulate", "--out", shop, "--truth", folder / "truth.csv",
                 "--events", arguments.events, "--seed", seed,
             )  # fmt: skip
             times = with_carts(shop, kept)

@@ -20,7 +20,7 @@ const ASKED: [(u32, u32); 3] = [(0, 2), (1, 2), (2, 1)];
 
 const MOMENTS: [[f32; 2]; 3] = [[0.5, -1.5], [2.0, 0.25], [-0.75, 1.0]];
 
-const FINE: Cuts = Cuts { steps: 96, halvings: 0 };
+const FINE: Cuts = Cuts { steps: 96, halvings: 0, parts: 96 };
 
 /// What each question looks for.
 const SOUGHT: [u32; 3] = [4, 9, 6];
@@ -244,8 +244,9 @@ fn the_path_is_cut_where_the_output_bends() {
     let config = ModelConfig { input_scale: 9.0, temperature: 8.0, ..plain() };
     let model = lively(&config, inputs());
     let baseline = Baseline::default();
-    let left =
-        |steps, halvings| integrate(&model, &baseline, Look::Items, Cuts { steps, halvings }).1;
+    let left = |steps, halvings| {
+        integrate(&model, &baseline, Look::Items, Cuts { steps, halvings, parts: 4096 }).1
+    };
     let (few, halved) = (left(1, 0), left(1, 14));
     assert!(few > 0.05 && halved < 3e-3, "{few} and {halved}");
 }

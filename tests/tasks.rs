@@ -263,6 +263,58 @@ fn rare_answers_may_count_more() {
     }
 }
 
+/// What comes next knows no horizon. The kind that every user begins with follows nothing, and is one of the
+/// kinds all the same.
+#[test]
+fn the_kind_of_the_next_event_may_be_all_that_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut events = shop();
+    let mut met = std::collections::HashSet::new();
+    for event in &mut events {
+        if met.insert(event.0.clone()) {
+            event.2 = "signup";
+        }
+    }
+    write(folder, "shop.csv", &events);
+    let train = format!("train shop.csv --out m --task next-event --features kind,gap {SMALL}");
+    let trained = called(folder, &train).json();
+    let logistic = &trained["tasks"]["next-event"]["baselines"]["logistic"];
+    assert!(logistic["log_loss"].as_f64().unwrap() < 1.0, "{logistic}");
+    called(folder, "predict m shop.csv --out p.csv --quiet --json").json();
+    let text = fs::read_to_string(folder.join("p.csv")).unwrap();
+    let head = text.lines().next().unwrap();
+    assert_eq!(head.split(',').count(), 5, "{head}");
+    let scored = called(folder, "evaluate m shop.csv --json").json();
+    let gains = &scored["tasks"]["next-event"]["gains"]["log_loss"];
+    // The gain is the difference of what stands in the table.
+    let figure = |of: &Value| of["log_loss"].as_f64().unwrap();
+    let next = &scored["tasks"]["next-event"];
+    let best = figure(&next["baselines"][gains["over"].as_str().unwrap()]);
+    let gain = gains["estimate"].as_f64().unwrap();
+    assert!((best - figure(next) - gain).abs() < 1e-9, "{gains}");
+}
+
+/// A user whose items are all rare is one with a history, not one of whom nothing is known.
+#[test]
+fn what_is_rare_is_read_as_one_item_by_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut events = shop();
+    let end = events[events.len() - 1].1;
+    for k in 0..3 {
+        events.push(("new".to_owned(), end + k, "view", format!("never-seen-{k}"), 5.0));
+    }
+    write(folder, "shop.csv", &events);
+    let train = format!("train shop.csv --out m --task next-item --task churn --horizon 3d {SMALL}");
+    called(folder, &train).json();
+    let known = called(folder, "recommend m --log shop.csv --user new -k 3 --json");
+    assert!(!known.stderr.contains("most popular"), "{}", known.stderr);
+    known.json();
+    let rows = called(folder, "represent m shop.csv --out r.csv --json").json();
+    assert_eq!((&rows["rows"], &rows["unknown"]), (&121.into(), &0.into()), "{rows}");
+}
+
 #[test]
 fn questions_that_cannot_be_asked() {
     let folder = tempfile::tempdir().unwrap();
@@ -288,6 +340,10 @@ fn questions_that_cannot_be_asked() {
     fails(&train("--task churn --horizon 3d --sessions gap"), 2, &["--sessions gap"]);
     fails(&train("--task churn --horizon 3d --window 9"), 2, &["--window"]);
     fails(&train("--task churn --horizon 3d --split leave-last-out"), 2, &["leave-last-out"]);
+    fails(&train("--task churn --horizon 3d --min-length 5"), 2, &["--min-length"]);
+    fails(&train("--task churn --horizon 3d --at 2023-12-20 --stride 1d"), 2, &["--stride"]);
+    let fill = "--task churn --horizon 3d --features kind,price --fill price=interpolate+median";
+    fails(&train(fill), 2, &["interpolate", "what comes later"]);
 
     fs::write(folder.join("plain.csv"), "user,item,time\na,x,1\na,y,90000\nb,x,200000\n").unwrap();
     fails("train plain.csv --out m --task next-event", 1, &["--columns kind="]);

@@ -123,7 +123,7 @@ fn make(
     let trained = Trained::load(&model_folder, device.clone())?;
     let vocabulary = &trained.knowledge.vocabulary;
     let cases = Cases::new(&vocabulary.encode(&parts.test, &log.items));
-    let model = evaluate(&trained.model, &cases)?;
+    let model = evaluate(&trained.model, &cases, trained.knowledge.window())?;
     let baselines = device.run(|| score_baselines(&trained.knowledge.baselines, &cases));
     let best = best_possible(&shop, &parts.test, &log)?;
     let shoppers = shoppers(&trained, &parts.test, &log)?;

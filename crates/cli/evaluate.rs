@@ -89,7 +89,8 @@ pub(crate) fn run(common: &Common, args: &Evaluate) -> Result<()> {
     let mut file = predictions.map(|path| Predictions::create(path, &inputs)).transpose()?;
     let top = if file.is_some() { TOP } else { 0 };
     let mut failed = None;
-    answer(&trained.model, &cases, top, |first, answers| {
+    let window = trained.knowledge.window();
+    answer(&trained.model, &cases, (window, top), |first, answers| {
         for answer in answers {
             match answer.rank {
                 Some(rank) => ranks.add(rank),

@@ -188,7 +188,7 @@ impl<D: Device> Asks<'_, D> {
         let mut ids = history.iter().enumerate();
         for &session in &sessions {
             for (place, id) in ids.by_ref().take(opened.sessions.get(session).len()) {
-                if let Some(item) = knowledge.vocabulary.find(id) {
+                if let Some(item) = knowledge.vocabulary.number(id) {
                     places.push(place);
                     items.push(item);
                 }
@@ -369,11 +369,11 @@ fn known(history: &[String], vocabulary: &Vocabulary) -> Vec<u32> {
 
 /// The items that the model knows and their places; a warning tells of the others.
 fn known_items(history: &[String], vocabulary: &Vocabulary) -> (Vec<usize>, Vec<u32>) {
-    let numbers = history.iter().map(|id| vocabulary.find(id)).enumerate();
+    let numbers = history.iter().map(|id| vocabulary.number(id)).enumerate();
     let (places, known): (Vec<usize>, Vec<u32>) =
         numbers.filter_map(|(place, number)| Some((place, number?))).unzip();
     let unknown: Vec<&str> =
-        history.iter().filter(|id| vocabulary.find(id).is_none()).map(String::as_str).collect();
+        history.iter().filter(|id| vocabulary.number(id).is_none()).map(String::as_str).collect();
     if known.is_empty() {
         warn("no item among the events is known to the model: these are the most popular items");
     } else if let Some(first) = unknown.first() {

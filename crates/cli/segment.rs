@@ -257,6 +257,7 @@ fn found(
         asked: asked.clusters.is_some(),
         tried: tried.collect(),
         silhouette: grouping.silhouette,
+        agree: cluster::AGREE,
         agreement: grouping.agreement.clone(),
         users: histories.rows.len(),
         sample: grouping.sample,

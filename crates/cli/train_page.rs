@@ -83,7 +83,8 @@ fn facts(told: &Told<'_>, outcome: &Outcome) -> Vec<(String, String)> {
         ("Model", told.out.display().to_string()),
         ("Log", logs.join(", ")),
         (
-            "Learned from",
+            // With tasks these are whole users, with what is held back of them.
+            if data.tasks.is_some() { "In the log" } else { "Learned from" },
             format!(
                 "{} {rows} with {} events of {} items",
                 count(data.train.len()),

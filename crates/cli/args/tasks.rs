@@ -20,7 +20,7 @@ pub(crate) struct Asking {
     /// Cut labels at this date; may be given again [default: at as many as fit]
     #[arg(long, value_name = "DATE")]
     pub(crate) at: Vec<String>,
-    /// Without --at: what lies between two dates [default: a quarter of the horizon, at least a day]
+    /// Without --at: what lies between two dates [default: a quarter of the horizon, in whole days where that is a day or more]
     #[arg(long, value_name = "TIME")]
     pub(crate) stride: Option<String>,
     /// Which events are purchases: auto (by the meaning of their kind), every, or kinds such as

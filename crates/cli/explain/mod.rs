@@ -78,8 +78,14 @@ pub(crate) fn run(common: &Common, args: &Explain) -> Result<()> {
             "--at: the log has no times; name their column with --columns time=NAME",
         ));
     }
-    let when = When { at, before: asked.before.as_deref() };
     let mut explainer = Explainer::new(&trained, &log, &rows, &how)?;
+    let end = rows.log_events().iter().filter_map(|&event| log.time(event)).max();
+    let when = When {
+        at,
+        before: asked.before.as_deref(),
+        end: end.map(|end| end.saturating_add(1)),
+        by_time: explainer.task().is_at_moment(),
+    };
     let result = match (&asked.user, asked.all) {
         (Some(user), _) => {
             let subject = subject(&log, &rows, user, when)?;
@@ -144,6 +150,11 @@ fn rows(settings: &Settings, knowledge: &Knowledge, log: &mut Log) -> Result<Ses
 struct When<'a> {
     at: Option<i64>,
     before: Option<&'a str>,
+    /// Right after the last event of all.
+    end: Option<i64>,
+    /// Whether a moment parts what is known from what is not: then of events at one time all are known, or
+    /// none.
+    by_time: bool,
 }
 
 impl When<'_> {
@@ -161,12 +172,13 @@ impl When<'_> {
             let of_kind = |&event: &u32| log.events.kind.get(event as usize) == Some(&kind);
             known = events[..known].iter().rposition(of_kind)?;
             at = timed(events[known]);
+            if let (true, Some(at)) = (self.by_time, at) {
+                let earlier = |&event: &u32| timed(event).is_some_and(|time| time < at);
+                known = events[..known].partition_point(earlier);
+            }
         }
         let last = known.checked_sub(1)?;
-        // Without a date, right after the last event of all.
-        let end = || rows.log_events().iter().filter_map(|&event| timed(event)).max();
-        let at = at.or_else(|| end().map(|end| end.saturating_add(1)));
-        let at = at.or_else(|| timed(events[last])).unwrap_or(0);
+        let at = at.or(self.end).or_else(|| timed(events[last])).unwrap_or(0);
         Some(Subject { row, known, at })
     }
 }

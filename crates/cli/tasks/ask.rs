@@ -154,7 +154,7 @@ pub(crate) fn score<D: Device>(
     }
     if model.answers().next_item {
         let cases = Cases::after(sequences, &lessons.follows);
-        let metrics = evaluate(model, &cases)?;
+        let metrics = evaluate(model, &cases, knowledge.window())?;
         let mut next_item = serde_json::to_value(metrics)?;
         let baselines = model.device().run(|| score_baselines(&knowledge.baselines, &cases));
         next_item["baselines"] = json!(baselines);

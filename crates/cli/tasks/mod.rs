@@ -9,11 +9,12 @@ pub(crate) use render::{render, tables};
 use anyhow::{Result, bail};
 use events::time::parse_moment;
 use events::{
-    BuyRule, Buys, Cases, Histories, Log, Parts, ReadOptions, Role, SessionOptions, SessionRule,
-    Sessions, Vocabulary, parse_span,
+    BuyRule, Buys, Cases, FillRule, Histories, Log, Method, Parts, ReadOptions, Role,
+    SessionOptions, SessionRule, Sessions, Vocabulary, parse_span,
 };
 use train::tasks::{
-    Baselines, Following, Lessons, Request, Task, TaskKnowledge, Timetable, classes,
+    Balance, Baselines, Following, Lessons, Request, Task, TaskKnowledge, TaskSettings, Timetable,
+    classes,
 };
 use train::{Data, Knowledge, SessionRules, TaskData};
 
@@ -23,7 +24,7 @@ use crate::item_vectors;
 use crate::output::count;
 use crate::progress::{say, warn};
 use crate::reading::{fills, findings};
-use crate::settings::Settings;
+use crate::settings::{DataSettings, Settings};
 use crate::train_verb::{Material, read, tell};
 
 /// With tasks, items with fewer events than this are one to the model, where nothing else is said.
@@ -84,7 +85,8 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
 
 /// Refuses what has no meaning where whole users are read and asked about.
 fn check_users(settings: &Settings) -> Result<()> {
-    let (data, training) = (&settings.data, &settings.training);
+    let (data, training, tasks) = (&settings.data, &settings.training, &settings.tasks);
+    let usual = train::Training::default();
     let other = |rule: &&String| !["auto", "user"].contains(&rule.as_str());
     if let Some(rule) = data.sessions.as_ref().filter(other) {
         return Err(usage(format!(
@@ -95,12 +97,28 @@ fn check_users(settings: &Settings) -> Result<()> {
         ("--validate", data.validate.is_some()),
         ("--window", training.window > 0),
         ("training.recency", training.recency != 0.0),
+        ("training.max_length", training.max_length != usual.max_length),
+        ("training.choose_by", training.choose_by != usual.choose_by),
+        ("--min-length", data.min_length != DataSettings::default().min_length),
     ] {
         if said {
             return Err(usage(format!(
                 "{what} has no meaning for tasks beside the next item; leave it out"
             )));
         }
+    }
+    if tasks.stride.is_some() && !tasks.at.is_empty() {
+        return Err(usage("--stride: --at has named all moments; leave one of the two out"));
+    }
+    if tasks.gamma != TaskSettings::default().gamma && tasks.balance != Balance::Focal {
+        return Err(usage("tasks.gamma belongs to balance = \"focal\"; set that, or leave it out"));
+    }
+    let looks_ahead = |rule: &FillRule| rule.methods.contains(&Method::Interpolate);
+    if data.fill_rules()?.is_some_and(|rules| rules.0.iter().any(looks_ahead)) {
+        return Err(usage(
+            "--fill interpolate takes a value from what comes later, and answers are about what comes later: \
+             use forward, median, item or another method",
+        ));
     }
     Ok(())
 }

@@ -15,8 +15,8 @@ const HALVED: u32 = 3;
 const HALF: usize = 5000;
 /// Fits with other seeds for the stability of what is chosen.
 const SEEDS: u32 = 5;
-/// Halves that agree less have found different things.
-const AGREE: f64 = 0.6;
+/// Halves that agree less have found different things: a candidate is taken only where no other agrees more.
+pub const AGREE: f64 = 0.6;
 
 /// How groups are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -31,7 +31,7 @@ mod tsne;
 
 pub use density::density;
 pub use directions::{Directions, Moments};
-pub use grouping::{Candidate, Grouping, Method, Options};
+pub use grouping::{AGREE, Candidate, Grouping, Method, Options};
 pub use kmeans::{KMeans, kmeans};
 pub use mixture::{Mixture, mixture};
 pub use points::Points;

@@ -59,6 +59,11 @@ impl Vocabulary {
         self.find(OTHER)
     }
 
+    /// The number under which a model reads an item: its own, or that of all others where there is one.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.find(name).or_else(|| self.other())
+    }
+
     /// The vocabulary that a model file holds.
     ///
     /// # Errors

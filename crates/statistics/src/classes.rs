@@ -103,6 +103,42 @@ impl Classes {
         })
     }
 
+    /// [`ClassFigures::log_loss`] alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lengths`] where there is not one weight a case.
+    pub fn log_loss(&self, weights: Option<&[u32]>) -> Result<Option<f64>, Error> {
+        self.mean(weights, |given, _| -given.clamp(FLOOR, 1.0 - FLOOR).ln())
+    }
+
+    /// [`ClassFigures::accuracy`] alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lengths`] where there is not one weight a case.
+    pub fn accuracy(&self, weights: Option<&[u32]>) -> Result<Option<f64>, Error> {
+        self.mean(weights, |_, right| f64::from(u8::from(right)))
+    }
+
+    /// The mean over the cases of what was given to the class that came, and whether nothing else was given
+    /// as much.
+    fn mean(
+        &self,
+        weights: Option<&[u32]>,
+        of: impl Fn(f64, bool) -> f64,
+    ) -> Result<Option<f64>, Error> {
+        let found = weights.map_or(self.cases.len(), <[u32]>::len);
+        check_lengths("weights", found, "classes", self.cases.len())?;
+        let (mut sum, mut count) = (0.0, 0u64);
+        for (case, &(_, given, right)) in self.cases.iter().enumerate() {
+            let weight = weights.map_or(1, |weights| weights[case]);
+            sum += f64::from(weight) * of(given, right);
+            count += u64::from(weight);
+        }
+        Ok((count > 0).then(|| sum / count as f64))
+    }
+
     /// [`ClassFigures::macro_auc`] alone.
     ///
     /// # Errors

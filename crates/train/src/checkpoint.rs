@@ -305,8 +305,10 @@ impl Checkpoint {
 ///
 /// Where a file cannot be removed.
 pub fn forget_run(out: &Path) -> Result<(), Error> {
-    Checkpoint::of(out).forget()?;
-    for name in [RUN_FILE, RESULT_FILE, REPORT_FILE, FOLDER] {
+    let checkpoint = Checkpoint::of(out);
+    checkpoint.forget()?;
+    checkpoint.discard()?;
+    for name in [RUN_FILE, RESULT_FILE, REPORT_FILE] {
         remove(&out.join(name))?;
     }
     Ok(())

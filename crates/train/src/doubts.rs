@@ -102,9 +102,10 @@ pub fn defeat(model: &Metrics, baselines: &Baselines) -> Option<Doubt> {
         let lost: Vec<_> = figures
             .iter()
             .filter(|(_, own, theirs)| own < theirs)
-            .map(|&(figure, own, theirs)| {
-                format!("{figure} ({} against {})", per_cent(own), per_cent(theirs))
-            })
+            .map(|&(figure, own, theirs)| (figure, per_cent(own), per_cent(theirs)))
+            // A difference that cannot be shown is none.
+            .filter(|(_, own, theirs)| own != theirs)
+            .map(|(figure, own, theirs)| format!("{figure} ({own} against {theirs})"))
             .collect();
         (!lost.is_empty()).then(|| {
             let lost = lost.join(" and ");

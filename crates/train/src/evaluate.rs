@@ -31,14 +31,19 @@ pub struct Answer {
     pub top: Vec<u32>,
 }
 
-/// The figures of a model on some cases.
+/// The figures of a model on some cases, of which it reads `window` events at most
+/// ([`Knowledge::window`](crate::Knowledge::window)).
 ///
 /// # Errors
 ///
 /// Where a case holds an item that the model does not know, and where scores are not finite.
-pub fn evaluate<D: Device>(model: &Model<D>, cases: &Cases) -> Result<Metrics, Error> {
+pub fn evaluate<D: Device>(
+    model: &Model<D>,
+    cases: &Cases,
+    window: usize,
+) -> Result<Metrics, Error> {
     let mut ranks = Ranks::default();
-    answer(model, cases, 0, |_, answers| {
+    answer(model, cases, (window, 0), |_, answers| {
         for answer in answers {
             count(&mut ranks, answer.rank);
         }
@@ -47,7 +52,7 @@ pub fn evaluate<D: Device>(model: &Model<D>, cases: &Cases) -> Result<Metrics, E
     Ok(ranks.metrics())
 }
 
-/// Answers every case with its rank and the first `top` items. `visit` gets the number of the first
+/// Answers every case with its rank and the first `top` items, reading `window` events of it at most. `visit` gets the number of the first
 /// case of a group and the group's answers, in the order of the cases.
 ///
 /// # Errors
@@ -57,7 +62,7 @@ pub fn evaluate<D: Device>(model: &Model<D>, cases: &Cases) -> Result<Metrics, E
 pub fn answer<D: Device>(
     model: &Model<D>,
     cases: &Cases,
-    top: usize,
+    (window, top): (usize, usize),
     mut visit: impl FnMut(usize, &[Answer]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut scorer = Scorer::new(model);
@@ -70,7 +75,7 @@ pub fn answer<D: Device>(
         while row < cases.row_count() && positions < GROUP {
             let these = cases.row(row);
             positions += these.items.len();
-            add_jobs(cases, these.cases, answers.len(), &mut jobs);
+            add_jobs((cases, window), these.cases, answers.len(), &mut jobs);
             answers.resize(answers.len() + these.cases.len(), Answer { rank: None, top: vec![] });
             row += 1;
         }
@@ -107,13 +112,18 @@ impl Job<'_> {
 }
 
 /// Makes the passes for the cases of one row. Cases without a known item need none.
-fn add_jobs<'a>(cases: &'a Cases, row: &'a [Case], first: usize, jobs: &mut Vec<Job<'a>>) {
+fn add_jobs<'a>(
+    (cases, window): (&'a Cases, usize),
+    row: &'a [Case],
+    first: usize,
+    jobs: &mut Vec<Job<'a>>,
+) {
     let mut order: Vec<u32> =
         (0..row.len() as u32).filter(|&k| row[k as usize].length > 0).collect();
     order.sort_by_key(|&k| row[k as usize].length);
-    let window = |&k: &u32| begin(row[k as usize].length as usize, WINDOW);
-    for same in order.chunk_by(|a, b| window(a) == window(b)) {
-        let begin = window(&same[0]);
+    let begins = |&k: &u32| begin(row[k as usize].length as usize, window);
+    for same in order.chunk_by(|a, b| begins(a) == begins(b)) {
+        let begin = begins(&same[0]);
         let longest = &row[same[same.len() - 1] as usize];
         let asked = same
             .iter()

@@ -5,7 +5,7 @@ use model::{Batch, Device, Model, Scorer, Sequence, TopItems, Wanted};
 use rustc_hash::FxHashMap;
 
 use crate::Error;
-use crate::evaluate::{WINDOW, begin};
+use crate::evaluate::begin;
 use crate::trained::Knowledge;
 
 /// Positions in a batch.
@@ -106,7 +106,8 @@ pub fn recommend_from<D: Device>(
         shelf.choose(ranking, left_out(prefix), k)
     };
     let mut found = vec![Vec::new(); prefixes.len()];
-    let mut asker = Asker { scorer: Scorer::new(model), batch: batch_of(model), prefixes };
+    let window = knowledge.window();
+    let mut asker = Asker { scorer: Scorer::new(model), batch: batch_of(model), prefixes, window };
     let mut order: Vec<usize> = Vec::new();
     for (prefix, events) in prefixes.iter().enumerate() {
         match events.is_empty() {
@@ -150,6 +151,8 @@ struct Asker<'a, D: Device> {
     scorer: Scorer<'a, D>,
     batch: Batch,
     prefixes: &'a [Sequence<'a>],
+    /// Events that are read at most.
+    window: usize,
 }
 
 impl<D: Device> Asker<'_, D> {
@@ -160,10 +163,10 @@ impl<D: Device> Asker<'_, D> {
         depth: usize,
         mut visit: impl FnMut(usize, &mut dyn Iterator<Item = Recommendation>),
     ) -> Result<(), Error> {
-        let Self { scorer, batch, prefixes } = self;
+        let Self { scorer, batch, prefixes, window } = self;
         let seen = |prefix: &usize| {
             let events = &prefixes[*prefix];
-            events.cut(begin(events.len(), WINDOW)..events.len())
+            events.cut(begin(events.len(), *window)..events.len())
         };
         let mut rest = order;
         while !rest.is_empty() {

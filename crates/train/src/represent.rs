@@ -8,7 +8,7 @@ use events::{Log, NONE, Sequences, Sessions};
 use model::{Batch, Device, Model, Scorer, Sequence, Wanted};
 
 use crate::Error;
-use crate::evaluate::{WINDOW, begin};
+use crate::evaluate::begin;
 use crate::trained::Knowledge;
 use crate::treatment::sequence;
 
@@ -127,13 +127,15 @@ pub struct Histories {
     /// The row of each session that the histories were made of, [`NONE`] where it has none.
     pub owners: Vec<u32>,
     sequences: Sequences,
+    /// Events of a session that are read at most.
+    window: usize,
 }
 
 impl Histories {
     /// Those of a log whose sessions are made, and its holes filled, as the model's training had it.
     pub fn of(knowledge: &Knowledge, log: &Log, sessions: &Sessions) -> Self {
         let vocabulary = &knowledge.vocabulary;
-        let known: Vec<bool> = log.items.iter().map(|id| vocabulary.find(id).is_some()).collect();
+        let known: Vec<bool> = log.items.iter().map(|id| vocabulary.number(id).is_some()).collect();
         let events = sessions.log_events().iter().zip(sessions.items());
         let mut unknown: Vec<u32> =
             events.filter(|(_, item)| !known[**item as usize]).map(|(&event, _)| event).collect();
@@ -152,6 +154,7 @@ impl Histories {
             owners,
             sessions: known,
             sequences,
+            window: knowledge.window(),
         }
     }
 
@@ -164,14 +167,18 @@ impl Histories {
         }
         match self.sessions.key(owner as usize) {
             Some(key) if (key as usize) < log.sessions.len() => log.sessions.get(key).into(),
-            _ => (owner + 1).to_string().into(),
+            _ => {
+                // Of all sessions, also those that hold nothing known.
+                let number = self.owners.iter().position(|&own| own == row as u32);
+                (number.unwrap_or(row) + 1).to_string().into()
+            }
         }
     }
 
     /// The part of a session that the model sees.
     fn seen(&self, session: usize) -> Sequence<'_> {
         let length = self.sequences.range(session).len();
-        sequence(&self.sequences, session, begin(length, WINDOW)..length)
+        sequence(&self.sequences, session, begin(length, self.window)..length)
     }
 }
 

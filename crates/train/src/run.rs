@@ -270,7 +270,7 @@ impl<'a, D: Device> Loop<'a, D> {
                 if let (Some(tasks), Some(known)) = (&data.tasks, &data.knowledge.tasks)
                     && tasks.settings.start == HeadStart::Regression
                 {
-                    for (k, line) in lines(known, &tasks.train)?.iter().enumerate() {
+                    for (k, line) in lines(known).iter().enumerate() {
                         if let Some(line) = line {
                             model = model.with_line(k, line);
                         }
@@ -461,7 +461,7 @@ impl<'a, D: Device> Loop<'a, D> {
         let model = averaged.as_ref().unwrap_or(self.trainer.model());
         let validation = match self.data.validation.is_empty() {
             true => None,
-            false => Some(evaluate(model, &self.data.validation)?),
+            false => Some(evaluate(model, &self.data.validation, self.data.knowledge.window())?),
         };
         let judged = self.judge(model)?;
         // Without a validation part the last epoch is the one to keep. Where other tasks than the next item
@@ -503,7 +503,11 @@ impl<'a, D: Device> Loop<'a, D> {
             loss: Some(state.loss / state.weight),
             learning_rate,
             seconds: state.epoch_seconds,
-            events_per_s: self.pieces.targets() as f64 / state.epoch_seconds,
+            // None where no batch had anything that counts.
+            events_per_s: match state.epoch_seconds > 0.0 {
+                true => self.pieces.targets() as f64 / state.epoch_seconds,
+                false => 0.0,
+            },
             best,
             value,
             ended: now(),
@@ -534,11 +538,13 @@ impl<'a, D: Device> Loop<'a, D> {
         }
         let told = answer_tasks(model, known, &self.data.train, lessons)?;
         let mut knowledge = known.clone();
-        let given = compare(known, lessons, offsets, &told)?;
-        knowledge.set_right(tasks.settings.calibration, &given);
+        let mut right = compare(known, lessons, offsets, &told)?;
+        knowledge.set_right(tasks.settings.calibration, &right);
         // Losses are those of answers set right: the level of a season is nothing that an epoch is to be
         // chosen by.
-        let right = compare(&knowledge, lessons, offsets, &told)?;
+        for (k, compared) in right.iter_mut().enumerate() {
+            compared.set_right(&knowledge, k);
+        }
         let (mut losses, mut sum) = (BTreeMap::new(), 0.0);
         let answers = tasks.answers.answers.iter().zip(&known.scales);
         for (compared, (answer, &scale)) in right.iter().zip(answers) {

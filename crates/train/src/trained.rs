@@ -8,6 +8,7 @@ use model::{Device, Features, Model, ModelFile, Tensor, Tensors, Values};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::evaluate::WINDOW;
 use crate::tasks::TaskKnowledge;
 use crate::treatment::Treatment;
 
@@ -56,6 +57,12 @@ impl SessionRules {
 }
 
 impl Knowledge {
+    /// How many of a row's events the model reads at most, the latest: as many as in training where it has
+    /// tasks.
+    pub fn window(&self) -> usize {
+        self.tasks.as_ref().map_or(WINDOW, |tasks| tasks.history)
+    }
+
     /// Counts the sessions that a model is trained on; `names` are the items of their log.
     pub fn of(
         train: &Sessions,

@@ -137,7 +137,7 @@ fn a_small_shop_is_learned_and_the_folder_is_complete() {
 
     // What is read back answers as the run has reported.
     let trained = Trained::load(&out, Reference::<f32>::new()).unwrap();
-    let again = train::evaluate::evaluate(&trained.model, &data.validation).unwrap();
+    let again = train::evaluate::evaluate(&trained.model, &data.validation, 1024).unwrap();
     assert_eq!(again, validation.model);
     assert_eq!(trained.knowledge.sessions, data.knowledge.sessions);
     assert_eq!(trained.knowledge.baselines, data.knowledge.baselines);
@@ -365,7 +365,7 @@ fn pairs_give_the_figures_of_their_sessions() {
         let sessions = Sessions::from_log(&log, &Default::default()).unwrap();
         let vocabulary = &trained.knowledge.vocabulary;
         let cases = Cases::new(&vocabulary.encode(&sessions, &log.items));
-        train::evaluate::evaluate(&trained.model, &cases).unwrap()
+        train::evaluate::evaluate(&trained.model, &cases, 1024).unwrap()
     };
     let text = sessions.join("\n") + "\n";
     let (one, other) = (figures("test.txt", &text), figures("test.tsv", &pairs));

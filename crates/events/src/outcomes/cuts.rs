@@ -31,19 +31,22 @@ impl Cuts {
         most: usize,
         zone: &Zone,
     ) -> Result<Self, Error> {
-        let midnight = |at: i64| {
+        // So far before a moment by the clock there, which goes forward and back once a year; then back to
+        // midnight.
+        let earlier = |at: i64, span: i64| {
             if horizon < DAY {
-                return at;
+                return at.saturating_sub(span);
             }
-            let local = zone.clock(at);
-            at.saturating_sub(local.rem_euclid(DAY))
+            let local = zone.clock(at).saturating_sub(span);
+            let midnight = local.saturating_sub(local.rem_euclid(DAY));
+            zone.moment(midnight).unwrap_or(midnight)
         };
         let seen = last.saturating_add(1).saturating_add(horizon / UNSEEN);
         let mut at = Vec::new();
-        let mut next = midnight(seen.saturating_sub(horizon));
+        let mut next = earlier(seen.saturating_sub(horizon), 0);
         while next > first && at.len() < most {
             at.push(next);
-            next = midnight(next.saturating_sub(stride.max(1)));
+            next = earlier(next, stride.max(1));
         }
         at.reverse();
         if at.is_empty() {

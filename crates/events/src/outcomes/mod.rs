@@ -160,13 +160,19 @@ impl Orders {
 /// Money of an event: its amount, or its price times its quantity (1 where that is missing); 0 where
 /// neither is known or it is below 0.
 fn money(log: &Log, event: u32) -> f64 {
+    line_money(log, event).unwrap_or(0.0).max(0.0)
+}
+
+/// The amount of an event, or its price times its pieces, one piece where the log counts none; below 0 of what
+/// is given back.
+pub(crate) fn line_money(log: &Log, event: u32) -> Option<f64> {
     let at = |column: &[f32]| {
         let value = column.get(event as usize).copied().unwrap_or(f32::NAN);
         value.is_finite().then_some(f64::from(value))
     };
     let events = &log.events;
     let product = || Some(at(&events.price)? * at(&events.quantity).unwrap_or(1.0));
-    at(&events.amount).or_else(product).unwrap_or(0.0).max(0.0)
+    at(&events.amount).or_else(product)
 }
 
 /// Whether a log says what things cost.

@@ -210,6 +210,20 @@ fn money_is_the_amount_or_price_times_quantity() {
     assert!(!has_money(&log));
 }
 
+/// Where a clock goes forward, a day has 23 hours: none is left out, and each begins at midnight there.
+#[test]
+fn cuts_are_midnights_where_clocks_change() {
+    let zone: Zone = "Europe/Warsaw".parse().unwrap();
+    let time = |text: &str| crate::time::parse_time(text).unwrap();
+    for last in ["2024-04-01T22:00:00Z", "2024-04-02T10:00:00Z", "2024-04-01T23:30:00Z"] {
+        let span = (time("2024-03-28T00:00:00Z"), time(last));
+        let cuts = Cuts::fitting(span, DAY, DAY, 4, &zone).unwrap();
+        let days = ["2024-03-28T23", "2024-03-29T23", "2024-03-30T23", "2024-03-31T22"];
+        let expected = days.map(|hour| time(&format!("{hour}:00:00Z")));
+        assert_eq!(cuts.at, expected, "{last}");
+    }
+}
+
 #[test]
 fn cuts_go_back_from_the_last_that_was_seen_whole() {
     let zone = Zone::default();

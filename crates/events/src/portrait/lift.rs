@@ -15,7 +15,7 @@ const SUPPORT: (u64, f64) = (3, 0.02);
 /// A category or item that a group looks at more than everybody.
 ///
 /// ```text
-///     share  = events of the group with it / events of the group
+///     share  = events of the group with it / events of the group of which it is known
 ///     lift   = share / the same of everybody
 /// ```
 ///

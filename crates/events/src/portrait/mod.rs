@@ -14,6 +14,7 @@ use serde::Serialize;
 pub use lift::Lift;
 pub use words::{Mark, Unit, group_marks, group_names};
 
+use crate::outcomes::line_money;
 use crate::{Kind, Log, NONE, Sessions, Zone};
 
 const DAY: i64 = 24 * 3_600_000;
@@ -26,7 +27,7 @@ pub struct Portraits {
     /// The groups.
     pub groups: Vec<Portrait>,
     /// What is taken for a purchase: `kind`, events that the log calls so; `all`, every event, of a log that names no
-    /// kinds and has money; none where nothing says that anybody bought.
+    /// kinds and has amounts or quantities; none where nothing says that anybody bought.
     pub purchases_by: Option<&'static str>,
     /// The zone of hours and weekdays.
     pub time_zone: String,
@@ -212,15 +213,6 @@ impl Context<'_> {
         }
     }
 
-    /// Money of an event: of the line, or price times pieces, one piece where the log counts none.
-    fn money(&self, event: usize) -> Option<f64> {
-        let events = &self.log.events;
-        let at =
-            |column: &[f32]| column.get(event).copied().map(f64::from).filter(|x| x.is_finite());
-        at(&events.amount)
-            .or_else(|| Some(at(&events.price)? * at(&events.quantity).unwrap_or(1.0)))
-    }
-
     fn add(&self, own: &[usize], sums: &mut Sums) {
         sums.users += 1;
         sums.sessions += own.len() as u64;
@@ -237,7 +229,7 @@ impl Context<'_> {
                 if self.is_purchase(at) {
                     sums.purchases += 1;
                     here = true;
-                    spend += self.money(at).unwrap_or(0.0);
+                    spend += line_money(self.log, event).unwrap_or(0.0);
                 }
                 let Some(time) = self.log.time(event) else { continue };
                 last = last.max(Some(time));

@@ -150,7 +150,7 @@ impl Explained {
             "churn" => format!("chance of no event at all{within}"),
             "count" => format!("orders expected{within}"),
             "value" => format!("money expected{within}"),
-            "time-to-next" => "expected until the next event".to_owned(),
+            "time-to-next" => "time expected until the next event".to_owned(),
             "next-event" => format!("chance that the next event is of the kind {target}"),
             _ => format!("chance that the next item is {target}"),
         }
@@ -219,12 +219,21 @@ fn notes(told: &Explained) -> Section {
     };
     section.say(format!(
         "Bars are integrated gradients (Sundararajan, Taly, Yan 2017): how the answer grows while the inputs \
-         go, all together, from {baseline} to what they really are. They are in units of the logit, ln \
-         p/(1 − p), in which shares can be added: one unit multiplies the odds by 2.7."
+         go, all together, from {baseline} to what they really are. {}, in which shares can be added: one unit \
+         multiplies {}.",
+        match told.task.as_str() {
+            "count" | "value" => "They are in units of the answer's logarithm",
+            "time-to-next" => "They are in units of the logit, ln p/(1 − p), of the answer's share of the horizon",
+            _ => "They are in units of the logit, ln p/(1 − p)",
+        },
+        match told.task.as_str() {
+            "count" | "value" => "the answer by 2.7",
+            _ => "the odds by 2.7",
+        }
     ));
     section.say(format!(
-        "All bars together are {}, the difference between the logit {} of this history and {} of one made \
-         of such events only; {:.1e} of it is lost to arithmetic.",
+        "All bars together are {}, the difference between {} for this history and {} for one made of such \
+         events only; {:.1e} of it is lost to arithmetic.",
         plain(told.logits[0] - told.logits[1] - told.residual),
         plain(told.logits[0]),
         plain(told.logits[1]),

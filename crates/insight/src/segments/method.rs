@@ -22,9 +22,15 @@ pub(super) fn number(segments: &Segments<'_>) -> Section {
         true => format!("{taken} segments were asked for (--clusters). How good that number is:"),
         false => format!(
             "Nobody has said how many segments there are, so 2 to {} were tried. Taken is the number whose \
-             segments lie farthest apart, among those that come out alike when only half of the users are \
-             looked at: {taken}.",
-            found.tried.last().map_or(taken, |tried| tried.clusters)
+             segments lie farthest apart, {}: {taken}.",
+            found.tried.last().map_or(taken, |tried| tried.clusters),
+            match found.tried.iter().any(|tried| tried.clusters == taken && tried.stability >= found.agree) {
+                true =>
+                    "among those that come out alike when only half of the users are looked at",
+                false =>
+                    "though no number comes out alike when only half of the users are looked at: their \
+                     borders are a matter of chance",
+            }
         ),
     });
     if found.tried.len() > 2 {

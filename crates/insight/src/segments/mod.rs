@@ -51,6 +51,8 @@ pub struct Found {
     pub asked: bool,
     /// What was tried.
     pub tried: Vec<Tried>,
+    /// How far random halves have to agree for a number to be taken.
+    pub agree: f64,
     /// Mean silhouette of what was taken; not a number where there are fewer than two segments.
     pub silhouette: f64,
     /// Adjusted Rand index between fits from other seeds, pair by pair.

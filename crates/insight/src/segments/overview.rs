@@ -122,8 +122,7 @@ pub(super) fn table(segments: &Segments<'_>) -> Section {
     };
     note += &format!(" are means of a {who}.");
     if segments.portraits.purchases_by == Some("all") {
-        note +=
-            " The log names no kinds of events and has money: every event is taken for a purchase.";
+        note += " The log names no kinds of events and has amounts or quantities: every event is taken for a purchase.";
     }
     if times {
         note += " “Last seen”: half of the segment have been there since, counted back from the end of the log.";

@@ -36,6 +36,7 @@ fn found() -> Found {
     Found {
         method: "kmeans".to_owned(),
         tried: vec![tried(2, 0.55), tried(3, 0.4), tried(4, 0.3)],
+        agree: 0.6,
         silhouette: 0.55,
         agreement: vec![1.0, 0.98],
         users: 5000,

@@ -48,6 +48,8 @@ pub struct Cuts {
     pub steps: usize,
     /// How often a part may be halved.
     pub halvings: u32,
+    /// How many parts there may be in all.
+    pub parts: usize,
 }
 
 impl<D: Device> Model<D> {
@@ -89,6 +91,7 @@ impl<D: Device> Model<D> {
             .rev()
             .map(|step| (step as f64 / steps, (step + 1) as f64 / steps, 0))
             .collect();
+        let mut done = 0;
         while let Some((from, to, halved)) = parts.pop() {
             let end = Along { share: to as f32, baseline };
             let end = self.outputs_at(batch, sought, &rows, end, probe);
@@ -97,7 +100,8 @@ impl<D: Device> Model<D> {
             let width = to - from;
             let fits =
                 |(off, z): (&f64, &f64)| off.abs() <= SLACK * width + NOISE * (1.0 + z.abs());
-            if halved < cuts.halvings && !off.iter().zip(&end).all(fits) {
+            let may_halve = halved < cuts.halvings && done + parts.len() + 2 <= cuts.parts;
+            if may_halve && !off.iter().zip(&end).all(fits) {
                 let middle = 0.5 * (from + to);
                 parts.push((middle, to, halved + 1));
                 parts.push((from, middle, halved + 1));
@@ -106,6 +110,7 @@ impl<D: Device> Model<D> {
             found.positions.iter_mut().zip(part).for_each(|(sum, own)| *sum += own);
             found.moment.iter_mut().zip(moment).for_each(|(sum, own)| *sum += own);
             begin = end;
+            done += 1;
         }
         found.outputs = begin;
         // All but the leading 1.

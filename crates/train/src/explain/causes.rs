@@ -23,6 +23,8 @@ use crate::Error;
 const TOGETHER: usize = 256;
 /// How often a part of the path may be halved.
 const HALVINGS: u32 = 20;
+/// How many parts there may be: where scores are so large that 32 bits of them tell little, no halving helps.
+const PARTS: usize = 4096;
 
 /// An answer, and what it is owed to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -164,7 +166,7 @@ impl<D: Device> Explainer<'_, D> {
             &batch,
             &sought,
             &self.baseline,
-            Cuts { steps: self.steps, halvings: HALVINGS },
+            Cuts { steps: self.steps, halvings: HALVINGS, parts: self.steps.max(PARTS) },
             &mut self.probe,
         )?;
         let numbers = found.moment.len() / puts.len().max(1);

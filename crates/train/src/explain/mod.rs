@@ -161,9 +161,8 @@ impl<'a, D: Device> Explainer<'a, D> {
             };
             return Err(refuse(format!("--target {name}"), reason));
         }
-        let mean = explainer.mean_event()?;
         if how.baseline == BaselineKind::Mean {
-            explainer.baseline = mean;
+            explainer.baseline = explainer.mean_event()?;
         }
         Ok(explainer)
     }
@@ -273,8 +272,14 @@ impl<'a, D: Device> Explainer<'a, D> {
         let mut rest = &order[..];
         while let Some(&first) = rest.first() {
             let (mut positions, mut count) = (0, 0);
+            let mut row: Option<&Seen> = None;
             let fits = |&&k: &&usize| {
-                positions += puts[k].seen.len();
+                // Questions about one row are put to one pass over it.
+                let seen = puts[k].seen;
+                if row.is_none_or(|row| !std::ptr::eq(row, seen)) {
+                    row = Some(seen);
+                    positions += seen.len();
+                }
                 count += 1;
                 let same = self.answer.is_none() || puts[k].target == puts[first].target;
                 same && (count == 1 || positions <= BATCH && count <= most)
@@ -293,13 +298,18 @@ impl<'a, D: Device> Explainer<'a, D> {
         }
     }
 
-    /// A batch of a row for each question, and the questions about items.
+    /// A batch of the rows that are asked about, each once where its questions follow each other, and the
+    /// questions about items.
     fn batch(&self, puts: &[&Put<'_>]) -> (Batch, Vec<(u32, u32, u32)>) {
         let mut batch = Batch::with_features(self.model.config(), self.model.features());
-        let sequences: Vec<Sequence<'_>> = puts.iter().map(|put| put.seen.sequence()).collect();
+        let rows: Vec<&[&Put<'_>]> = puts.chunk_by(|a, b| std::ptr::eq(a.seen, b.seen)).collect();
+        let sequences: Vec<Sequence<'_>> =
+            rows.iter().map(|puts| puts[0].seen.sequence()).collect();
         batch.fill_prefixes(&sequences, Wanted::Every);
         let mut items = Vec::new();
-        for (session, put) in puts.iter().enumerate() {
+        let puts =
+            rows.iter().enumerate().flat_map(|(row, puts)| puts.iter().map(move |put| (row, put)));
+        for (session, put) in puts {
             let (session, event) = (session as u32, put.event as u32);
             match self.answer {
                 None => items.push((session, event, put.target)),

@@ -1,11 +1,11 @@
 //! What a model reads of a row before a question.
 
-use events::{Histories, MOMENT, NONE, Scaling, Sessions};
+use events::{Histories, MOMENT, NONE, Sessions};
 use model::{Device, Sequence};
 
 use super::{Explainer, Subject};
-use crate::evaluate::{WINDOW, begin};
-use crate::tasks::Task;
+use crate::evaluate::begin;
+use crate::tasks::{Task, scaled};
 
 /// The events of a row that a model reads, laid out for it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -64,11 +64,10 @@ impl<D: Device> Explainer<'_, D> {
         let features = self.knowledge.treatment.encode(self.log, one);
         let is_known = |&place: &usize| sequences.items[place] != NONE;
         let mut places: Vec<usize> = (0..known).filter(is_known).collect();
-        let history = self.tasks.as_ref().map_or(WINDOW, |(tasks, ..)| tasks.history);
         if places.is_empty() {
             return None;
         }
-        places.drain(..begin(places.len(), history));
+        places.drain(..begin(places.len(), self.knowledge.window()));
         let features = features.select(places.iter().copied());
         Some(Seen {
             items: places.iter().map(|&place| sequences.items[place]).collect(),
@@ -88,9 +87,12 @@ impl<D: Device> Explainer<'_, D> {
         match self.task {
             Task::NextEvent => {
                 let known = histories.after_events(0, known).pop();
-                known.map_or(Vec::new(), |known| scaled(&known, &tasks.event_scaling))
+                known.map_or(Vec::new(), |known| scaled(&known, &tasks.event_scaling).collect())
             }
-            _ => scaled(&histories.moment(0, at, tasks.horizon, zone), &tasks.scaling),
+            _ => {
+                let known = histories.moment(0, at, tasks.horizon, zone);
+                scaled(&known, &tasks.scaling).collect()
+            }
         }
     }
 
@@ -104,8 +106,11 @@ impl<D: Device> Explainer<'_, D> {
             if k + 1 == seen.len() {
                 return seen.moment.clone();
             }
+            // Later events of the same second are not known yet.
             let time = self.log.time(one.log_events()[place]).unwrap_or(0);
-            self.moment(&one, place + 1, time.saturating_add(1))
+            let mut later = one.log_events()[place + 1..].to_vec();
+            later.sort_unstable();
+            self.moment(&one.without(&later), place + 1, time.saturating_add(1))
         };
         seen.places.iter().enumerate().map(moment).collect()
     }
@@ -118,10 +123,4 @@ impl<D: Device> Explainer<'_, D> {
             _ => &MOMENT,
         }
     }
-}
-
-/// Numbers as a model sees them.
-fn scaled(known: &[f64], scaling: &[Scaling]) -> Vec<f32> {
-    let numbers = known.iter().zip(scaling);
-    numbers.map(|(&value, scaling)| scaling.apply(value).unwrap_or(0.0)).collect()
 }

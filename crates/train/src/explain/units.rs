@@ -139,11 +139,11 @@ impl Sums {
 
     /// Σ (v_a − v̄_a)(v_b − v̄_b).
     fn moves(&self, a: usize, b: usize) -> f64 {
-        self.vv[a * self.v.len() + b] - self.v[a] * self.v[b] / self.n
+        moved(self.vv[a * self.v.len() + b], self.v[a], self.v[b], self.n)
     }
 
     fn moves_of_unit(&self, unit: usize) -> f64 {
-        self.ss[unit] - self.s[unit] * self.s[unit] / self.n
+        moved(self.ss[unit], self.s[unit], self.s[unit], self.n)
     }
 
     /// Of things 0 and 1, the cosine and the sine of an angle: R, and the angle at which the state is
@@ -168,8 +168,13 @@ impl Sums {
 }
 
 fn divide(both: f64, one: f64, other: f64) -> Option<f64> {
-    // Rounding leaves about so much of a sum of squares that should be 0.
-    (one > 1e-9 && other > 1e-9).then(|| (both / (one * other).sqrt()).clamp(-1.0, 1.0))
+    (one > 0.0 && other > 0.0).then(|| (both / (one * other).sqrt()).clamp(-1.0, 1.0))
+}
+
+/// Σ (x − x̄)(y − ȳ) of Σ xy, Σ x and Σ y; nothing where rounding has left it of what never moves.
+fn moved(xy: f64, x: f64, y: f64, n: f64) -> f64 {
+    let moved = xy - x * y / n;
+    if moved.abs() > 1e-10 * xy.abs() { moved } else { 0.0 }
 }
 
 impl<D: Device> Explainer<'_, D> {

@@ -7,6 +7,7 @@ use events::{AFTER_EVENT, Buyer, MOMENT, NONE};
 use serde::{Deserialize, Serialize};
 use statistics::bg_nbd::{BgNbd, History};
 use statistics::gamma_gamma::{GammaGamma, Spend};
+use statistics::linear::{Line, Term};
 use statistics::logistic::{Logistic, LogisticSettings};
 use statistics::multinomial::Multinomial;
 use statistics::poisson::Poisson;
@@ -87,6 +88,21 @@ pub struct KindCounts {
 pub type Said = (&'static str, Vec<f64>);
 
 impl Baselines {
+    /// Whether what a file says of them fits so many kinds of events.
+    pub(crate) fn is_sound(&self, kinds: usize) -> bool {
+        let counts = self.kinds.as_ref().is_none_or(|counts| {
+            counts.kinds == kinds
+                && counts.all.len() == kinds
+                && counts.after_one.len() == (kinds + 1) * kinds
+                && counts.after_two.len() == (kinds + 1) * (kinds + 1) * kinds
+        });
+        let lines = self.kinds_regression.as_ref().is_none_or(|regression| {
+            let fits = |line: &Line| line.terms.len() == AFTER_EVENT.len();
+            regression.lines.len() == kinds && regression.lines.iter().all(fits)
+        });
+        counts && lines
+    }
+
     /// Fits the baselines of all tasks to training questions.
     ///
     /// # Errors
@@ -192,7 +208,8 @@ impl Baselines {
 const ROWS: usize = 50_000;
 
 /// A regression of the kind of the next event; none where all are of one kind. Of many events it is fitted
-/// to every second one, or third, and so on.
+/// to every second one, or third, and so on. A kind that none of these is of is as rare as one in all of them,
+/// whatever came before.
 fn regress(
     kinds: usize,
     lessons: &Lessons,
@@ -207,11 +224,28 @@ fn regress(
         x.extend(row.iter().map(|&value| f64::from(value)));
         classes.push(class);
     }
-    if classes.iter().all(|class| Some(class) == classes.first()) {
+    let met: Vec<u32> = (0..kinds as u32).filter(|kind| classes.contains(kind)).collect();
+    if met.len() < 2 {
         return Ok(None);
     }
-    let x = ArrayView2::from_shape((classes.len(), AFTER_EVENT.len()), &x).expect("a row each");
-    Ok(Some(Multinomial::fit(x, &classes, kinds, PENALTY)?))
+    let cases = classes.len();
+    let x = ArrayView2::from_shape((cases, AFTER_EVENT.len()), &x).expect("a row each");
+    for class in &mut classes {
+        *class = met.binary_search(class).expect("one of them") as u32;
+    }
+    let fitted = Multinomial::fit(x, &classes, met.len(), PENALTY)?.lines;
+    let whole = fitted.iter().map(|line| line.intercept.exp()).sum::<f64>();
+    let flat = |term: &Term| Term { coefficient: 0.0, ..*term };
+    let rare = Line {
+        intercept: (whole / cases as f64).ln(),
+        terms: fitted[0].terms.iter().map(flat).collect(),
+    };
+    let mut fitted = fitted.into_iter();
+    let line = |kind: u32| match met.binary_search(&kind) {
+        Ok(_) => fitted.next().expect("a line each"),
+        Err(_) => rare.clone(),
+    };
+    Ok(Some(Multinomial { lines: (0..kinds as u32).map(line).collect() }))
 }
 
 /// The numbers of all moments as they are scaled, row after row.

@@ -6,7 +6,7 @@ use events::NONE;
 use ndarray::ArrayView2;
 use serde::Serialize;
 use serde_json::Value;
-use statistics::binary::BinaryFigures;
+use statistics::binary::{BinaryFigures, FLOOR};
 use statistics::classes::ClassFigures;
 use statistics::numeric::NumericFigures;
 
@@ -132,6 +132,13 @@ impl Compared {
         Ok(TaskFigures { task: self.task, model, baselines: figures })
     }
 
+    /// Sets answers right that are so far told as they were learned.
+    pub(crate) fn set_right(&mut self, knowledge: &TaskKnowledge, k: usize) {
+        for (by, said) in &mut self.said {
+            *said = knowledge.tell(k, by, std::mem::take(said));
+        }
+    }
+
     fn of(&self, said: &[f64]) -> Result<Figures, Error> {
         Ok(if self.task.is_binary() {
             let outcomes: Vec<bool> = self.truth.iter().map(|&truth| truth > 0.5).collect();
@@ -139,11 +146,17 @@ impl Compared {
         } else if self.task.is_at_moment() {
             Figures::Number(NumericFigures::new(said, &self.truth)?)
         } else {
-            let classes: Vec<u32> = self.truth.iter().map(|&class| class as u32).collect();
-            let width = said.len().checked_div(classes.len()).unwrap_or(1);
-            let said = ArrayView2::from_shape((classes.len(), width), said);
-            Figures::Classes(ClassFigures::new(said.expect("a row a question"), &classes)?)
+            let (said, classes) = self.classes(said);
+            Figures::Classes(ClassFigures::new(said, &classes)?)
         })
+    }
+
+    /// Probabilities of kinds, a row a question, and the kinds that came.
+    pub(super) fn classes<'s>(&self, said: &'s [f64]) -> (ArrayView2<'s, f64>, Vec<u32>) {
+        let classes: Vec<u32> = self.truth.iter().map(|&class| class as u32).collect();
+        let width = said.len().checked_div(classes.len()).unwrap_or(1);
+        let said = ArrayView2::from_shape((classes.len(), width), said);
+        (said.expect("a row a question"), classes)
     }
 
     /// The mean loss of what the model says, as its training counts it but for balances; numbers are
@@ -151,7 +164,7 @@ impl Compared {
     pub fn loss(&self, scale: f64) -> f64 {
         let said = &self.said[0].1;
         let width = said.len().checked_div(self.truth.len()).unwrap_or(1);
-        let log = |p: f64| p.max(1e-12).ln();
+        let log = |p: f64| p.max(FLOOR).ln();
         let loss = |(q, &truth): (usize, &f64)| match self.task {
             Task::NextEvent | Task::NextItem => -log(said[q * width + truth as usize]),
             Task::TimeToNext => {

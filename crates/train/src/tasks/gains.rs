@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use statistics::binary::Scored;
 use statistics::bootstrap::{Groups, Interval, difference};
+use statistics::classes::Classes;
 use statistics::numeric::Pairs;
 
 use super::Compared;
@@ -30,8 +31,7 @@ type Sign = f64;
 enum Ready {
     Binary(Scored),
     Number(Pairs),
-    /// Of each case: its loss, and whether the likeliest class came.
-    Classes(Vec<(f64, bool)>),
+    Classes(Classes),
 }
 
 impl Ready {
@@ -51,23 +51,10 @@ impl Ready {
             (Self::Number(pairs), "rmse") => pairs.rmse(weights)?,
             (Self::Number(pairs), "mae") => pairs.mae(weights)?,
             (Self::Number(pairs), _) => pairs.spearman(weights)?,
-            (Self::Classes(cases), "log_loss") => mean(cases.iter().map(|case| case.0), weights),
-            (Self::Classes(cases), _) => {
-                mean(cases.iter().map(|case| f64::from(u8::from(case.1))), weights)
-            }
+            (Self::Classes(classes), "log_loss") => classes.log_loss(weights)?,
+            (Self::Classes(classes), _) => classes.accuracy(weights)?,
         })
     }
-}
-
-/// The mean of something of each case, as often as the case counts.
-fn mean(values: impl Iterator<Item = f64>, weights: Option<&[u32]>) -> Option<f64> {
-    let (mut sum, mut cases) = (0.0, 0.0);
-    for (case, value) in values.enumerate() {
-        let weight = weights.map_or(1.0, |weights| f64::from(weights[case]));
-        sum += weight * value;
-        cases += weight;
-    }
-    (cases > 0.0).then(|| sum / cases)
 }
 
 impl Compared {
@@ -123,14 +110,8 @@ impl Compared {
         } else if self.task.is_at_moment() {
             Ready::Number(Pairs::new(said, &self.truth)?)
         } else {
-            let width = said.len().checked_div(self.truth.len()).unwrap_or(1);
-            let case = |(row, &class): (&[f64], &f64)| {
-                let given = row[class as usize];
-                let others = row.iter().enumerate().filter(|&(other, _)| other != class as usize);
-                let right = others.into_iter().all(|(_, &other)| other < given);
-                (-given.max(1e-12).ln(), right)
-            };
-            Ready::Classes(said.chunks_exact(width).zip(&self.truth).map(case).collect())
+            let (said, classes) = self.classes(said);
+            Ready::Classes(Classes::new(said, &classes)?)
         })
     }
 }

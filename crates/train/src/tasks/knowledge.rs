@@ -74,7 +74,7 @@ impl TaskKnowledge {
             repeat_buying: None,
             baselines: Baselines::default(),
         };
-        if tasks.iter().any(|task| task.needs_purchases()) {
+        if tasks.iter().any(|task| task.is_at_moment()) {
             knowledge.repeat_buying = RepeatBuying::fit(asked);
         }
         let fit = |k: usize| Scaling::fit(&chain, asked.known.iter().map(|known| known[k]));
@@ -90,11 +90,13 @@ impl TaskKnowledge {
     /// Whether what a file says of it can be used.
     pub(crate) fn is_sound(&self) -> bool {
         let positive = |&scale: &f64| scale.is_finite() && scale > 0.0;
-        self.horizon > 0
+        // What follows an event knows no horizon.
+        (self.horizon > 0 || !self.tasks.iter().any(|task| task.is_at_moment()))
             && self.history >= 2
             && self.scaling.len() == MOMENT.len()
             && [0, AFTER_EVENT.len()].contains(&self.event_scaling.len())
             && self.scales.iter().all(positive)
+            && self.baselines.is_sound(self.kinds.len())
             && self.zone().is_ok()
             && self.buys.parse::<BuyRule>().is_ok()
     }

@@ -206,7 +206,10 @@ impl Lessons {
 }
 
 /// Numbers as a model sees them.
-fn scaled<'a>(known: &'a [f64], scaling: &'a [Scaling]) -> impl Iterator<Item = f32> + 'a {
+pub(crate) fn scaled<'a>(
+    known: &'a [f64],
+    scaling: &'a [Scaling],
+) -> impl Iterator<Item = f32> + 'a {
     known.iter().zip(scaling).map(|(&value, scaling)| scaling.apply(value).unwrap_or(0.0))
 }
 

@@ -29,6 +29,7 @@ pub use figures::{Compared, Figures, MODEL, TaskFigures, compare, figures};
 pub use gains::Gain;
 pub use knowledge::TaskKnowledge;
 pub(crate) use lessons::Filling;
+pub(crate) use lessons::scaled;
 pub use lessons::{Asked, Following, Lessons, Put, TaskPiece};
 pub use right::Right;
 pub use settings::{Balance, Calibrate, HeadStart, TaskSettings};

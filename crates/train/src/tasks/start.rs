@@ -7,49 +7,31 @@
 //! What the states of the LSTM say counts nothing yet: it learns what is left to be said.
 
 use events::{AFTER_EVENT, MOMENT};
-use ndarray::ArrayView2;
 use statistics::linear::Line;
-use statistics::logistic::{Logistic, LogisticSettings};
-use statistics::poisson::Poisson;
 
-use super::{Lessons, Task, TaskKnowledge};
-use crate::Error;
+use super::{AtMoment, Task, TaskKnowledge};
 
-/// As good as none, so that columns which say the same do no harm.
-const PENALTY: f64 = 1.0;
-
-/// A line over the moment for each answer, `[C, 1 + M]`, the biases first; none where none can be fitted.
-///
-/// # Errors
-///
-/// Where a regression cannot be fitted.
-pub fn lines(knowledge: &TaskKnowledge, lessons: &Lessons) -> Result<Vec<Option<Vec<f32>>>, Error> {
-    let width = MOMENT.len();
-    let x: Vec<f64> = lessons.moments.iter().map(|&value| f64::from(value)).collect();
-    let x = ArrayView2::from_shape((lessons.asked.len(), width), &x).expect("a row a question");
-    let fit = |(k, &task): (usize, &Task)| -> Result<Option<Vec<f32>>, Error> {
-        if !task.is_at_moment() {
-            let regression = knowledge.baselines.kinds_regression.as_ref();
-            return Ok(regression.map(|regression| numbers(&regression.lines, AFTER_EVENT.len())));
+/// A line over the moment for each answer, `[C, 1 + M]`, the biases first: that of the baseline which the
+/// network has to beat. None where there is none: for a time, or where all training questions had one answer.
+pub fn lines(knowledge: &TaskKnowledge) -> Vec<Option<Vec<f32>>> {
+    let baselines = &knowledge.baselines;
+    let of = |(k, &task): (usize, &Task)| match baselines.at_moments.get(k)?.as_ref() {
+        None => {
+            let regression = baselines.kinds_regression.as_ref()?;
+            Some(numbers(&regression.lines, AFTER_EVENT.len()))
         }
-        let truths = lessons.asked.outcomes.iter().map(|outcome| task.truth(outcome));
-        let truths: Vec<f64> = truths.map(|truth| truth / knowledge.scales[k]).collect();
-        let line = match task {
-            // A share of the horizon, which is neither yes nor no.
-            Task::TimeToNext => return Ok(None),
-            _ if task.is_binary() => {
-                let outcomes: Vec<bool> = truths.iter().map(|&truth| truth > 0.5).collect();
-                if !(outcomes.contains(&true) && outcomes.contains(&false)) {
-                    return Ok(None);
-                }
-                let settings = LogisticSettings { penalty: PENALTY, ..LogisticSettings::default() };
-                Logistic::fit(x, &outcomes, &settings)?.line
-            }
-            _ => Poisson::fit(x, &truths, PENALTY)?.line,
-        };
-        Ok(Some(numbers(&[line], width)))
+        Some(AtMoment::Binary { logistic, .. }) => {
+            Some(numbers(std::slice::from_ref(&logistic.as_ref()?.line), MOMENT.len()))
+        }
+        // A share of the horizon, which no exponential function is.
+        Some(AtMoment::Number { .. }) if task == Task::TimeToNext => None,
+        Some(AtMoment::Number { poisson, .. }) => {
+            // The network learns the number divided by its scale.
+            let intercept = poisson.line.intercept - knowledge.scales[k].ln();
+            Some(numbers(&[Line { intercept, ..poisson.line.clone() }], MOMENT.len()))
+        }
     };
-    knowledge.answered().iter().enumerate().map(fit).collect()
+    knowledge.answered().iter().enumerate().map(of).collect()
 }
 
 fn numbers(lines: &[Line], width: usize) -> Vec<f32> {

@@ -160,7 +160,7 @@ impl Timetable {
     /// Keeps the moments from a date on for validation; training sees nothing from there on.
     fn part_at(&mut self, cuts: &Cuts, date: i64) {
         self.validation = cuts.at.iter().copied().filter(|&at| at >= date).collect();
-        self.hold = date.min(self.validation.first().copied().unwrap_or(date));
+        self.hold = date;
         self.train = cuts.before(self.hold).collect();
     }
 
