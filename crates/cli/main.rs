@@ -7,6 +7,7 @@
 //! | `inspect`   | [`inspect`]   |
 //! | `train`     | [`train_verb`]|
 //! | `evaluate`  | [`evaluate`]  |
+//! | `audience`  | [`audience`]  |
 //! | `recommend` | [`recommend`] |
 //! | `represent` | [`represent`] |
 //! | `segment`   | [`mod@segment`] |
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod audience;
 mod bench;
 mod demo;
 mod devices;
@@ -91,6 +93,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Train(args) => train_verb::run(common, args),
         Verb::Evaluate(args) => evaluate::run(common, args),
         Verb::Predict(args) => predict::run(common, args),
+        Verb::Audience(args) => audience::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),
         Verb::Represent(args) => represent::run(common, args),
         Verb::Segment(args) => segment::run(common, args),

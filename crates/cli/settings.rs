@@ -16,6 +16,7 @@ use train::tasks::TaskSettings;
 use train::{SessionRules, Training, Treatment, Wishes};
 
 use crate::args::{Common, Completing, Describing, Reading};
+use crate::audience::AudienceSettings;
 use crate::failure::usage;
 use crate::progress::say;
 use crate::widths::Said;
@@ -58,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) evaluate: EvaluateSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) predict: PredictSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) audience: AudienceSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) recommend: RecommendSettings,
     #[serde(skip_serializing_if = "is_default")]

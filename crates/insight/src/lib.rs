@@ -9,12 +9,14 @@
 //! 3. [`chart`] draws: bars, lines, heat maps, funnels. Each is drawn twice, wide and narrow, and the
 //!    style shows the one that fits.
 //! 4. [`number`] writes numbers as people read them.
-//! 5. [`inspect`] is the page of a log, [`segments`] that of kinds of users.
+//! 5. [`inspect`] is the page of a log, [`segments`] that of kinds of users, [`audience`] that of whom to
+//!    contact.
 //!
 //! A page loads nothing, runs nothing, and is the same bytes for the same figures.
 
 #![forbid(unsafe_code)]
 
+pub mod audience;
 pub mod chart;
 pub mod html;
 pub mod inspect;
