@@ -1,11 +1,13 @@
 //! The command line, verb by verb.
 
+mod audience;
 mod explaining;
 mod measuring;
 mod recommend;
 mod segments;
 mod tasks;
 
+pub(crate) use audience::Audience;
 pub(crate) use explaining::Explain;
 pub(crate) use measuring::{Bench, GpuCheck};
 pub(crate) use recommend::{Recommend, Ruling};
@@ -122,6 +124,9 @@ Examples:
 Looks at the events before the date, whatever comes after it. A row a user: user, and as far as the
 model was trained for it purchase, count, churn, value, time_to_next (seconds), next_event.KIND.")]
     Predict(Predict),
+    /// Say whom to contact, what it costs and brings, and what a campaign has changed
+    #[command(after_help = audience::HELP)]
+    Audience(Box<Audience>),
     /// Say of a user why the model says what it says: which events count, what its gates do
     #[command(after_help = "\
 Examples:
@@ -317,9 +322,10 @@ pub(crate) struct Simulate {
     /// Also write the users' types here, and the causes of purchases beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
-    /// default, whose types of users have much in common, or distinct, where each wants other things
+    /// default, whose types of users have much in common; distinct, where each wants other things; or
+    /// treated, where a random half of the users gets a voucher that each type answers in its own way
     /// [default: default]
-    #[arg(long, value_name = "NAME", value_parser = ["default", "distinct"])]
+    #[arg(long, value_name = "NAME", value_parser = ["default", "distinct", "treated"])]
     pub(crate) shop: Option<String>,
 }
 

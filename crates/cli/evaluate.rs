@@ -180,11 +180,28 @@ pub(crate) fn read_as_trained(
     treatment: &Treatment,
     quiet: bool,
 ) -> Result<Log> {
-    let further = treatment.features.specs().further();
+    read_beside(paths, options, treatment, &[], quiet)
+}
+
+/// The same with further columns of words, which the log may lack.
+pub(crate) fn read_beside(
+    paths: &[PathBuf],
+    options: ReadOptions,
+    treatment: &Treatment,
+    beside: &[&str],
+    quiet: bool,
+) -> Result<Log> {
+    let mut further = treatment.features.specs().further();
+    for name in beside {
+        if !further.labels.iter().any(|known| known == name) {
+            further.labels.push((*name).to_owned());
+        }
+    }
     let options = ReadOptions { further, may_lack_further: true, ..options };
     let log = read_log(paths, &options, quiet)?;
     let mut absent: Vec<&str> = treatment.features.absent(&log);
     let labels = log.labels.iter().filter(|column| column.names.is_empty());
+    let labels = labels.filter(|column| !beside.contains(&column.name.as_str()));
     absent.extend(labels.map(|column| column.name.as_str()));
     let numbers = log.numbers.iter().filter(|column| column.values.iter().all(|x| x.is_nan()));
     absent.extend(numbers.map(|column| column.name.as_str()));

@@ -8,6 +8,7 @@
 //! | `train`     | [`train_verb`]|
 //! | `evaluate`  | [`evaluate`]  |
 //! | `explain`   | [`explain`]   |
+//! | `audience`  | [`audience`]  |
 //! | `recommend` | [`recommend`] |
 //! | `represent` | [`represent`] |
 //! | `segment`   | [`mod@segment`] |
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod audience;
 mod bench;
 mod demo;
 mod devices;
@@ -95,6 +97,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Evaluate(args) => evaluate::run(common, args),
         Verb::Predict(args) => predict::run(common, args),
         Verb::Explain(args) => explain::run(common, args),
+        Verb::Audience(args) => audience::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),
         Verb::Represent(args) => represent::run(common, args),
         Verb::Segment(args) => segment::run(common, args),

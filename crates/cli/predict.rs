@@ -8,8 +8,8 @@ use anyhow::{Result, anyhow};
 use events::time::{format_time, parse_moment};
 use events::{Log, NumberTable, Sessions};
 use serde_json::{Map, Value, json};
-use train::Trained;
 use train::tasks::{MODEL, Task, TaskKnowledge, answer_tasks};
+use train::{Knowledge, Trained};
 
 use crate::args::{Common, Predict};
 use crate::evaluate::{quoted, read_as_trained};
@@ -34,7 +34,7 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
     let out = settings.out.clone();
     let out =
         out.ok_or_else(|| usage("--out FILE is missing: name a .csv, .jsonl or .parquet file"))?;
-    let layout = Layout::of(&out)?;
+    let layout = Layout::of("--out", &out)?;
     let zone = settings.data.zone()?;
     let at = settings.predict.at.as_deref();
     let at = at.map(|text| parse_moment("--at", text, &zone)).transpose()?;
@@ -73,7 +73,8 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
     for first in (0..users.len()).step_by(USERS) {
         let some: Vec<usize> = (first..users.len().min(first + USERS)).collect();
         let some = users.select(&some);
-        for (user, row) in answers(&trained, &log, &some, at)?.into_iter().enumerate() {
+        let question = put(&trained.knowledge, &log, &some, at)?;
+        for (user, row) in answers(&trained, &question, some.len())?.into_iter().enumerate() {
             let Some(name) = name(&log, &some, user) else { continue };
             table.push(name, &columns, &row)?;
             rows += 1;
@@ -112,7 +113,7 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
 }
 
 /// What the columns are called: those of `next-event` once for each kind.
-fn columns(tasks: &TaskKnowledge) -> Vec<String> {
+pub(crate) fn columns(tasks: &TaskKnowledge) -> Vec<String> {
     let of = |task: Task| match task {
         Task::NextEvent => {
             tasks.kinds.iter().map(|kind| format!("{}.{kind}", task.column())).collect()
@@ -122,23 +123,25 @@ fn columns(tasks: &TaskKnowledge) -> Vec<String> {
     tasks.answered().into_iter().flat_map(of).collect()
 }
 
+/// What is asked about some users after the last of their events, as of a moment.
+pub(crate) fn put(knowledge: &Knowledge, log: &Log, users: &Sessions, at: i64) -> Result<Question> {
+    question(knowledge, log, users, &[at], |histories, user| {
+        let all = histories.times(user).len() as u32;
+        all - 1..all
+    })
+}
+
 /// The answers about some users, a row each.
-fn answers<D: model::Device>(
+pub(crate) fn answers<D: model::Device>(
     trained: &Trained<D>,
-    log: &Log,
-    users: &Sessions,
-    at: i64,
+    question: &Question,
+    users: usize,
 ) -> Result<Vec<Vec<f64>>> {
     let tasks = known(&trained.knowledge)?;
-    let Question { sequences, lessons } =
-        question(&trained.knowledge, log, users, &[at], |histories, user| {
-            let all = histories.times(user).len() as u32;
-            all - 1..all
-        })?;
-    let told = answer_tasks(&trained.model, tasks, &sequences, &lessons)?;
-    let mut rows = vec![Vec::new(); users.len()];
+    let told = answer_tasks(&trained.model, tasks, &question.sequences, &question.lessons)?;
+    let mut rows = vec![Vec::new(); users];
     for (k, answers) in told.answers.iter().enumerate() {
-        let width = answers.len() / users.len();
+        let width = answers.len() / users;
         let answers = answers.iter().map(|&answer| f64::from(answer)).collect();
         let told_right = tasks.tell(k, MODEL, answers);
         for (row, answer) in rows.iter_mut().zip(told_right.chunks_exact(width)) {
@@ -150,20 +153,21 @@ fn answers<D: model::Device>(
 
 /// How a file of predictions is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+pub(crate) enum Layout {
     Csv,
     Jsonl,
     Parquet,
 }
 
 impl Layout {
-    fn of(path: &Path) -> Result<Self> {
+    /// By the end of the name that a flag has given.
+    pub(crate) fn of(flag: &str, path: &Path) -> Result<Self> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("csv") => Ok(Self::Csv),
             Some("jsonl" | "ndjson") => Ok(Self::Jsonl),
             Some("parquet") => Ok(Self::Parquet),
             _ => Err(usage(format!(
-                "--out {}: how is it to be written? Let its name end in .csv, .jsonl or .parquet",
+                "{flag} {}: how is it to be written? Let its name end in .csv, .jsonl or .parquet",
                 path.display()
             ))),
         }
@@ -171,14 +175,14 @@ impl Layout {
 }
 
 /// A file of predictions that is being written.
-enum Table {
+pub(crate) enum Table {
     Csv(Target),
     Jsonl(Target, &'static str),
     Parquet(Box<NumberTable<Target>>, PathBuf),
 }
 
 impl Table {
-    fn begin(
+    pub(crate) fn begin(
         layout: Layout,
         mut target: Target,
         out: &Path,
@@ -200,12 +204,14 @@ impl Table {
         })
     }
 
-    fn push(&mut self, name: &str, columns: &[String], row: &[f64]) -> Result<()> {
+    /// Adds a row; a number that nobody knows is left empty.
+    pub(crate) fn push(&mut self, name: &str, columns: &[String], row: &[f64]) -> Result<()> {
         // As many digits as the network has computed.
         let row: Vec<f32> = row.iter().map(|&x| x as f32).collect();
         match self {
             Self::Csv(target) => {
-                let numbers: Vec<String> = row.iter().map(f32::to_string).collect();
+                let written = |x: &f32| if x.is_nan() { String::new() } else { x.to_string() };
+                let numbers: Vec<String> = row.iter().map(written).collect();
                 let line = writeln!(target, "{},{}", quoted(name), numbers.join(","));
                 line.map_err(|error| target.refuse(&error))
             }
@@ -224,7 +230,7 @@ impl Table {
         }
     }
 
-    fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         match self {
             Self::Csv(target) | Self::Jsonl(target, _) => target.finish(),
             Self::Parquet(table, out) => {

@@ -21,7 +21,7 @@ use crate::widths::Said;
 
 pub(crate) use data::DataSettings;
 pub(crate) use verbs::{
-    BenchSettings, DemoSettings, EvaluateSettings, ExplainSettings, ExportSettings, ImportSettings,
+    AudienceSettings, BenchSettings, DemoSettings, EvaluateSettings, ExplainSettings, ExportSettings, ImportSettings,
     PredictSettings, RecommendSettings, RepresentSettings, SegmentSettings, SimulateSettings,
 };
 
@@ -63,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) evaluate: EvaluateSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) predict: PredictSettings,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) audience: AudienceSettings,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) explain: ExplainSettings,
     #[serde(skip_serializing_if = "is_default")]

@@ -1,10 +1,12 @@
 //! `tidegate simulate`: the event log of a shop whose truth is known.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use events::simulator::{Shop, ShopConfig, Size, Summary, Truth, simulate};
-use serde_json::json;
+use events::simulator::{Campaign, Shop, ShopConfig, Size, Summary, Truth, simulate};
+use events::time::format_time;
+use serde_json::{Value, json};
 
 use crate::args::{Common, Simulate};
 use crate::failure::usage;
@@ -33,8 +35,11 @@ pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
     let config = match args.shop.as_deref().or(settings.simulate.shop.as_deref()) {
         None | Some("default") => ShopConfig::default(),
         Some("distinct") => ShopConfig::distinct(),
+        Some("treated") => ShopConfig::treated(),
         Some(other) => {
-            return Err(usage(format!("simulate.shop = {other:?}: expected default or distinct")));
+            return Err(usage(format!(
+                "simulate.shop = {other:?}: expected default, distinct or treated"
+            )));
         }
     };
     let shop = Shop::new(config, settings.seed())?;
@@ -42,7 +47,7 @@ pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
 
     let best = summary.best_possible;
     if settings.json {
-        return print_json(&json!({
+        let mut object = json!({
             "file": out.display().to_string(),
             "events": summary.events,
             "users": summary.users,
@@ -52,7 +57,12 @@ pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
             "best_possible": { "recall@20": best.recall_at_20, "mrr@20": best.mrr_at_20 },
             "truth": truth,
             "causes": truth.map(|truth| causes(truth)),
-        }));
+        });
+        if let Some(campaign) = &shop.config.campaign {
+            object["campaign"] = told(campaign);
+            object["uplift"] = json!(truth.map(|truth| uplift(truth)));
+        }
+        return print_json(&object);
     }
     let mut text = format!(
         "  {} events of {} users in {} sessions, {} items\n  best possible on a part of it: \
@@ -68,6 +78,14 @@ pub(crate) fn run(common: &Common, args: &Simulate) -> Result<()> {
     if let Some(truth) = truth {
         text += &format!("  {}\n  {}\n", truth.display(), causes(truth).display());
     }
+    if let Some(Campaign { at, lasts, .. }) = shop.config.campaign {
+        let (at, days) = (format_time(at * 1000), lasts / 86_400);
+        text += &match truth {
+            Some(truth) => format!("  {}\n", uplift(truth).display()),
+            None => String::new(),
+        };
+        text += &format!("  half of the users have a voucher from {at} on, for {days} days\n");
+    }
     print(&text)
 }
 
@@ -82,6 +100,9 @@ pub(crate) fn write(
 ) -> Result<Summary> {
     let mut files = vec![out.to_owned()];
     files.extend(truth.iter().flat_map(|truth| [truth.to_path_buf(), causes(truth)]));
+    if let (Some(truth), Some(_)) = (truth, &shop.config.campaign) {
+        files.push(uplift(truth));
+    }
     if files.iter().any(|file| files.iter().filter(|other| *other == file).count() > 1) {
         return Err(usage("--truth and --out name the same file"));
     }
@@ -89,7 +110,10 @@ pub(crate) fn write(
     let mut open: Vec<_> =
         files.iter().map(|path| Target::create("", path, inputs)).collect::<Result<_>>()?;
     let summary = match &mut open[..] {
-        [log, users, causes] => simulate(shop, size, log, Some(Truth { users, causes }))?,
+        [log, users, causes, rest @ ..] => {
+            let uplift = rest.first_mut().map(|file| file as &mut dyn Write);
+            simulate(shop, size, log, Some(Truth { users, causes, uplift }))?
+        }
         logs => simulate(shop, size, &mut logs[0], None)?,
     };
     open.into_iter().try_for_each(Target::finish)?;
@@ -98,10 +122,24 @@ pub(crate) fn write(
 
 /// The file beside the truth that has the causes of purchases.
 pub(crate) fn causes(truth: &Path) -> PathBuf {
+    beside(truth, "causes")
+}
+
+/// The one that has what a campaign does to each type.
+fn uplift(truth: &Path) -> PathBuf {
+    beside(truth, "uplift")
+}
+
+/// When a campaign is, and how long it lasts.
+fn told(campaign: &Campaign) -> Value {
+    json!({ "at": format_time(campaign.at * 1000), "horizon_s": campaign.lasts })
+}
+
+fn beside(truth: &Path, what: &str) -> PathBuf {
     let stem = truth.file_stem().unwrap_or_default().to_string_lossy();
     let name = match truth.extension() {
-        Some(extension) => format!("{stem}-causes.{}", extension.to_string_lossy()),
-        None => format!("{stem}-causes"),
+        Some(extension) => format!("{stem}-{what}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{what}"),
     };
     truth.with_file_name(name)
 }

@@ -48,6 +48,22 @@ pub(crate) struct ExplainSettings {
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub(crate) struct AudienceSettings {
+    pub(crate) at: Option<String>,
+    pub(crate) task: Option<String>,
+    pub(crate) list: Option<String>,
+    pub(crate) top: Option<u64>,
+    pub(crate) budget: Option<f64>,
+    pub(crate) cost: Option<f64>,
+    pub(crate) margin: Option<f64>,
+    pub(crate) effect: Option<f64>,
+    pub(crate) worth: Option<f64>,
+    pub(crate) treated: Option<String>,
+    pub(crate) resamples: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct RecommendSettings {
     pub(crate) events: Option<String>,
     pub(crate) events_file: Option<PathBuf>,

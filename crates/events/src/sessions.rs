@@ -341,6 +341,36 @@ impl Sessions {
         kept
     }
 
+    /// The visits that sessions of whole users are made of: cut where the session key changes, and in a log
+    /// without such keys at pauses of more than `gap` milliseconds.
+    pub fn visits(&self, log: &Log, gap: i64) -> Self {
+        let key = |event: u32| log.events.session.get(event as usize).copied().unwrap_or(NONE);
+        let time = |event: u32| log.time_or_zero(event);
+        let apart = |a: u32, b: u32| match (key(a), key(b)) {
+            (NONE, NONE) => time(b).saturating_sub(time(a)) > gap,
+            (a, b) => a != b,
+        };
+        let mut found = Vec::new();
+        for session in 0..self.len() {
+            let events = &self.events[self.range(session)];
+            let mut start = 0;
+            for visit in events.chunk_by(|&a, &b| !apart(a, b)) {
+                let first = visit.iter().copied().min().unwrap_or(0);
+                found.push((time(visit[0]), first, session, start..start + visit.len()));
+                start += visit.len();
+            }
+        }
+        found.sort_by_key(|visit| (visit.0, visit.1));
+        let mut visits = Self::with_targets(self.targets);
+        for (time, _, session, part) in found {
+            visits.push(self, session, part);
+            if let Some(start) = visits.starts.last_mut() {
+                *start = time;
+            }
+        }
+        visits
+    }
+
     /// Adds a part of a session of another set.
     pub(crate) fn push(&mut self, from: &Self, session: usize, part: Range<usize>) {
         self.items.extend_from_slice(&from.get(session)[part.clone()]);

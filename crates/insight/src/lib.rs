@@ -10,12 +10,13 @@
 //!    style shows the one that fits.
 //! 4. [`number`] writes numbers as people read them.
 //! 5. [`inspect`] is the page of a log, [`training`] that of a run, [`segments`] that of kinds of users,
-//!    [`explain`] that of an answer about a user.
+//!    [`explain`] that of an answer about a user, [`audience`] that of whom to contact.
 //!
 //! A page loads nothing, runs nothing, and is the same bytes for the same figures.
 
 #![forbid(unsafe_code)]
 
+pub mod audience;
 pub mod chart;
 pub mod explain;
 pub mod html;

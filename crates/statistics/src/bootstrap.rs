@@ -102,27 +102,47 @@ pub fn interval(
     seed: u64,
     figure: impl Fn(Option<&[u32]>) -> Result<Option<f64>, Error> + Sync,
 ) -> Result<Option<Interval>, Error> {
+    let found = intervals(groups, resamples, seed, |weights| Ok(vec![figure(weights)?]))?;
+    Ok(found.into_iter().next().flatten())
+}
+
+/// The intervals of several figures over the same resamples, each as [`interval`] has it. `figures` gives
+/// as many of them each time, in the same order.
+///
+/// # Errors
+///
+/// Those of `figures`; [`Error::Setting`] for no resamples.
+pub fn intervals(
+    groups: &Groups,
+    resamples: u32,
+    seed: u64,
+    figures: impl Fn(Option<&[u32]>) -> Result<Vec<Option<f64>>, Error> + Sync,
+) -> Result<Vec<Option<Interval>>, Error> {
     check_setting("resamples", f64::from(resamples), "whole numbers from 1", |value| value >= 1.0)?;
-    let Some(estimate) = figure(None)? else { return Ok(None) };
-    let resampled: Result<Vec<Option<f64>>, Error> = (0..resamples)
+    let estimates = figures(None)?;
+    if estimates.iter().all(Option::is_none) {
+        return Ok(vec![None; estimates.len()]);
+    }
+    let resampled: Result<Vec<Vec<Option<f64>>>, Error> = (0..resamples)
         .into_par_iter()
         .map_init(Default::default, |(drawn, weights): &mut (Vec<u32>, Vec<u32>), number| {
             groups.draw(seed, number, drawn, weights);
-            figure(Some(weights))
+            figures(Some(weights))
         })
         .collect();
-    let mut defined: Vec<f64> =
-        resampled?.into_iter().flatten().filter(|figure| figure.is_finite()).collect();
-    if 2 * defined.len() < resamples as usize || defined.is_empty() {
-        return Ok(None);
-    }
-    defined.sort_unstable_by(f64::total_cmp);
-    Ok(Some(Interval {
-        estimate,
-        low: quantile(&defined, 0.025),
-        high: quantile(&defined, 0.975),
-        resamples: defined.len() as u32,
-    }))
+    let resampled = resampled?;
+    let interval = |(k, estimate): (usize, Option<f64>)| {
+        let estimate = estimate?;
+        let of = resampled.iter().filter_map(|figures| figures.get(k).copied().flatten());
+        let mut defined: Vec<f64> = of.filter(|figure| figure.is_finite()).collect();
+        if 2 * defined.len() < resamples as usize || defined.is_empty() {
+            return None;
+        }
+        defined.sort_unstable_by(f64::total_cmp);
+        let (low, high) = (quantile(&defined, 0.025), quantile(&defined, 0.975));
+        Some(Interval { estimate, low, high, resamples: defined.len() as u32 })
+    };
+    Ok(estimates.into_iter().enumerate().map(interval).collect())
 }
 
 /// The interval of the difference `first` − `second` of one figure of two predictors on the same cases
@@ -261,6 +281,19 @@ mod tests {
         };
         assert_eq!(found(1, 9), found(3, 9));
         assert_ne!(found(1, 9), found(1, 10));
+    }
+
+    /// Figures that share resamples have the intervals that each would have alone.
+    #[test]
+    fn several_figures_are_as_each_alone() {
+        let values = normal(8, 300);
+        let squares: Vec<f64> = values.iter().map(|x| x * x).collect();
+        let groups = Groups::alone(300);
+        let both = intervals(&groups, 100, 3, |weights| {
+            Ok(vec![mean(&values, weights)?, None, mean(&squares, weights)?])
+        });
+        let alone = |values: &[f64]| interval(&groups, 100, 3, |weights| mean(values, weights));
+        assert_eq!(both.unwrap(), [alone(&values).unwrap(), None, alone(&squares).unwrap()]);
     }
 
     #[test]

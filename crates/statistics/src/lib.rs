@@ -1,7 +1,7 @@
 //! What is measured and fitted without a network: numbers in, numbers out.
 //!
 //! 1. Figures of predictions: [`binary`], [`numeric`], [`classes`]; [`partition`] of clusterings, and
-//!    [`uplift`] of campaigns. [`bootstrap`] says how far any of them may be off, or two apart.
+//!    [`uplift`] of campaigns, with [`cross_fit`], [`balance`] and [`trial`] about them. [`bootstrap`] says how far any of them may be off, or two apart.
 //! 2. Models of columns: [`linear`] has what they share, then [`ridge`], [`logistic`],
 //!    [`multinomial`], [`poisson`]. Models of repeat buying: [`bg_nbd`], [`gamma_gamma`].
 //! 3. [`calibration`] corrects the probabilities of any model, a network's too.
@@ -12,11 +12,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod bg_nbd;
 pub mod binary;
 pub mod bootstrap;
 pub mod calibration;
 pub mod classes;
+pub mod cross_fit;
 mod error;
 mod gamma;
 pub mod gamma_gamma;
@@ -29,6 +31,7 @@ pub mod numeric;
 pub mod partition;
 pub mod poisson;
 pub mod ridge;
+pub mod trial;
 pub mod uplift;
 
 pub use error::Error;

@@ -40,6 +40,19 @@ pub struct Qini {
     pub coefficient: f64,
 }
 
+impl Qini {
+    /// The gain of treating a share of all cases: on the curve, straight between its points.
+    pub fn gain_at(&self, share: f64) -> f64 {
+        let after = self.points.partition_point(|point| point.share < share);
+        let Some(high) = self.points.get(after) else { return self.effect };
+        let Some(low) = after.checked_sub(1).and_then(|at| self.points.get(at)) else {
+            return high.gain;
+        };
+        let part = (share - low.share) / (high.share - low.share);
+        low.gain + part * (high.gain - low.gain)
+    }
+}
+
 impl Trial {
     /// Checks and sorts: of each case its score, whether it was treated, whether it had the outcome.
     ///
@@ -200,6 +213,8 @@ mod tests {
         let gains: Vec<f64> = found.points.iter().map(|point| point.gain * 4.0).collect();
         close(&gains, &[0.0, 1.0, 2.0, 1.0, 3.0 - 8.0 / 3.0, 1.0], 1e-15);
         assert_eq!(found.effect, 0.25);
+        let between = [0.0, 0.0625, 0.4375, 1.0].map(|share| 4.0 * found.gain_at(share));
+        close(&between, &[0.0, 0.5, 1.5, 1.0], 1e-15);
         let area = 0.0625 + 0.375 + 0.1875 + 0.375 * (1.0 + 1.0 / 3.0) / 2.0 + 0.125 * 2.0 / 3.0;
         close(&[found.coefficient], &[(area - 0.5) / 4.0], 1e-15);
     }

@@ -174,12 +174,12 @@ impl Histories {
             }
         }
     }
+}
 
-    /// The part of a session that the model sees.
-    fn seen(&self, session: usize) -> Sequence<'_> {
-        let length = self.sequences.range(session).len();
-        sequence(&self.sequences, session, begin(length, self.window)..length)
-    }
+/// The part of a session that a model sees which reads the last of so many events.
+fn seen(sequences: &Sequences, session: usize, window: usize) -> Sequence<'_> {
+    let length = sequences.range(session).len();
+    sequence(sequences, session, begin(length, window)..length)
 }
 
 /// The row of each session: that of its user, or its own where it holds anything known.
@@ -237,13 +237,7 @@ pub fn represent<D: Device>(
     how: How,
     mut visit: impl FnMut(Shown<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut asker = Asker {
-        scorer: Scorer::new(model),
-        batch: Batch::with_features(model.config(), model.features()),
-        device: model.device(),
-        of: how.of,
-        width: width(model, how.of),
-    };
+    let mut asker = Asker::new(model, how.of, histories.window);
     let wanted = |row: usize| match how.pool {
         Pool::Mean => histories.rows.sessions(row),
         Pool::Last => histories
@@ -260,10 +254,13 @@ pub fn represent<D: Device>(
         let (mut sessions, mut positions) = (Vec::new(), 0);
         while row < histories.rows.len() && positions < GROUP {
             sessions.extend(wanted(row));
-            positions += wanted(row).iter().map(|&s| histories.seen(s).len()).sum::<usize>();
+            positions += wanted(row)
+                .iter()
+                .map(|&s| seen(&histories.sequences, s, histories.window).len())
+                .sum::<usize>();
             row += 1;
         }
-        asker.ask(histories, &sessions, &mut found)?;
+        asker.ask(&histories.sequences, &sessions, &mut found)?;
         let mut rest = &found[..];
         for row in first..row {
             mean.fill(0.0);
@@ -283,6 +280,28 @@ pub fn represent<D: Device>(
     Ok(())
 }
 
+/// What each of some rows has ended in, one after the other, `[S, D]`: of a row of more than `window` events
+/// the model sees the end. [`answer_tasks`](crate::tasks::answer_tasks) sees the same of users who are asked
+/// about after their last event.
+///
+/// # Errors
+///
+/// Where rows hold what the model does not know, and where one is not finite.
+pub fn ends<D: Device>(
+    model: &Model<D>,
+    sequences: &Sequences,
+    of: Of,
+    window: usize,
+) -> Result<Vec<f32>, Error> {
+    let rows: Vec<usize> = (0..sequences.len()).collect();
+    let mut found = Vec::new();
+    Asker::new(model, of, window).ask(sequences, &rows, &mut found)?;
+    match found.iter().all(|x| x.is_finite()) {
+        true => Ok(found),
+        false => Err(Error::ScoresNotFinite),
+    }
+}
+
 /// What it takes to ask a model.
 struct Asker<'m, D: Device> {
     scorer: Scorer<'m, D>,
@@ -290,32 +309,46 @@ struct Asker<'m, D: Device> {
     device: &'m D,
     of: Of,
     width: usize,
+    window: usize,
 }
 
-impl<D: Device> Asker<'_, D> {
+impl<'m, D: Device> Asker<'m, D> {
+    fn new(model: &'m Model<D>, of: Of, window: usize) -> Self {
+        Self {
+            scorer: Scorer::new(model),
+            batch: Batch::with_features(model.config(), model.features()),
+            device: model.device(),
+            of,
+            width: width(model, of),
+            window,
+        }
+    }
+
     /// What each of some sessions ends in, one after the other, `[S, D]`.
     fn ask(
         &mut self,
-        histories: &Histories,
+        sequences: &Sequences,
         sessions: &[usize],
         found: &mut Vec<f32>,
     ) -> Result<(), Error> {
+        let window = self.window;
+        let seen = |session: usize| seen(sequences, session, window);
         found.clear();
         found.resize(sessions.len() * self.width, 0.0);
         // Like lengths together, so that a batch is dense. Stable: batches are the same on any machine.
         let mut order: Vec<usize> = (0..sessions.len()).collect();
-        order.sort_by_key(|&k| std::cmp::Reverse(histories.seen(sessions[k]).len()));
+        order.sort_by_key(|&k| std::cmp::Reverse(seen(sessions[k]).len()));
         let mut rest = &order[..];
         while !rest.is_empty() {
             let mut positions = 0;
             let fits = |k: &&usize| {
-                let length = histories.seen(sessions[**k]).len();
+                let length = seen(sessions[**k]).len();
                 positions += length;
                 positions <= BATCH || positions == length
             };
             let (now, later) = rest.split_at(rest.iter().take_while(fits).count());
             rest = later;
-            let these: Vec<_> = now.iter().map(|&k| histories.seen(sessions[k])).collect();
+            let these: Vec<_> = now.iter().map(|&k| seen(sessions[k])).collect();
             self.batch.fill_prefixes(&these, Wanted::Last);
             if self.of == Of::State {
                 self.batch.keep_states();

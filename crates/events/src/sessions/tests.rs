@@ -124,3 +124,31 @@ fn support_and_length_are_taken_in_turns() {
     let (kept, dropped) = sessions.keep(1, 1);
     assert_eq!((kept, dropped), (sessions, Dropped::default()));
 }
+
+/// Whole users fall into visits by key, and without keys by pauses; each visit knows when it began.
+#[test]
+fn users_are_cut_into_visits() {
+    let read = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        std::fs::write(&path, text).unwrap();
+        crate::read(&[path], &crate::ReadOptions::default()).unwrap()
+    };
+    let options = SessionOptions { rule: SessionRule::User, ..SessionOptions::default() };
+    let keyed = "user,session,time,item\na,s1,100,x\nb,s9,150,z\na,s1,9000,y\na,s2,9001,x\n";
+    let paused = "user,time,item\na,100,x\nb,150,z\na,1900,y\na,3701,x\n";
+    for (text, lengths) in [(keyed, [2, 1, 1]), (paused, [2, 1, 1])] {
+        let log = read(text);
+        let users = Sessions::from_log(&log, &options).unwrap();
+        assert_eq!(users.len(), 2);
+        let visits = users.visits(&log, 30 * 60 * 1000);
+        let found: Vec<usize> = visits.iter().map(<[u32]>::len).collect();
+        assert_eq!(found, lengths, "{text}");
+        let owners: Vec<&str> =
+            (0..3).map(|visit| log.users.get(visits.user(visit).unwrap())).collect();
+        assert_eq!(owners, ["a", "b", "a"]);
+        let first = |visit: usize| log.time(visits.log_events()[visits.range(visit)][0]);
+        assert!((0..3).all(|visit| visits.start(visit) == first(visit)));
+        assert_eq!(visits.before(&log, 3_600_000).len(), 2);
+    }
+}

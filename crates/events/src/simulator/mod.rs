@@ -45,6 +45,12 @@
 //! all of this keeps the shares, and a session from anywhere in the log is distributed like the
 //! first. Numbers and times of sessions depend on nothing hidden.
 //!
+//! # A campaign
+//!
+//! In a shop with one, a random half of the users gets a voucher at a moment: `cart_k` is another in their
+//! sessions that begin while it holds. Both lives of a user can be had ([`Fates`]), so what the voucher does to
+//! each type is known. The best possible score is that of sessions which no voucher has reached.
+//!
 //! # What a first-order table sees, and what not
 //!
 //! It sees the category, style and rung of the last item, and so the mean of all that can follow. It
@@ -62,6 +68,7 @@
 //! Detours, drift and chance are in nobody's reach, and [`best_possible`] takes account of that: it
 //! reads no hidden state, and ranks by the exact `P(xₜ₊₁ | x₁ … xₜ)`.
 
+mod campaign;
 mod draw;
 mod filter;
 mod process;
@@ -74,12 +81,13 @@ mod write;
 
 use thiserror::Error;
 
+pub use campaign::{Campaign, Fates};
 pub use filter::Filter;
 pub use process::{Event, Interest, Kind, Why};
 pub use score::{Score, best_possible};
 pub use shop::{Place, Shop, ShopConfig, UserType};
 pub use users::{Session, User};
-pub use write::{CAUSES_HEADER, LOG_HEADER, Summary, TRUTH_HEADER, Truth, simulate};
+pub use write::{CAUSES_HEADER, LOG_HEADER, Summary, TRUTH_HEADER, Truth, UPLIFT_HEADER, simulate};
 
 /// How much is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

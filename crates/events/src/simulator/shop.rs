@@ -7,6 +7,7 @@
 use rustc_hash::FxHashMap;
 
 use super::SimulatorError;
+use super::campaign::Campaign;
 use super::draw::{Choose, Dice};
 
 /// How one type of user shops. Every rate is a probability.
@@ -79,6 +80,8 @@ pub struct ShopConfig {
     pub max_sessions: usize,
     /// The kinds of users.
     pub types: Vec<UserType>,
+    /// What some of them get at a moment; none where nobody does.
+    pub campaign: Option<Campaign>,
 }
 
 impl Default for ShopConfig {
@@ -153,6 +156,7 @@ impl Default for ShopConfig {
             max_events: 60,
             max_sessions: 25,
             types: vec![gatherer, comparer, collector, stroller],
+            campaign: None,
         }
     }
 }
@@ -168,6 +172,40 @@ impl ShopConfig {
             session_renewal: 0.5,
             come_back: 0.85,
             ..Self::default()
+        }
+    }
+
+    /// A shop with a campaign: after 60 days a random half of the users gets a voucher that holds 14 days. Types
+    /// differ as in [`ShopConfig::distinct`], and answer it in five ways: many buy who would not have, some do,
+    /// it is nothing to those who hardly buy at all and to those who buy anyway, and some are put off.
+    pub fn treated() -> Self {
+        let distinct = Self::distinct();
+        let [gatherer, comparer, collector, stroller] =
+            [0, 1, 2, 3].map(|like| distinct.types[like].clone());
+        let named = |like: &UserType, name: &str, share: f64, cart: f64| UserType {
+            name: name.into(),
+            share,
+            cart,
+            leave: 0.08,
+            ..like.clone()
+        };
+        Self {
+            missions: 5,
+            come_back: 0.9,
+            types: vec![
+                named(&gatherer, "persuadable", 0.25, 0.01),
+                named(&comparer, "hesitant", 0.2, 0.01),
+                named(&stroller, "unmoved", 0.2, 0.004),
+                named(&collector, "put-off", 0.15, 0.03),
+                named(&gatherer, "sure", 0.2, 0.06),
+            ],
+            campaign: Some(Campaign {
+                // 2026-04-30T00:00:00Z: everybody has come once.
+                at: 1_777_507_200,
+                lasts: 14 * 86_400,
+                cart: vec![0.06, 0.022, 0.004, 0.006, 0.06],
+            }),
+            ..distinct
         }
     }
 
@@ -229,7 +267,7 @@ impl ShopConfig {
         if let Some(t) = self.types.iter().find(|t| !(t.share > 0.0 && t.share.is_finite())) {
             return wrong("share", format!("{} of type {} is not above 0", t.share, t.name));
         }
-        Ok(())
+        self.campaign.as_ref().map_or(Ok(()), |campaign| campaign.check(self.types.len()))
     }
 }
 
@@ -271,6 +309,8 @@ pub struct Shop {
     prices: Vec<f64>,
     ids: Vec<String>,
     index: FxHashMap<String, usize>,
+    /// The same shop at the rates of those who have a voucher.
+    changed: Option<Box<Shop>>,
 }
 
 const CATEGORIES: [&str; 16] = [
@@ -336,7 +376,7 @@ impl Shop {
         }
         let index = ids.iter().cloned().zip(0..).collect();
         let popularity = [small, large];
-        Ok(Self {
+        let shop = Self {
             config,
             seed,
             routes,
@@ -349,7 +389,20 @@ impl Shop {
             prices,
             ids,
             index,
-        })
+            changed: None,
+        };
+        let changed =
+            shop.config.campaign.as_ref().map(|campaign| Box::new(campaign.changed(&shop)));
+        Ok(Self { changed, ..shop })
+    }
+
+    /// The rates by which a session goes that begins at a moment.
+    pub(super) fn rates(&self, treated: bool, start: i64) -> &Self {
+        let reached = |campaign: &Campaign| treated && campaign.reaches(start);
+        match &self.changed {
+            Some(changed) if self.config.campaign.as_ref().is_some_and(reached) => changed,
+            _ => self,
+        }
     }
 
     /// Number of items.

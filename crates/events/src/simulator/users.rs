@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use super::campaign::is_treated;
 use super::draw::{Choose, Dice};
 use super::process::{Event, Interest, session};
 use super::shop::Shop;
@@ -47,6 +48,8 @@ pub struct User {
     pub number: u64,
     /// Index of the user's type.
     pub of: usize,
+    /// Whether the user has got the voucher; none in a shop without a campaign.
+    pub treated: Option<bool>,
     /// The sessions in order of time, at least one.
     pub sessions: Vec<Session>,
 }
@@ -54,6 +57,11 @@ pub struct User {
 impl User {
     /// User `number` of a shop, the same whoever else there is.
     pub fn new(shop: &Shop, number: u64) -> Self {
+        Self::arm(shop, number, is_treated(shop, number))
+    }
+
+    /// The same user as if treated by the shop's campaign, or not.
+    pub fn arm(shop: &Shop, number: u64, treated: bool) -> Self {
         let config = &shop.config;
         let mut dice = Dice::for_user(shop.seed, number);
         let shares: Vec<f64> = config.types.iter().map(|t| t.share).collect();
@@ -63,14 +71,15 @@ impl User {
         let mut sessions = Vec::new();
         loop {
             let mut events = Vec::new();
-            session(shop, of, interest, &mut dice, |event| {
+            session(shop.rates(treated, start), of, interest, &mut dice, |event| {
                 events.push(event);
                 ControlFlow::Continue(())
             });
             let times = clock(start, events.len(), config.max_events, &mut dice);
             sessions.push(Session { interest, events, times });
             if sessions.len() >= config.max_sessions || !dice.happens(config.come_back) {
-                return Self { number, of, sessions };
+                let treated = config.campaign.as_ref().map(|_| treated);
+                return Self { number, of, treated, sessions };
             }
             start += REST + dice.exponential(DAYS_APART * DAY) as i64;
             interest = interest.drift(shop, of, &mut dice);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
+use super::campaign::{Fates, Tally};
 use super::process::{Event, Kind, Why};
 use super::score::Scorer;
 use super::shop::Shop;
@@ -12,14 +13,18 @@ use super::{SimulatorError, Size};
 /// How many events the estimate of the best possible score is made from.
 const ESTIMATE_EVENTS: u64 = 20_000;
 
-/// Header of the log.
+/// Header of the log; in a shop with a campaign, `treated` is one column more.
 pub const LOG_HEADER: &str = "user,session,time,kind,item,category,price";
-/// Header of the truth: a line a session.
+/// Header of the truth: a line a session; in a shop with a campaign, three columns more: `treated`, and
+/// `if_treated`, `if_not`, whether the user would have bought while the voucher held.
 pub const TRUTH_HEADER: &str =
     "user,type,session,time,budget,style,mission,last_style,last_mission";
 /// Header of the causes: a line a purchase.
 pub const CAUSES_HEADER: &str =
     "user,session,time,item,price,viewed,carted,second_looks,cause,cause_item";
+
+/// Header of the true uplift: a line a type.
+pub const UPLIFT_HEADER: &str = "type,users,if_treated,if_not,uplift,error";
 
 /// Where the truth goes.
 pub struct Truth<'a> {
@@ -27,6 +32,8 @@ pub struct Truth<'a> {
     pub users: &'a mut dyn Write,
     /// Causes, a line a purchase.
     pub causes: &'a mut dyn Write,
+    /// What a campaign does to each type, a line each; nothing is written in a shop without one.
+    pub uplift: Option<&'a mut dyn Write>,
 }
 
 /// What was simulated.
@@ -67,13 +74,16 @@ pub fn simulate(
             format!("{},{category},{:.2}", shop.item_id(item), shop.price(item))
         })
         .collect();
-    writeln!(log, "{LOG_HEADER}")?;
+    let campaign = shop.config.campaign.as_ref();
+    let more = |columns: &'static str| if campaign.is_some() { columns } else { "" };
+    writeln!(log, "{LOG_HEADER}{}", more(",treated"))?;
     if let Some(truth) = &mut truth {
-        writeln!(truth.users, "{TRUTH_HEADER}")?;
+        writeln!(truth.users, "{TRUTH_HEADER}{}", more(",treated,if_treated,if_not"))?;
         writeln!(truth.causes, "{CAUSES_HEADER}")?;
     }
 
     let mut scorer = Scorer::new(shop);
+    let mut tallies = vec![Tally::default(); shop.config.types.len()];
     let (mut users, mut events, mut sessions, mut purchases) = (0, 0, 0, 0);
     let mut text = String::new();
     while match size {
@@ -82,15 +92,19 @@ pub fn simulate(
     } {
         let user = User::new(shop, users);
         let id = user.id();
+        let flag = user.treated.map_or("", |treated| if treated { ",1" } else { ",0" });
         text.clear();
         for (number, session) in (1..).zip(&user.sessions) {
             for (event, time) in session.events.iter().zip(&session.times) {
                 let (kind, product) = (event.kind.name(), &products[event.item]);
                 let time = Time(*time);
-                let _ = writeln!(text, "{id},{id}.{number},{time},{kind},{product}");
+                let _ = writeln!(text, "{id},{id}.{number},{time},{kind},{product}{flag}");
                 purchases += u64::from(event.kind == Kind::Purchase);
             }
-            if events < ESTIMATE_EVENTS {
+            // Those that a voucher has reached are not of the process that the filter knows.
+            let start = session.times.first().copied().unwrap_or(0);
+            let reached = user.treated == Some(true) && campaign.is_some_and(|c| c.reaches(start));
+            if events < ESTIMATE_EVENTS && !reached {
                 scorer.add(&session.items())?;
             }
             events += session.events.len() as u64;
@@ -101,8 +115,16 @@ pub fn simulate(
 
         if let Some(truth) = &mut truth {
             let (mut interests, mut causes) = (String::new(), String::new());
+            let fates = Fates::of(shop, user.number);
+            fates.into_iter().for_each(|fates| tallies[user.of].add(fates));
+            let more = match fates {
+                Some(Fates { if_treated, if_not }) => {
+                    format!("{flag},{},{}", u8::from(if_treated), u8::from(if_not))
+                }
+                None => format!("{flag}{}", more(",,")),
+            };
             for (number, session) in (1..).zip(&user.sessions) {
-                write_interest(shop, &user, number, session, &mut interests);
+                write_interest(shop, &user, number, session, &more, &mut interests);
                 write_causes(shop, &id, number, session, &mut causes);
             }
             truth.users.write_all(interests.as_bytes())?;
@@ -113,17 +135,31 @@ pub fn simulate(
     if let Some(truth) = truth {
         truth.users.flush()?;
         truth.causes.flush()?;
+        if let Some(uplift) = truth.uplift.filter(|_| campaign.is_some()) {
+            writeln!(uplift, "{UPLIFT_HEADER}")?;
+            for (user, tally) in shop.config.types.iter().zip(&tallies) {
+                writeln!(uplift, "{},{}", user.name, tally.line())?;
+            }
+            uplift.flush()?;
+        }
     }
     let items = shop.items();
     Ok(Summary { events, sessions, users, purchases, items, best_possible: scorer.score() })
 }
 
-fn write_interest(shop: &Shop, user: &User, number: u64, session: &Session, out: &mut String) {
+fn write_interest(
+    shop: &Shop,
+    user: &User,
+    number: u64,
+    session: &Session,
+    more: &str,
+    out: &mut String,
+) {
     let (first, last) = (session.interest, session.events.last().map(|event| event.interest));
     let last = last.unwrap_or(first);
     let _ = writeln!(
         out,
-        "{id},{of},{id}.{number},{time},{budget},{style},{mission},{last_style},{last_mission}",
+        "{id},{of},{id}.{number},{time},{budget},{style},{mission},{last_style},{last_mission}{more}",
         id = user.id(),
         of = shop.config.types[user.of].name,
         time = Time(session.times.first().copied().unwrap_or(0)),

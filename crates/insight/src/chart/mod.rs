@@ -1,15 +1,17 @@
 //! Pictures as SVG inside a page.
 //!
 //! `svg` is the paper, `scale` puts values onto it, `scale` and `calendar` say where labels stand. `lines`,
-//! `columns`, `rows`, `signed`, `heat`, `shades`, `funnel` and `scatter` are the pictures. Colours and letters come from classes of the
+//! `columns`, `rows`, `signed`, `heat`, `shades`, `funnel`, `scatter`, `curve` and `ranges` are the pictures. Colours and letters come from classes of the
 //! page's style, so that pictures follow its light and dark colours. A picture is a function of a
 //! width; [`figure`] draws it wide and narrow, since text that shrinks with a screen cannot be read.
 
 mod calendar;
 mod columns;
+mod curve;
 mod funnel;
 mod heat;
 mod lines;
+mod ranges;
 mod rows;
 mod scale;
 mod scatter;
@@ -19,9 +21,11 @@ mod svg;
 
 pub use calendar::{date, ticks as time_ticks};
 pub use columns::{Columns, columns};
+pub use curve::{Curves, curves};
 pub use funnel::{Stage, funnel};
 pub use heat::{Heat, heat};
 pub use lines::{Axis, Lines, Mark, Series, lines};
+pub use ranges::{Span, ranges};
 pub use rows::{Row, rows, spark};
 pub use scale::{Scale, linear_ticks, log_ticks};
 pub use scatter::{Dot, colour, scatter};

@@ -11,7 +11,7 @@ use crate::simulator::{
 fn written(shop: &Shop, size: Size) -> (Summary, [String; 3]) {
     let mut files = [Vec::new(), Vec::new(), Vec::new()];
     let [log, users, causes] = &mut files;
-    let summary = simulate(shop, size, log, Some(Truth { users, causes })).unwrap();
+    let summary = simulate(shop, size, log, Some(Truth { users, causes, uplift: None })).unwrap();
     (summary, files.map(|file| String::from_utf8(file).unwrap()))
 }
 

@@ -1,5 +1,6 @@
 //! What the simulator promises, checked from outside the equations.
 
+mod campaign;
 mod exact;
 mod log;
 mod score;
@@ -56,5 +57,6 @@ fn tiny() -> ShopConfig {
         max_events: 9,
         max_sessions: 4,
         types: vec![first, second],
+        campaign: None,
     }
 }
