@@ -2,6 +2,7 @@
 
     python3 benches/tasks.py taobao DATA/UserBehavior_head.csv
     python3 benches/tasks.py retail DATA/online_retail.csv.gz
+    python3 benches/tasks.py ahead DATA/online_retail.csv.gz       the same, rolled forward week by week
 
 Users are parted into five folds by a hash of their id. For each fold a model is trained on the other four
 fifths of the users and on events before the test date alone (its validation part, which picks the epoch and
@@ -49,6 +50,10 @@ SETUPS = {
         "--horizon 90d --stride 14d --features amount,gap --split sessions:0.8",
         "config": "examples/tasks-retail.toml",
     },
+}
+SETUPS["ahead"] = SETUPS["retail"] | {
+    "train": SETUPS["retail"]["train"].replace("--stride 14d --features amount,gap", "--grid week"),
+    "config": "examples/ahead-retail.toml",
 }
 
 

@@ -306,7 +306,8 @@ fn what_is_rare_is_read_as_one_item_by_every_verb() {
         events.push(("new".to_owned(), end + k, "view", format!("never-seen-{k}"), 5.0));
     }
     write(folder, "shop.csv", &events);
-    let train = format!("train shop.csv --out m --task next-item --task churn --horizon 3d {SMALL}");
+    let train =
+        format!("train shop.csv --out m --task next-item --task churn --horizon 3d {SMALL}");
     called(folder, &train).json();
     let known = called(folder, "recommend m --log shop.csv --user new -k 3 --json");
     assert!(!known.stderr.contains("most popular"), "{}", known.stderr);
@@ -333,7 +334,9 @@ fn questions_that_cannot_be_asked() {
     fails(&train("--task purchase"), 2, &["--horizon 7d"]);
     fails(&train("--task purchase --horizon soon"), 2, &["--horizon", "7d"]);
     fails(&train("--horizon 7d"), 2, &["--horizon", "--task"]);
-    fails(&train("--task churn --horizon 60d"), 1, &["60.00 days", "--horizon"]);
+    fs::write(folder.join("direct.toml"), "[tasks]\nway = \"direct\"\n").unwrap();
+    let direct = "--task churn --horizon 60d --config direct.toml";
+    fails(&train(direct), 1, &["60.00 days", "--horizon"]);
     fails(&train("--task churn --horizon 3d --at 2030-01-01"), 2, &["--at", "2024"]);
     fails(&train("--task churn --horizon 3d --at never"), 2, &["--at", "never"]);
     fails(&train("--task purchase --horizon 3d --buys bought"), 1, &["bought", "view, cart, buy"]);

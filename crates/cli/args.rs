@@ -12,7 +12,7 @@ pub(crate) use explaining::Explain;
 pub(crate) use measuring::{Bench, GpuCheck};
 pub(crate) use recommend::{Recommend, Ruling};
 pub(crate) use segments::{Represent, Segment};
-pub(crate) use tasks::{Asking, Predict};
+pub(crate) use tasks::{Asking, Demand, Predict};
 
 use std::path::PathBuf;
 
@@ -122,7 +122,8 @@ Examples:
   tidegate predict model clicks.csv --out predictions.jsonl      as of the end of the log
 
 Looks at the events before the date, whatever comes after it. A row a user: user, and as far as the
-model was trained for it purchase, count, churn, value, time_to_next (seconds), next_event.KIND.")]
+model was trained for it purchase, count, churn, value, time_to_next (seconds), next_event.KIND. A model that
+is rolled forward (train --grid) has the spread of each number beside it: count_sd, count_p10, count_p90.")]
     Predict(Predict),
     /// Say whom to contact, what it costs and brings, and what a campaign has changed
     #[command(after_help = audience::HELP)]
@@ -138,6 +139,17 @@ Examples:
 The folder gets explanation.json, report.html (one page, to be read) and its pictures; with --all,
 causes.csv and summary.json. docs/explain.md says what stands in them, and how it is computed.")]
     Explain(Explain),
+    /// Say how much of each item will be bought
+    #[command(after_help = "\
+Examples:
+  tidegate demand model clicks.csv --at 2026-10-01 --out demand.csv
+  tidegate demand model clicks.csv --out demand.parquet      from the end of the log
+
+Sums what the users are expected to order (a model trained with --task count), shared out by what each will
+buy (--task next-item beside it; otherwise by the sales of the last window), beside the mean of like windows
+before. A row an item: item, purchases, p10, p90, seasonal, last. Where the log goes on to the horizon, what
+was sold says how good that was. docs/demand.md has the rest.")]
+    Demand(Demand),
     /// Recommend items
     #[command(after_help = "\
 Examples:

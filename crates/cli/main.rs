@@ -9,6 +9,7 @@
 //! | `evaluate`  | [`evaluate`]  |
 //! | `explain`   | [`explain`]   |
 //! | `audience`  | [`audience`]  |
+//! | `demand`    | [`demand`]    |
 //! | `recommend` | [`recommend`] |
 //! | `represent` | [`represent`] |
 //! | `segment`   | [`mod@segment`] |
@@ -27,6 +28,7 @@
 mod args;
 mod audience;
 mod bench;
+mod demand;
 mod demo;
 mod devices;
 mod evaluate;
@@ -98,6 +100,7 @@ fn run(cli: &Cli) -> Result<()> {
         Verb::Predict(args) => predict::run(common, args),
         Verb::Explain(args) => explain::run(common, args),
         Verb::Audience(args) => audience::run(common, args),
+        Verb::Demand(args) => demand::run(common, args),
         Verb::Recommend(args) => recommend::run(common, args),
         Verb::Represent(args) => represent::run(common, args),
         Verb::Segment(args) => segment::run(common, args),

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use events::time::{format_time, parse_moment};
 use events::{Log, NumberTable, Sessions};
 use serde_json::{Map, Value, json};
+use train::tasks::ahead::Ahead;
 use train::tasks::{MODEL, Task, TaskKnowledge, answer_tasks};
 use train::{Knowledge, Trained};
 
@@ -19,10 +20,10 @@ use crate::output::{count, print, print_json, seconds};
 use crate::progress::{end_at_interrupts, warn};
 use crate::settings::Settings;
 use crate::target::{Target, model_file};
-use crate::tasks::{Question, known, name, question, span, users_of};
+use crate::tasks::{Question, ahead, known, look_ahead, name, question, span, users_of};
 
 /// Users that are asked about at a time.
-const USERS: usize = 1 << 15;
+pub(crate) const USERS: usize = 1 << 15;
 
 pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
     let begin = Instant::now();
@@ -64,7 +65,7 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
             format_time(last)
         ));
     }
-    let columns = columns(tasks);
+    let columns = columns(tasks, ahead(&trained).is_some());
     let key = if log.events.user.is_empty() { "session" } else { "user" };
     let mut table = Table::begin(layout, target, &out, key, &columns)?;
     // Whatever comes later is not even looked at.
@@ -73,8 +74,11 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
     for first in (0..users.len()).step_by(USERS) {
         let some: Vec<usize> = (first..users.len().min(first + USERS)).collect();
         let some = users.select(&some);
-        let question = put(&trained.knowledge, &log, &some, at)?;
-        for (user, row) in answers(&trained, &question, some.len())?.into_iter().enumerate() {
+        let told = match ahead(&trained) {
+            Some(ahead) => rolled(&trained, ahead, (&log, &some), at)?,
+            None => answers(&trained, &put(&trained.knowledge, &log, &some, at)?, some.len())?,
+        };
+        for (user, row) in told.into_iter().enumerate() {
             let Some(name) = name(&log, &some, user) else { continue };
             table.push(name, &columns, &row)?;
             rows += 1;
@@ -112,9 +116,13 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
     ))
 }
 
-/// What the columns are called: those of `next-event` once for each kind.
-pub(crate) fn columns(tasks: &TaskKnowledge) -> Vec<String> {
+/// What the columns are called: those of `next-event` once for each kind; with `spread` numbers have their
+/// deviation and two quantiles beside them.
+pub(crate) fn columns(tasks: &TaskKnowledge, spread: bool) -> Vec<String> {
     let of = |task: Task| match task {
+        task if spread && !task.is_binary() => {
+            ["", "_sd", "_p10", "_p90"].map(|end| format!("{}{end}", task.column())).to_vec()
+        }
         Task::NextEvent => {
             tasks.kinds.iter().map(|kind| format!("{}.{kind}", task.column())).collect()
         }
@@ -146,6 +154,27 @@ pub(crate) fn answers<D: model::Device>(
         let told_right = tasks.tell(k, MODEL, answers);
         for (row, answer) in rows.iter_mut().zip(told_right.chunks_exact(width)) {
             row.extend_from_slice(answer);
+        }
+    }
+    Ok(rows)
+}
+
+/// The same of a model that is rolled forward, with the spread of each number.
+fn rolled<D: model::Device>(
+    trained: &Trained<D>,
+    ahead: (&TaskKnowledge, &Ahead),
+    (log, users): (&Log, &Sessions),
+    at: i64,
+) -> Result<Vec<Vec<f64>>> {
+    let tasks = known(&trained.knowledge)?;
+    let (_, rolled) = look_ahead(trained, ahead, (log, users), &[at])?;
+    let mut rows = vec![Vec::new(); users.len()];
+    for (k, (answers, spread)) in rolled.told.answers.iter().zip(&rolled.spread).enumerate() {
+        let right = |value: &f32| tasks.tell(k, MODEL, vec![f64::from(*value)]);
+        for (user, row) in rows.iter_mut().enumerate() {
+            row.extend(right(&answers[user]));
+            let wide = spread.get(user).into_iter().flatten();
+            row.extend(wide.flat_map(right));
         }
     }
     Ok(rows)

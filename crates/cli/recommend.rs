@@ -22,6 +22,7 @@ use crate::output::{Style, Table, count, per_cent, print, print_json, seconds};
 use crate::progress::{end_at_interrupts, warn};
 use crate::settings::{RecommendSettings, Settings};
 use crate::target::{Target, model_file};
+use crate::tasks::check_events;
 
 use file::{File, Layout};
 use rules::{Habits, Known};
@@ -50,6 +51,7 @@ pub(crate) fn run(common: &Common, args: &Recommend) -> Result<()> {
     }
     let trained = Trained::load(&args.model, device(&settings)?)?;
     let knowledge = &trained.knowledge;
+    check_events(knowledge)?;
     let habits = rules::check(&asked, knowledge)?;
     let asks = Asks { trained: &trained, k };
     let found = match ids(&asked)? {
@@ -104,6 +106,7 @@ fn to_all(
     let target = Target::create("--out", &out, &inputs)?;
     let trained = Trained::load(&args.model, device(settings)?)?;
     let knowledge = &trained.knowledge;
+    check_events(knowledge)?;
     let habits = rules::check(asked, knowledge)?;
     let opened = Opened::new(settings, asked, &habits, knowledge)?;
     let shelf = rules::shelf(settings, asked, &knowledge.vocabulary, Some(&opened.log))?;

@@ -19,6 +19,7 @@ use crate::output::{count, print, print_json, seconds};
 use crate::progress::{end_at_interrupts, warn};
 use crate::settings::{RepresentSettings, Settings};
 use crate::target::{Target, model_file};
+use crate::tasks::check_events;
 
 pub(crate) fn run(common: &Common, args: &Represent) -> Result<()> {
     let begin = Instant::now();
@@ -145,6 +146,7 @@ pub(crate) fn histories(
     knowledge: &Knowledge,
     logs: &[PathBuf],
 ) -> Result<(Log, Sessions, Histories)> {
+    check_events(knowledge)?;
     let options = settings.data.read_options()?;
     let mut log = read_as_trained(logs, options, &knowledge.treatment, settings.quiet)?;
     let sessions = sessions_of(&settings.data, knowledge, None, &mut log)?;

@@ -21,8 +21,9 @@ use crate::widths::Said;
 
 pub(crate) use data::DataSettings;
 pub(crate) use verbs::{
-    AudienceSettings, BenchSettings, DemoSettings, EvaluateSettings, ExplainSettings, ExportSettings, ImportSettings,
-    PredictSettings, RecommendSettings, RepresentSettings, SegmentSettings, SimulateSettings,
+    AudienceSettings, BenchSettings, DemoSettings, EvaluateSettings, ExplainSettings,
+    ExportSettings, ImportSettings, PredictSettings, RecommendSettings, RepresentSettings,
+    SegmentSettings, SimulateSettings,
 };
 
 /// A whole settings file.

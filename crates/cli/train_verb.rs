@@ -144,7 +144,7 @@ fn resolve(common: &Common, args: &Train) -> Result<Settings> {
     if settings.force && settings.resume {
         return Err(usage("--force and --resume: replace the run, or go on with it?"));
     }
-    tasks::resolve(&mut settings, &args.asking);
+    tasks::resolve(&mut settings, &args.asking)?;
     let (data, model, training) = (&mut settings.data, &mut settings.model, &mut settings.training);
     data.validate = args.validate.clone().or(data.validate.take());
     data.split = args.split.clone().or(data.split.take());

@@ -27,6 +27,34 @@ pub(crate) struct Asking {
     /// buy,order [default: auto]
     #[arg(long, value_name = "KIND,...")]
     pub(crate) buys: Option<String>,
+    /// Learn what happens in each day or week, and look ahead by rolling forward [default: only where the
+    /// log holds no whole horizon]
+    #[arg(long, value_name = "day|week")]
+    pub(crate) grid: Option<String>,
+    /// With a grid: futures that are rolled forward of each user [default: 200]
+    #[arg(long, value_name = "N")]
+    pub(crate) paths: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demand {
+    /// The folder of the model
+    #[arg(value_name = "DIR")]
+    pub(crate) model: PathBuf,
+    /// Files, folders, or - for stdin
+    #[arg(value_name = "LOG")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// The file to write: .csv, .jsonl or .parquet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The moment that is looked ahead from [default: the end of the log]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) at: Option<String>,
+    /// How far, of a model that is rolled forward (train --grid) [default: the model's own horizon]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) horizon: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 #[derive(Debug, Args)]

@@ -23,7 +23,7 @@ use crate::output::{Style, count, decimal, print, print_json, seconds, shown};
 use crate::progress::end_at_interrupts;
 use crate::settings::{ExplainSettings, Settings};
 use crate::target::{apart, model_file, whole_folder, write_in};
-use crate::tasks::{name, users_of};
+use crate::tasks::{check_events, name, users_of};
 
 /// The page of one user; it says that the other files are whole.
 const PAGE: &str = "report.html";
@@ -71,6 +71,7 @@ pub(crate) fn run(common: &Common, args: &Explain) -> Result<()> {
     end_at_interrupts()?;
 
     let trained = Trained::load(&args.model, device(&settings)?)?;
+    check_events(&trained.knowledge)?;
     let mut log = read_as_trained(logs, options, &trained.knowledge.treatment, settings.quiet)?;
     let rows = rows(&settings, &trained.knowledge, &mut log)?;
     if at.is_some() && log.events.time.is_empty() {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use anyhow::{Result, anyhow, bail};
 use events::time::{format_time, parse_moment};
 use events::{Buys, Cases, Cuts, Histories, Log, Sequences, Sessions, Zone};
-use model::Device;
+use model::{Device, Model};
 use serde_json::{Value, json};
 use train::evaluate::{evaluate, score_baselines};
 use train::tasks::{
@@ -15,6 +15,7 @@ use train::tasks::{
 };
 use train::{Knowledge, Trained};
 
+use super::ahead::{ahead, compared};
 use super::users;
 use crate::evaluate::quoted;
 use crate::failure::usage;
@@ -36,6 +37,7 @@ pub(crate) fn question(
     at: &[i64],
     follows: impl Fn(&Histories<'_>, usize) -> Range<u32>,
 ) -> Result<Question> {
+    check_events(knowledge)?;
     let tasks = known(knowledge)?;
     let mut sequences = knowledge.vocabulary.encode(users, &log.items);
     sequences.features = knowledge.treatment.encode(log, users);
@@ -58,11 +60,23 @@ pub(crate) fn question(
     Ok(Question { sequences, lessons })
 }
 
-/// What is known of a model's tasks.
+/// What is known of what a model is asked.
 pub(crate) fn known(knowledge: &Knowledge) -> Result<&TaskKnowledge> {
-    knowledge.tasks.as_ref().ok_or_else(|| {
+    let tasks = knowledge.tasks.as_ref().ok_or_else(|| {
         usage("the model answers the next item alone; train one with --task purchase and the like")
-    })
+    })?;
+    Ok(tasks.ahead.as_ref().map_or(tasks, |ahead| &ahead.asked))
+}
+
+/// Refuses a model that reads no events.
+pub(crate) fn check_events(knowledge: &Knowledge) -> Result<()> {
+    match knowledge.tasks.as_ref().and_then(|tasks| tasks.ahead.as_ref()) {
+        None => Ok(()),
+        Some(_) => Err(usage(
+            "the model has learned on a grid and reads periods, not events: it is for `predict` and \
+             `evaluate`; train one without --grid for this",
+        )),
+    }
 }
 
 /// The users of a log as a model with tasks reads them.
@@ -132,6 +146,14 @@ pub(crate) fn score<D: Device>(
             )));
         }
     }
+    if let Some(ahead) = ahead(trained) {
+        let compared = compared(trained, ahead, (log, &users), &cuts.at)?;
+        let tasks = gained(model, &compared, seed)?;
+        if let Some(file) = cases {
+            write_cases(file, &compared, known(knowledge)?, log, &users)?;
+        }
+        return Ok(Scored { at: cuts.at, tasks });
+    }
     let from = cuts.at.iter().copied().min();
     let question = question(knowledge, log, &users, &cuts.at, |histories, user| {
         let all = histories.times(user).len();
@@ -147,11 +169,7 @@ pub(crate) fn score<D: Device>(
     }
     let told = answer_tasks(model, tasks, sequences, lessons)?;
     let compared = compare(tasks, lessons, &sequences.offsets, &told)?;
-    let mut figures = figures(&compared)?;
-    for compared in &compared {
-        let gains = model.device().run(|| compared.gains(seed))?;
-        figures[compared.task.name()]["gains"] = json!(gains);
-    }
+    let mut figures = gained(model, &compared, seed)?;
     if model.answers().next_item {
         let cases = Cases::after(sequences, &lessons.follows);
         let metrics = evaluate(model, &cases, knowledge.window())?;
@@ -164,6 +182,16 @@ pub(crate) fn score<D: Device>(
         write_cases(file, &compared, tasks, log, &users)?;
     }
     Ok(Scored { at: cuts.at, tasks: figures })
+}
+
+/// The figures of all tasks, with what is gained over the best baselines.
+fn gained<D: Device>(model: &Model<D>, compared: &[Compared], seed: u64) -> Result<Value> {
+    let mut figures = figures(compared)?;
+    for compared in compared {
+        let gains = model.device().run(|| compared.gains(seed))?;
+        figures[compared.task.name()]["gains"] = json!(gains);
+    }
+    Ok(figures)
 }
 
 /// Writes every question: who it is about, what came true, and who has said what.

@@ -1,9 +1,11 @@
 //! Tasks beside the next item: what `train` learns from.
 
+mod ahead;
 mod ask;
 mod render;
 
-pub(crate) use ask::{Question, known, name, question, score, span, users_of};
+pub(crate) use ahead::{ahead, look_ahead};
+pub(crate) use ask::{Question, check_events, known, name, question, score, span, users_of};
 pub(crate) use render::{render, tables};
 
 use anyhow::{Result, bail};
@@ -36,7 +38,7 @@ pub(crate) fn are_asked(tasks: &[String]) -> bool {
 }
 
 /// Lays the flags over the settings.
-pub(crate) fn resolve(settings: &mut Settings, flags: &Asking) {
+pub(crate) fn resolve(settings: &mut Settings, flags: &Asking) -> Result<()> {
     if !flags.task.is_empty() {
         settings.task.clone_from(&flags.task);
     }
@@ -53,6 +55,11 @@ pub(crate) fn resolve(settings: &mut Settings, flags: &Asking) {
     if !flags.at.is_empty() {
         tasks.at.clone_from(&flags.at);
     }
+    tasks.paths = flags.paths.unwrap_or(tasks.paths);
+    if let Some(grid) = &flags.grid {
+        tasks.grid = Some(grid.parse()?);
+    }
+    Ok(())
 }
 
 /// Checks what is asked, all settings being known.
@@ -67,6 +74,7 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
             ("--at", !tasks.at.is_empty()),
             ("--stride", tasks.stride.is_some()),
             ("--buys", tasks.buys.is_some()),
+            ("--grid", tasks.grid.is_some()),
         ] {
             if said {
                 return Err(usage(format!(
@@ -79,6 +87,7 @@ pub(crate) fn check(settings: &Settings) -> Result<()> {
     if are_asked(&settings.task) {
         check_users(settings)?;
         request(settings)?;
+        ahead::check(settings, &asked)?;
     }
     Ok(())
 }
@@ -178,6 +187,9 @@ pub(crate) fn load(settings: &Settings) -> Result<Data> {
     let rules = SessionRules { rule: grouping.rule.name().to_owned(), gap: grouping.gap };
     let (sessions, report) = treatment.sessions(&mut log, &grouping)?;
     tell(settings, findings(&report));
+    if ahead::is_wanted(settings, &request, &log, &sessions)? {
+        return ahead::load(settings, &request, rules, (log, sessions), (treatment, wishes));
+    }
     let table = Timetable::new(&log, &sessions, &request)?;
     table.notes.iter().for_each(|note| warn(note));
 

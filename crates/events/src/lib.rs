@@ -71,8 +71,8 @@ pub use log::{BadRow, BadRows, Events, Kind, LabelColumn, Log, NumberColumn, Rea
 pub use names::{NONE, Names};
 pub use number_table::NumberTable;
 pub use outcomes::{
-    AFTER_EVENT, AfterEvent, BuyRule, Buyer, Buys, Cuts, Histories, MOMENT, Moment, Outcome,
-    has_money, parse_span,
+    AFTER_EVENT, AFTER_PERIOD, AfterEvent, AfterPeriod, BuyRule, Buyer, Buys, Cuts, Histories,
+    MOMENT, Moment, Outcome, Pace, Period, WAVES, has_money, parse_span, waves,
 };
 pub use portrait::{
     Buying, Groups, Lift, Mark, Portrait, Portraits, Share, Spend, Unit, When, group_marks,

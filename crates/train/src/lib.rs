@@ -10,7 +10,8 @@
 //!    the disk meanwhile is a checkpoint.
 //! 3. [`Trained`] is what it leaves at last: a model, its vocabulary, the baselines' counts.
 //! 4. [`tasks`] are the questions beside the next item: lessons, answers, baselines, figures.
-//! 5. [`doubts`] says where a run is not to be trusted.
+//! 5. [`demand`] is what all users together will buy of each item; [`doubts`] says where a run is not to be
+//!    trusted.
 //! 6. [`mod@evaluate`] ranks, [`metrics`] counts, [`mod@recommend`] answers, [`mod@represent`] shows what the
 //!    model has made of each user.
 //! 7. [`explain`] says why: which events carry an answer, what gates and units do.
@@ -19,6 +20,7 @@
 
 pub mod batches;
 mod checkpoint;
+pub mod demand;
 pub mod doubts;
 mod error;
 pub mod evaluate;

@@ -13,11 +13,13 @@
 //! 2. [`Histories`] has the events of each user; [`Histories::outcome`] and [`Histories::moment`] look at
 //!    the two sides of a moment, [`Histories::after_events`] at what is known after each event.
 //! 3. [`Cuts`] are the moments of a log at which a whole horizon can be seen.
+//! 4. [`Histories::periods`] lay a history on a grid of time, where no horizon is seen whole.
 
 mod buys;
 mod cuts;
 mod event;
 mod moment;
+mod periods;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,7 @@ pub use buys::{BuyRule, Buys};
 pub use cuts::{Cuts, parse_span};
 pub use event::{AFTER_EVENT, AfterEvent};
 pub use moment::{Buyer, MOMENT, Moment};
+pub use periods::{AFTER_PERIOD, AfterPeriod, Pace, Period, WAVES, waves};
 
 use crate::{Log, NONE, Sessions};
 

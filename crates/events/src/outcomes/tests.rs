@@ -263,3 +263,73 @@ fn spans_are_written_with_their_unit() {
         assert!(error.is_usage() && error.to_string().contains("--horizon"), "{text}: {error}");
     }
 }
+
+/// Periods end with the moment, and what comes after it changes none of them.
+#[test]
+fn periods_end_with_the_moment() {
+    let log = log(&ANN);
+    let sessions = users(&log);
+    let histories = Histories::new(&log, &sessions, Buys::new(&log, &BuyRule::Meant));
+    let periods = |end: i64, hours: i64| {
+        let periods = histories.periods(0, end * HOUR, hours * HOUR);
+        periods.iter().map(|p| (p.events, p.orders)).collect::<Vec<_>>()
+    };
+    assert_eq!(periods(73, 24), [(1, 0), (1, 0), (3, 1), (1, 1)]);
+    assert_eq!(periods(72, 24), [(1, 0), (3, 1), (1, 0)]);
+    assert_eq!(periods(72, 36), [(2, 0), (3, 1)]);
+    // An order of two purchases begins once.
+    assert_eq!(periods(26, 1)[25], (2, 1));
+    assert_eq!(periods(0, 24), []);
+    assert_eq!(histories.count_periods(73 * HOUR, DAY, 4).unwrap(), 4);
+    assert!(histories.count_periods(73 * HOUR, DAY, 3).is_err());
+    assert_eq!(histories.order_values(0, 72 * HOUR), [12.0]);
+    assert_eq!(histories.order_values(0, 73 * HOUR), [12.0, 32.0]);
+    assert_eq!(histories.order_values(0, 25 * HOUR), [0.0; 0]);
+}
+
+#[test]
+fn a_pace_counts_what_was_and_what_might_be_alike() {
+    let log = log(&ANN);
+    let sessions = users(&log);
+    let histories = Histories::new(&log, &sessions, Buys::new(&log, &BuyRule::Meant));
+    let mut pace = Pace::default();
+    // Views, a cart and an order, a view: days that end at four in the morning.
+    for period in histories.periods(0, 52 * HOUR, DAY) {
+        pace.add(&period, f64::from(period.orders));
+    }
+    let next = [0.5; WAVES];
+    let at = |pace: &Pace, name: &str| {
+        let known = pace.numbers(&next);
+        assert_eq!(known[AFTER_PERIOD.len() - WAVES..], next);
+        known[AFTER_PERIOD.iter().position(|&other| other == name).unwrap()]
+    };
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+    near(at(&pace, "since_first_event"), 52.0 / 24.0);
+    near(at(&pace, "since_event"), 4.0 / 24.0);
+    near(at(&pace, "since_order"), 27.0 / 24.0);
+    assert_eq!([at(&pace, "orders"), at(&pace, "visits")], [1.0, 3.0]);
+    assert_eq!([at(&pace, "events"), at(&pace, "items"), at(&pace, "spend")], [5.0, 3.0, 12.0]);
+    near(at(&pace, "orders_of_two"), 0.5f64.sqrt());
+    near(at(&pace, "between_orders"), 52.0 / 24.0);
+    // What might be: two orders in the middle of the next day, then nothing.
+    pace.imagine(2.0, true);
+    pace.imagine(0.0, false);
+    near(at(&pace, "since_order"), 1.5);
+    near(at(&pace, "since_event"), 1.5);
+    assert_eq!([at(&pace, "orders"), at(&pace, "visits"), at(&pace, "spend")], [3.0, 4.0, 36.0]);
+    assert_eq!([at(&pace, "events"), at(&pace, "items")], [7.0, 3.0]);
+    near(at(&pace, "spend_per_order"), 12.0);
+    near(at(&pace, "between_orders"), (52.0 / 24.0 + 0.5 - 25.0 / 24.0) / 2.0);
+}
+
+#[test]
+fn waves_say_where_in_the_week_and_the_year_a_period_lies() {
+    let utc = Zone::default();
+    let day = |k: i64, years| waves(k * DAY, DAY, &utc, years);
+    // A week later it is the same day, half a year later another season.
+    let (one, other) = (day(3, true), day(10, true));
+    assert!(one[..4].iter().zip(&other[..4]).all(|(a, b)| (a - b).abs() < 1e-9));
+    assert!((day(3, true)[4] + day(3 + 183, true)[4]).abs() < 0.02);
+    assert_eq!(day(3, false)[4..], [0.0; 4]);
+    assert_eq!(waves(0, 7 * DAY, &utc, true)[..4], [0.0; 4]);
+}

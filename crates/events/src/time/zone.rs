@@ -39,7 +39,7 @@ impl Zone {
     }
 
     /// What a clock here shows at a moment, in milliseconds as if it stood in UTC.
-    pub(crate) fn clock(&self, moment: i64) -> i64 {
+    pub fn clock(&self, moment: i64) -> i64 {
         let Some(zone) = &self.0 else { return moment };
         let Ok(time) = Timestamp::from_millisecond(moment) else { return moment };
         moment.saturating_add(1000 * i64::from(zone.to_offset(time).seconds()))

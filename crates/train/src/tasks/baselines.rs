@@ -3,7 +3,7 @@
 //!
 //! All of them are fitted to the training questions that the network learns from.
 
-use events::{AFTER_EVENT, Buyer, MOMENT, NONE};
+use events::{Buyer, MOMENT, NONE};
 use serde::{Deserialize, Serialize};
 use statistics::bg_nbd::{BgNbd, History};
 use statistics::gamma_gamma::{GammaGamma, Spend};
@@ -88,8 +88,8 @@ pub struct KindCounts {
 pub type Said = (&'static str, Vec<f64>);
 
 impl Baselines {
-    /// Whether what a file says of them fits so many kinds of events.
-    pub(crate) fn is_sound(&self, kinds: usize) -> bool {
+    /// Whether what a file says of them fits so many kinds of events, and so many numbers after each.
+    pub(crate) fn is_sound(&self, kinds: usize, numbers: usize) -> bool {
         let counts = self.kinds.as_ref().is_none_or(|counts| {
             counts.kinds == kinds
                 && counts.all.len() == kinds
@@ -97,7 +97,7 @@ impl Baselines {
                 && counts.after_two.len() == (kinds + 1) * (kinds + 1) * kinds
         });
         let lines = self.kinds_regression.as_ref().is_none_or(|regression| {
-            let fits = |line: &Line| line.terms.len() == AFTER_EVENT.len();
+            let fits = |line: &Line| line.terms.len() == numbers;
             regression.lines.len() == kinds && regression.lines.iter().all(fits)
         });
         counts && lines
@@ -142,7 +142,8 @@ impl Baselines {
         let answered = knowledge.answered();
         let at_moments = answered.iter().map(|&task| fit(task)).collect::<Result<_, _>>()?;
         let kinds = answered
-            .contains(&Task::NextEvent)
+            .iter()
+            .any(|task| task.is_of_classes())
             .then(|| KindCounts::count(knowledge.kinds.len(), lessons, sequence_offsets));
         let kinds_regression = match &kinds {
             None => None,
@@ -188,7 +189,8 @@ impl Baselines {
         };
         if let (None, Some(regression)) = (&self.at_moments[k], &self.kinds_regression) {
             let x: Vec<f64> = lessons.after.iter().map(|&value| f64::from(value)).collect();
-            let x = ArrayView2::from_shape((x.len() / AFTER_EVENT.len(), AFTER_EVENT.len()), &x);
+            let width = lessons.width().max(1);
+            let x = ArrayView2::from_shape((x.len() / width, width), &x);
             let probabilities = regression.predict(x.expect("a row an event"))?;
             said.push(("logistic", probabilities.into_iter().collect()));
         }
@@ -216,7 +218,7 @@ fn regress(
     offsets: &[usize],
 ) -> Result<Option<Multinomial>, Error> {
     let next = places(lessons, offsets).map(|(place, _)| lessons.classes[place + 1]);
-    let rows = lessons.after.chunks_exact(AFTER_EVENT.len()).zip(next);
+    let rows = lessons.after.chunks_exact(lessons.width().max(1)).zip(next);
     let known = rows.filter(|(_, class)| *class != NONE);
     let step = lessons.follows().div_ceil(ROWS).max(1);
     let (mut x, mut classes) = (Vec::new(), Vec::new());
@@ -229,11 +231,22 @@ fn regress(
         return Ok(None);
     }
     let cases = classes.len();
-    let x = ArrayView2::from_shape((cases, AFTER_EVENT.len()), &x).expect("a row each");
+    let x = ArrayView2::from_shape((cases, lessons.width()), &x).expect("a row each");
     for class in &mut classes {
         *class = met.binary_search(class).expect("one of them") as u32;
     }
-    let fitted = Multinomial::fit(x, &classes, met.len(), PENALTY)?.lines;
+    // Where a kind is so rare that some line parts it from all others, a heavier hand ends the search.
+    for penalty in [PENALTY, 30.0 * PENALTY, 1000.0 * PENALTY] {
+        match Multinomial::fit(x, &classes, met.len(), penalty) {
+            Err(statistics::Error::Diverged { .. }) => (),
+            fitted => return Ok(Some(of_all(kinds, &met, fitted?.lines, cases))),
+        }
+    }
+    Ok(None)
+}
+
+/// A regression over all kinds out of one over those that were met among so many cases.
+fn of_all(kinds: usize, met: &[u32], fitted: Vec<Line>, cases: usize) -> Multinomial {
     let whole = fitted.iter().map(|line| line.intercept.exp()).sum::<f64>();
     let flat = |term: &Term| Term { coefficient: 0.0, ..*term };
     let rare = Line {
@@ -245,7 +258,7 @@ fn regress(
         Ok(_) => fitted.next().expect("a line each"),
         Err(_) => rare.clone(),
     };
-    Ok(Some(Multinomial { lines: (0..kinds as u32).map(line).collect() }))
+    Multinomial { lines: (0..kinds as u32).map(line).collect() }
 }
 
 /// The numbers of all moments as they are scaled, row after row.

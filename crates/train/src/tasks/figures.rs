@@ -166,7 +166,9 @@ impl Compared {
         let width = said.len().checked_div(self.truth.len()).unwrap_or(1);
         let log = |p: f64| p.max(FLOOR).ln();
         let loss = |(q, &truth): (usize, &f64)| match self.task {
-            Task::NextEvent | Task::NextItem => -log(said[q * width + truth as usize]),
+            Task::NextItem | Task::NextEvent | Task::Period => {
+                -log(said[q * width + truth as usize])
+            }
             Task::TimeToNext => {
                 let [said, truth] = [said[q], truth].map(|seconds| (seconds / scale).min(1.0));
                 -(truth * log(said) + (1.0 - truth) * log(1.0 - said))

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use events::{AFTER_EVENT, BuyRule, MOMENT, Scale, Scaling, Zone};
+use events::{AFTER_EVENT, AFTER_PERIOD, BuyRule, MOMENT, Scale, Scaling, WAVES, Zone};
 use model::{Answer, AnswerLoss, Answers};
 use serde::{Deserialize, Serialize};
 
+use super::ahead::Ahead;
 use super::{
     Asked, Balance, Baselines, Calibrate, Compared, Following, RepeatBuying, Right, Task,
     TaskSettings,
@@ -27,11 +28,11 @@ pub struct TaskKnowledge {
     pub zone: String,
     /// Events that are read before a question.
     pub history: usize,
-    /// The kinds of events, the classes of the task `next-event`.
+    /// The kinds of events, the classes of the task `next-event`; or those of periods.
     pub kinds: Vec<String>,
     /// How the numbers of a moment are scaled.
     pub scaling: Vec<Scaling>,
-    /// How those after an event are; none where nobody asks for the kind of the next one.
+    /// How those after an event, or a period, are; none where nobody asks what kind the next one is of.
     pub event_scaling: Vec<Scaling>,
     /// What the answer to each task but the next item is divided by to be learned.
     pub scales: Vec<f64>,
@@ -41,6 +42,10 @@ pub struct TaskKnowledge {
     pub repeat_buying: Option<RepeatBuying>,
     /// What the same is answered by without a network.
     pub baselines: Baselines,
+    /// Of a model that looks ahead period by period: how, and what is asked; its tasks are then what its
+    /// heads answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<Box<Ahead>>,
 }
 
 impl TaskKnowledge {
@@ -58,8 +63,13 @@ impl TaskKnowledge {
         kinds: Vec<String>,
     ) -> Result<Self, Error> {
         let chain = [Scale::Log1p, Scale::Zscore];
-        let after = |k: usize| Scaling::fit(&chain, following.known.iter().map(|known| known[k]));
-        let numbers = if following.classes.is_empty() { 0 } else { AFTER_EVENT.len() };
+        let numbers = following.width;
+        // Waves of a calendar have their scale.
+        let waves = if tasks.contains(&Task::Period) { numbers - WAVES } else { numbers };
+        let after = |k: usize| {
+            let chain = if k < waves { &chain[..] } else { &[Scale::Zscore] };
+            Scaling::fit(chain, following.known.iter().skip(k).step_by(numbers).copied())
+        };
         let mut knowledge = Self {
             tasks: tasks.to_vec(),
             horizon,
@@ -73,6 +83,7 @@ impl TaskKnowledge {
             rights: Vec::new(),
             repeat_buying: None,
             baselines: Baselines::default(),
+            ahead: None,
         };
         if tasks.iter().any(|task| task.is_at_moment()) {
             knowledge.repeat_buying = RepeatBuying::fit(asked);
@@ -94,11 +105,12 @@ impl TaskKnowledge {
         (self.horizon > 0 || !self.tasks.iter().any(|task| task.is_at_moment()))
             && self.history >= 2
             && self.scaling.len() == MOMENT.len()
-            && [0, AFTER_EVENT.len()].contains(&self.event_scaling.len())
+            && [0, AFTER_EVENT.len(), AFTER_PERIOD.len()].contains(&self.event_scaling.len())
             && self.scales.iter().all(positive)
-            && self.baselines.is_sound(self.kinds.len())
+            && self.baselines.is_sound(self.kinds.len(), self.event_scaling.len())
             && self.zone().is_ok()
             && self.buys.parse::<BuyRule>().is_ok()
+            && self.ahead.as_ref().is_none_or(|ahead| ahead.is_sound(self.kinds.len()))
     }
 
     /// The tasks that heads of the model answer, in their order: all but the next item.
@@ -109,10 +121,9 @@ impl TaskKnowledge {
     /// What a model is to answer.
     pub fn answers(&self, settings: &TaskSettings, asked: &Asked) -> Answers {
         let answer = |task: Task| {
-            let outputs = if task == Task::NextEvent { self.kinds.len() } else { 1 };
+            let outputs = if task.is_of_classes() { self.kinds.len() } else { 1 };
             let weight = settings.weights.get(&task).copied().unwrap_or(1.0);
-            let moment: &[&str] = if task.is_at_moment() { &MOMENT } else { &AFTER_EVENT };
-            let moment = moment.iter().map(|&name| name.to_owned()).collect();
+            let moment = task.numbers().iter().map(|&name| name.to_owned()).collect();
             let (name, loss) = (task.column().to_owned(), loss(task, settings, asked));
             Answer { name, outputs, moment, weight, loss }
         };
@@ -182,7 +193,9 @@ fn scale(task: Task, asked: &Asked, horizon: i64) -> Result<f64, Error> {
 /// What an answer is worth in training.
 fn loss(task: Task, settings: &TaskSettings, asked: &Asked) -> AnswerLoss {
     match task {
-        Task::NextItem | Task::NextEvent => AnswerLoss::Classes { weights: Vec::new() },
+        Task::NextItem | Task::NextEvent | Task::Period => {
+            AnswerLoss::Classes { weights: Vec::new() }
+        }
         Task::Count | Task::Value => AnswerLoss::Poisson,
         Task::TimeToNext => AnswerLoss::Binary { positive: 1.0 },
         Task::Purchase | Task::Churn => match settings.balance {

@@ -13,9 +13,7 @@
 
 use std::ops::Range;
 
-use events::{
-    AFTER_EVENT, AfterEvent, Buyer, Histories, MOMENT, NONE, Outcome, Scaling, Sequences, Zone,
-};
+use events::{AFTER_EVENT, Buyer, Histories, MOMENT, NONE, Outcome, Scaling, Sequences, Zone};
 use layout::random::Stream;
 use model::{Batch, Question, Sequence};
 
@@ -113,6 +111,7 @@ pub struct Lessons {
     /// What is known after each of these events as the model sees it, `[F, N]`, user after user; empty
     /// where nobody asks for the kind of the next one.
     pub after: Vec<f32>,
+    width: usize,
     /// Where the rows of each user begin in it.
     firsts: Vec<usize>,
 }
@@ -124,8 +123,10 @@ pub struct Following {
     pub events: Vec<Range<u32>>,
     /// Class of each event of all rows, for the kind of the next one; empty where nobody asks.
     pub classes: Vec<u32>,
-    /// What is known after each of these events, as it is; likewise.
-    pub known: Vec<AfterEvent>,
+    /// What is known after each of these events, as it is, `[F, width]`; likewise.
+    pub known: Vec<f64>,
+    /// How many numbers that are of each.
+    pub width: usize,
 }
 
 impl Following {
@@ -139,10 +140,10 @@ impl Following {
         let known = events.iter().enumerate().flat_map(|(user, events)| {
             let count = if events.is_empty() { 0 } else { events.end as usize };
             let rows = histories.after_events(user, count);
-            rows.into_iter().skip(events.start as usize)
+            rows.into_iter().skip(events.start as usize).flatten()
         });
         let known = known.collect();
-        Self { events, classes, known }
+        Self { events, classes, known, width: AFTER_EVENT.len() }
     }
 }
 
@@ -156,9 +157,10 @@ impl Lessons {
         history: usize,
         next_item: bool,
     ) -> Self {
-        let Following { events: follows, classes, known } = following;
+        let Following { events: follows, classes, known, width } = following;
         let moments = asked.known.iter().flat_map(|known| scaled(known, at_moments)).collect();
-        let after = known.iter().flat_map(|known| scaled(known, after_events)).collect();
+        let rows = known.chunks_exact(width.max(1));
+        let after = rows.flat_map(|known| scaled(known, after_events)).collect();
         let mut firsts = Vec::with_capacity(follows.len());
         let mut first = 0;
         for events in &follows {
@@ -173,7 +175,7 @@ impl Lessons {
             let further = u32::from(next_item);
             cut(user as u32, &asked.puts, first..puts, follows, (history, further), &mut pieces);
         }
-        Self { pieces, asked, moments, classes, follows, after, firsts }
+        Self { pieces, asked, moments, classes, follows, after, width, firsts }
     }
 
     /// Whether nothing is asked.
@@ -195,7 +197,12 @@ impl Lessons {
     fn after(&self, user: u32, event: u32) -> &[f32] {
         let user = user as usize;
         let row = self.firsts[user] + (event - self.follows[user].start) as usize;
-        &self.after[row * AFTER_EVENT.len()..][..AFTER_EVENT.len()]
+        &self.after[row * self.width..][..self.width]
+    }
+
+    /// How many numbers are known after an event.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// The events of a piece of which it is asked, of this piece, what follows.

@@ -10,7 +10,9 @@
 //!    cut from the log by time, so that what stands behind a question changes nothing before it.
 //! 3. [`TaskKnowledge`] is what answers need later, and travels with the model.
 //! 4. [`answer_tasks`] puts the questions to a model.
+//! 5. [`ahead`] looks further than a log is long: period by period.
 
+pub mod ahead;
 mod answering;
 mod baselines;
 mod figures;
@@ -32,7 +34,7 @@ pub(crate) use lessons::Filling;
 pub(crate) use lessons::scaled;
 pub use lessons::{Asked, Following, Lessons, Put, TaskPiece};
 pub use right::Right;
-pub use settings::{Balance, Calibrate, HeadStart, TaskSettings};
+pub use settings::{Balance, Calibrate, HeadStart, Step, TaskSettings, Way};
 pub use start::lines;
 pub use task::Task;
 pub use timetable::{Request, Timetable, classes};

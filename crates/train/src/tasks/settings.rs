@@ -1,6 +1,7 @@
 //! How it is asked, as a file or a command line spells it.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +23,14 @@ pub struct TaskSettings {
     pub most: usize,
     /// Which events are purchases: `auto`, `every`, or kinds.
     pub buys: Option<String>,
-    /// Events that a model reads before a question: at most so many, and at least half of them where
-    /// there are more.
+    /// How what lies ahead is told.
+    pub way: Way,
+    /// Rolling forward only: the length of a step; not set: by what the log holds.
+    pub grid: Option<Step>,
+    /// Rolling forward only: futures of each user.
+    pub paths: u32,
+    /// Events, or periods, that a model reads before a question: at most so many, and at least half of them
+    /// where there are more.
     pub history: usize,
     /// What a task counts beside the others, where it is not 1.
     pub weights: BTreeMap<Task, f32>,
@@ -38,6 +45,59 @@ pub struct TaskSettings {
     pub start: HeadStart,
     /// How probabilities are set right on the validation part: `isotonic`, `platt` or `none`.
     pub calibration: Calibrate,
+}
+
+/// How what lies ahead is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// From labels where the log is long enough for some, otherwise on a grid.
+    #[default]
+    Auto,
+    /// By heads that learn from labels cut at moments.
+    Direct,
+    /// By rolling forward, period by period.
+    Grid,
+}
+
+/// The length of a step of a grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// A day.
+    Day,
+    /// Seven of them.
+    Week,
+}
+
+impl Step {
+    /// In milliseconds.
+    pub fn length(self) -> i64 {
+        let day = 24 * 60 * 60 * 1000;
+        match self {
+            Self::Day => day,
+            Self::Week => 7 * day,
+        }
+    }
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+        }
+    }
+}
+
+impl FromStr for Step {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        [Self::Day, Self::Week].into_iter().find(|step| step.name() == text).ok_or_else(|| {
+            let reason = "expected day or week".to_owned();
+            Error::Tasks { what: format!("--grid {text}"), reason }
+        })
+    }
 }
 
 /// What is done about rare answers to yes or no.
@@ -85,6 +145,9 @@ impl Default for TaskSettings {
             stride: None,
             most: 32,
             buys: None,
+            way: Way::default(),
+            grid: None,
+            paths: 200,
             history: 256,
             weights: BTreeMap::new(),
             balance: Balance::None,
@@ -111,6 +174,9 @@ impl TaskSettings {
         }
         if self.history < 2 || self.history > 1 << 20 {
             return wrong("history", "set it to 2 to 1048576 events");
+        }
+        if self.paths == 0 || self.paths > 1 << 20 {
+            return wrong("paths", "set it to 1 to 1048576");
         }
         if self.weights.values().any(|weight| !(weight.is_finite() && *weight > 0.0)) {
             return wrong("weights", "let each task count more than 0");

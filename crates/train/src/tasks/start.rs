@@ -6,7 +6,7 @@
 //!
 //! What the states of the LSTM say counts nothing yet: it learns what is left to be said.
 
-use events::{AFTER_EVENT, MOMENT};
+use events::MOMENT;
 use statistics::linear::Line;
 
 use super::{AtMoment, Task, TaskKnowledge};
@@ -18,7 +18,7 @@ pub fn lines(knowledge: &TaskKnowledge) -> Vec<Option<Vec<f32>>> {
     let of = |(k, &task): (usize, &Task)| match baselines.at_moments.get(k)?.as_ref() {
         None => {
             let regression = baselines.kinds_regression.as_ref()?;
-            Some(numbers(&regression.lines, AFTER_EVENT.len()))
+            Some(numbers(&regression.lines, regression.lines.first()?.terms.len()))
         }
         Some(AtMoment::Binary { logistic, .. }) => {
             Some(numbers(std::slice::from_ref(&logistic.as_ref()?.line), MOMENT.len()))

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use events::Outcome;
+use events::{AFTER_EVENT, AFTER_PERIOD, MOMENT, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -26,10 +26,13 @@ pub enum Task {
     Value,
     /// How long until the next event, at most the horizon, in seconds?
     TimeToNext,
+    /// What happens in the next period? Nobody asks this by name: it is what a model learns that looks
+    /// ahead period by period.
+    Period,
 }
 
 impl Task {
-    /// All of them.
+    /// All that can be asked by name.
     pub const ALL: [Self; 7] = [
         Self::NextItem,
         Self::NextEvent,
@@ -50,6 +53,7 @@ impl Task {
             Self::Churn => "churn",
             Self::Value => "value",
             Self::TimeToNext => "time-to-next",
+            Self::Period => "period",
         }
     }
 
@@ -64,9 +68,24 @@ impl Task {
     }
 
     /// Whether it is asked at a moment, about the horizon after it; the others are asked after every
-    /// event, about the one that follows.
+    /// event, or every period, about the one that follows.
     pub fn is_at_moment(self) -> bool {
-        !matches!(self, Self::NextItem | Self::NextEvent)
+        !matches!(self, Self::NextItem) && !self.is_of_classes()
+    }
+
+    /// Whether the answer is a probability for each of several classes: of the next event, of the next
+    /// period.
+    pub fn is_of_classes(self) -> bool {
+        matches!(self, Self::NextEvent | Self::Period)
+    }
+
+    /// What the numbers are called that its head sees.
+    pub fn numbers(self) -> &'static [&'static str] {
+        match self {
+            Self::Period => &AFTER_PERIOD,
+            _ if self.is_at_moment() => &MOMENT,
+            _ => &AFTER_EVENT,
+        }
     }
 
     /// Whether the answer is a probability of yes or no.
@@ -91,7 +110,9 @@ impl Task {
             Self::Churn => f64::from(u8::from(outcome.is_silent())),
             Self::Value => outcome.spend,
             Self::TimeToNext => outcome.wait as f64 / 1000.0,
-            Self::NextItem | Self::NextEvent => panic!("{self} is not asked at a moment"),
+            Self::NextItem | Self::NextEvent | Self::Period => {
+                panic!("{self} is not asked at a moment")
+            }
         }
     }
 }

@@ -166,12 +166,18 @@ impl Timetable {
 
     fn part_users(&mut self, users: usize, share: f64, seed: u64) {
         self.validation = self.train.clone();
+        self.kept = Self::draw_users(users, share, seed);
+    }
+
+    /// Which users are kept for validation where a share of them is learned from.
+    pub(super) fn draw_users(users: usize, share: f64, seed: u64) -> Vec<bool> {
         let stream = layout::random::Stream::new(seed, USERS, 0);
         let mut order: Vec<u32> = (0..users as u32).collect();
         stream.shuffle(&mut order);
         let train = ((share * users as f64).round() as usize).min(users);
-        self.kept = vec![false; users];
-        order[train..].iter().for_each(|&user| self.kept[user as usize] = true);
+        let mut kept = vec![false; users];
+        order[train..].iter().for_each(|&user| kept[user as usize] = true);
+        kept
     }
 
     /// Whether a user may be learned from.
