@@ -9,7 +9,7 @@ mod trial;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use events::time::{format_time, parse_moment};
 use insight::audience::{page, picture};
 use train::Trained;

@@ -147,7 +147,7 @@ impl People {
     ) -> Result<Self> {
         let (model, knowledge) = (&trained.model, &trained.knowledge);
         let tasks = crate::tasks::known(knowledge)?;
-        let column = columns(tasks).iter().position(|column| column == task.column());
+        let column = columns(tasks, false).iter().position(|column| column == task.column());
         let column = column.ok_or_else(|| unknown(task, tasks))?;
         let flags = match flag {
             Some(flag) => flag.read(log, users)?,

@@ -9,7 +9,7 @@ mod tests;
 mod trial;
 
 use crate::chart::{Curves, FULL, curves};
-use crate::page::{Page, STYLE};
+use crate::page::Page;
 
 /// Whom to contact, and why.
 #[derive(Debug, Clone)]
@@ -169,5 +169,5 @@ pub fn page(audience: &Audience) -> String {
 /// The curve as one SVG file, in the colours of the page.
 pub fn picture(audience: &Audience) -> String {
     let name = if audience.trial.is_some() { "Qini curve" } else { "Gain curve" };
-    curves(&audience.main_curve(), FULL).file(name, STYLE)
+    curves(&audience.main_curve(), FULL).file(name)
 }
