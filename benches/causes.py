@@ -107,7 +107,11 @@ def main():
             seeds.append(own)
             shares = {way: round(sum(case[way] for case in own) / len(own), 3) for way in ways}
             residual = told["largest_residual"]
-            print(f"seed {seed}: {len(own)} cases, largest residual {residual:.1e}", json.dumps(shares), flush=True)
+            jumps = told["with_jumps"]
+            print(
+                f"seed {seed}: {len(own)} cases, largest residual {residual:.1e}, {jumps} with jumps",
+                json.dumps(shares), flush=True,
+            )  # fmt: skip
     draw = random.Random(1)
 
     def mean(samples, value):

@@ -249,6 +249,10 @@ fn the_path_is_cut_where_the_output_bends() {
     };
     let (few, halved) = (left(1, 0), left(1, 14));
     assert!(few > 0.05 && halved < 3e-3, "{few} and {halved}");
+    // Where no more halving is allowed, shares are stretched to what is missed, and that is told.
+    let coarse = Cuts { steps: 1, halvings: 2, parts: 4096 };
+    let (found, worst) = integrate(&model, &baseline, Look::Items, coarse);
+    assert!(worst < 3e-3 && found.jumps.iter().any(|&jump| jump != 0.0), "{worst} {found:?}");
 }
 
 /// The same numbers on another machine, and features have a share in what enters.

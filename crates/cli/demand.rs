@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use events::time::{format_time, parse_moment};
-use events::{Buys, Cuts, Histories, Log, NONE, Sessions, parse_span};
+use events::{Buys, Cuts, Histories, Log, NONE, Sequences, Sessions, parse_span};
 use model::Device;
 use serde_json::{Value, json};
 use train::Trained;
@@ -208,6 +208,7 @@ impl<'a, D: Device> Asker<'a, D> {
     fn expect(&self, log: &Log, users: &Sessions, buys: &Buys, at: i64) -> Result<Sources> {
         let [met, bought] = sales::of_window(log, buys, i64::MIN, at);
         let knowledge = &self.trained.knowledge;
+        let history = known(knowledge)?.history;
         let shelf = Shelf::new(&knowledge.vocabulary, &log.items, &met, &bought);
         let mut of_vocabulary = vec![0.0; knowledge.vocabulary.len()];
         let mut total = 0.0;
@@ -229,9 +230,9 @@ impl<'a, D: Device> Asker<'a, D> {
             };
             let lines: Vec<f64> = (0..some.len()).map(lines).collect();
             total += lines.iter().sum::<f64>();
-            if let (Some((sequences, history)), true) = (&sequences, ranks) {
+            if let (Some(sequences), true) = (&sequences, ranks) {
                 let model = &self.trained.model;
-                share_out(model, (sequences, *history), &lines, &shelf, &mut of_vocabulary)?;
+                share_out(model, (sequences, history), &lines, &shelf, &mut of_vocabulary)?;
             }
         }
         let [_, late] = sales::of_window(log, buys, at.saturating_sub(self.horizon), at);
@@ -254,7 +255,7 @@ impl<'a, D: Device> Asker<'a, D> {
         log: &Log,
         users: &Sessions,
         at: i64,
-    ) -> Result<(Vec<f64>, Option<(events::Sequences, usize)>)> {
+    ) -> Result<(Vec<f64>, Option<Sequences>)> {
         if let Some(heads) = &self.heads {
             let ahead = heads.ahead.as_deref().expect("it is rolled forward");
             let (_, rolled) = look_ahead(self.trained, (heads, ahead), (log, users), &[at])?;
@@ -270,7 +271,7 @@ impl<'a, D: Device> Asker<'a, D> {
         let told = answer_tasks(&self.trained.model, tasks, &sequences, &lessons)?;
         let k = tasks.answered().iter().position(|&task| task == Task::Count).expect("asked for");
         let orders = told.answers[k].iter().map(|&orders| f64::from(orders)).collect();
-        Ok((tasks.tell(k, MODEL, orders), Some((sequences, tasks.history))))
+        Ok((tasks.tell(k, MODEL, orders), Some(sequences)))
     }
 }
 

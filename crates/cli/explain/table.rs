@@ -26,13 +26,14 @@ pub(super) fn of_many(
 ) -> (String, Value) {
     let mut text = HEADER.to_owned();
     let (mut users, mut residual, mut relative) = (0u64, 0.0f64, 0.0f64);
-    let (mut agreements, mut same, mut off) = (Vec::new(), 0u64, 0u64);
+    let (mut agreements, mut same, mut off, mut jumped) = (Vec::new(), 0u64, 0u64, 0u64);
     for (subject, causes) in subjects.iter().zip(found) {
         let Some(causes) = causes else { continue };
         users += 1;
         residual = residual.max(causes.residual.abs());
         let difference = (causes.logit - causes.baseline_logit).abs();
         relative = relative.max(causes.residual.abs() / difference.max(1.0));
+        jumped += u64::from(causes.jumps != 0.0);
         off += u64::from(causes.residual.abs() > 0.01 * difference.max(1.0));
         agreements.extend(causes.agreement);
         let [attribution, occlusion] = causes.tops();
@@ -66,6 +67,7 @@ pub(super) fn of_many(
         "largest_residual": residual,
         "largest_relative_residual": relative,
         "residuals_above_a_hundredth": off,
+        "with_jumps": jumped,
         "mean_agreement": mean.is_finite().then_some(mean),
         "same_top_event": same,
     });

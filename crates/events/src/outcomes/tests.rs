@@ -276,7 +276,7 @@ fn periods_end_with_the_moment() {
     };
     assert_eq!(periods(73, 24), [(1, 0), (1, 0), (3, 1), (1, 1)]);
     assert_eq!(periods(72, 24), [(1, 0), (3, 1), (1, 0)]);
-    assert_eq!(periods(72, 36), [(2, 0), (3, 1)]);
+    assert_eq!(periods(72, 36), [(4, 1), (1, 0)]);
     // An order of two purchases begins once.
     assert_eq!(periods(26, 1)[25], (2, 1));
     assert_eq!(periods(0, 24), []);

@@ -27,6 +27,9 @@ pub struct Attribution {
     pub positions: Vec<f64>,
     /// Contribution of each number of the moment, `[C, M]`; empty where none is looked at.
     pub moment: Vec<f64>,
+    /// How much of the difference lies in jumps, `[C]`: parts of the path too steep to be followed, in which
+    /// what gradients say of shares is stretched to the difference at the ends. With one question a session.
+    pub jumps: Vec<f64>,
 }
 
 /// Nodes and weights of Gauss's rule with three points on [0, 1]; √(3/5) is irrational, so written out.
@@ -56,7 +59,9 @@ impl<D: Device> Model<D> {
     /// Integrated gradients along the straight line from a baseline to what enters, by Gauss's rule with
     /// three points in each part of the path. A part is halved, as often as [`Cuts`] allows, while what the
     /// rule finds there is not the difference of z at its two ends, for any of the questions: outputs of
-    /// long sessions bend sharply at a few places.
+    /// long sessions bend sharply at a few places. Where no halving is left, a network has jumped from one state of
+    /// its memory to another within less than 32 bits can tell. The gradients on both sides say whose doing that
+    /// was, and the shares of such a part are stretched to the difference at its ends.
     ///
     /// ```text
     ///     |Σ_k w_k (x − b)·∂z/∂x (α_k) − (z(α_end) − z(α_begin))| ≤ tolerance
@@ -83,6 +88,7 @@ impl<D: Device> Model<D> {
             baseline: self.outputs_at(batch, sought, &rows, Along { share: 0.0, baseline }, probe),
             positions: vec![0.0; batch.ids().len()],
             moment: vec![0.0; known.len()],
+            jumps: vec![0.0; rows.len()],
             ..Attribution::default()
         };
         let mut begin = found.baseline.clone();
@@ -106,6 +112,24 @@ impl<D: Device> Model<D> {
                 parts.push((middle, to, halved + 1));
                 parts.push((from, middle, halved + 1));
                 continue;
+            }
+            let (mut part, mut moment) = (part, moment);
+            for (k, &row) in rows.iter().enumerate() {
+                let difference = end[k] - begin[k];
+                if cuts.halvings == 0 || fits((&off[k], &end[k])) {
+                    continue;
+                }
+                // Too steep for 32 bits: the gradients beside a jump say which way it goes, and not how far.
+                let stretch = difference / (difference + off[k]);
+                if stretch.is_finite() && stretch > 0.0 {
+                    let session = batch.origins()[row as usize].0;
+                    let own = batch.origins().iter().zip(&mut part);
+                    own.filter(|(origin, _)| origin.0 == session)
+                        .for_each(|(_, own)| *own *= stretch);
+                    let width = moment.len() / rows.len();
+                    moment[k * width..(k + 1) * width].iter_mut().for_each(|own| *own *= stretch);
+                    found.jumps[k] += difference;
+                }
             }
             found.positions.iter_mut().zip(part).for_each(|(sum, own)| *sum += own);
             found.moment.iter_mut().zip(moment).for_each(|(sum, own)| *sum += own);

@@ -43,6 +43,9 @@ pub struct Causes {
     pub explained: f64,
     /// What they should add up to, `logit − baseline_logit`, less what they do.
     pub residual: f64,
+    /// How much of the difference lies in jumps of the path, too steep to be followed: their shares are those
+    /// of the gradients beside them.
+    pub jumps: f64,
     /// Rank correlation of attribution and occlusion over the events.
     pub agreement: Option<f64>,
     /// The events that the model reads, in their order.
@@ -174,6 +177,7 @@ impl<D: Device> Explainer<'_, D> {
             .map(|k| Owed {
                 logit: found.outputs[k],
                 baseline: found.baseline[k],
+                jumps: found.jumps[k],
                 events: vec![0.0; puts[k].seen.len()],
                 moment: found.moment[k * numbers..][..numbers].to_vec(),
             })
@@ -231,6 +235,7 @@ impl<D: Device> Explainer<'_, D> {
             baseline_logit: owed.baseline,
             explained,
             residual: owed.logit - owed.baseline - explained,
+            jumps: owed.jumps,
             agreement,
             events,
             moment,
@@ -297,6 +302,7 @@ impl<D: Device> Explainer<'_, D> {
 struct Owed {
     logit: f64,
     baseline: f64,
+    jumps: f64,
     events: Vec<f64>,
     moment: Vec<f64>,
 }

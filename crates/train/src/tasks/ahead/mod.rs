@@ -11,8 +11,8 @@
 //! The class of a period is how many orders began in it; where a log knows more than purchases, periods with
 //! a visit and no order are a class of their own.
 //!
-//! 1. [`Ahead`] is what a model needs beside its weights; [`grid`] makes lessons of a log.
-//! 2. [`roll`] walks the futures, and [`spending`] says what an order in them costs.
+//! 1. [`Ahead`] is what a model needs beside its weights; [`GridLessons`] makes lessons of a log.
+//! 2. [`roll()`] walks the futures, and [`Spending`] says what an order in them costs.
 //! 3. [`compare_ahead`] brings them together with what came true.
 //!
 //! # Source
@@ -25,6 +25,7 @@ mod beside;
 mod grid;
 mod roll;
 mod spending;
+mod survival;
 
 pub use beside::{compare_ahead, unfitted};
 pub use grid::{Grid, GridLessons};
