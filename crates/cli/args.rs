@@ -22,7 +22,7 @@ use model::CellKind;
 /// An LSTM for the behaviour of online shoppers: learn from an event log, recommend what comes
 /// next.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "tidegate", version, max_term_width = 112, propagate_version = true)]
 #[command(after_help = "\
 Examples:
   tidegate demo                                    a whole run on a simulated shop

@@ -25,7 +25,7 @@ use crate::predict::Layout;
 use crate::progress::{end_at_interrupts, say, warn};
 use crate::settings::{AudienceSettings, Settings};
 use crate::target::{apart, model_file, whole_folder, write_in};
-use crate::tasks::{known, span, users_of};
+use crate::tasks::{check_events, check_log, known, span, users_of};
 use people::{FLAGS, Flag, People, is_seen, task_of};
 use plan::{Plan, Terms, Unit};
 use results::Found;
@@ -120,6 +120,7 @@ pub(crate) fn run(common: &Common, args: &Audience) -> Result<()> {
 
     let trained = Trained::load(&args.model, device(&settings)?)?;
     let knowledge = &trained.knowledge;
+    check_events(knowledge)?;
     let tasks = known(knowledge)?;
     let task = task_of(asked.task.as_deref(), tasks)?;
     let column = asked.treated.as_deref();
@@ -129,6 +130,7 @@ pub(crate) fn run(common: &Common, args: &Audience) -> Result<()> {
         None => FLAGS.to_vec(),
     };
     let mut log = read_beside(logs, options, &knowledge.treatment, &beside, settings.quiet)?;
+    check_log(knowledge, &log)?;
     let users = users_of(knowledge, &mut log)?;
     let (first, last) = span(&log, &users)?;
     let at = at.unwrap_or(last.saturating_add(1));
@@ -206,7 +208,7 @@ pub(crate) fn run(common: &Common, args: &Audience) -> Result<()> {
     if settings.json {
         return print_json(&results::summary(&figures, &out, &list.0, wall));
     }
-    print(&found.render(&out, &list.0, wall))
+    print(&found.render(&shown, &out, &list.0, wall))
 }
 
 /// What users are ranked by, and what it means.

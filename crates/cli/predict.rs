@@ -20,7 +20,7 @@ use crate::output::{count, print, print_json, seconds};
 use crate::progress::{end_at_interrupts, warn};
 use crate::settings::Settings;
 use crate::target::{Target, model_file};
-use crate::tasks::{Question, ahead, known, look_ahead, name, question, span, users_of};
+use crate::tasks::{Question, ahead, check_log, known, look_ahead, name, question, span, users_of};
 
 /// Users that are asked about at a time.
 pub(crate) const USERS: usize = 1 << 15;
@@ -49,6 +49,7 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
     let tasks = known(&trained.knowledge)?;
     let mut log = read_as_trained(logs, options, &trained.knowledge.treatment, settings.quiet)?;
     let users = users_of(&trained.knowledge, &mut log)?;
+    check_log(&trained.knowledge, &log)?;
     let (first, last) = span(&log, &users)?;
     let at = at.unwrap_or(last.saturating_add(1));
     if at <= first {

@@ -69,8 +69,7 @@ pub(crate) fn run(common: &Common, args: &Recommend) -> Result<()> {
             asks.one(&history, features, &shelf, opened.known.of(opened.who(session)))?
         }
     };
-    let items = knowledge.vocabulary.len() - usize::from(knowledge.vocabulary.other().is_some());
-    if found.len() < k.min(items) {
+    if found.len() < k.min(knowledge.vocabulary.items()) {
         warn(&format!("the rules leave {} items of the {k} asked for", found.len()));
     }
     let name = |item| knowledge.vocabulary.name(item);
@@ -376,7 +375,8 @@ fn known_items(history: &[String], vocabulary: &Vocabulary) -> (Vec<usize>, Vec<
     let (places, known): (Vec<usize>, Vec<u32>) =
         numbers.filter_map(|(place, number)| Some((place, number?))).unzip();
     let unknown: Vec<&str> =
-        history.iter().filter(|id| vocabulary.number(id).is_none()).map(String::as_str).collect();
+        history.iter().filter(|id| vocabulary.find(id).is_none()).map(String::as_str).collect();
+    let read = if vocabulary.other().is_some() { "read as a rare item" } else { "skipped" };
     if known.is_empty() {
         warn("no item among the events is known to the model: these are the most popular items");
     } else if let Some(first) = unknown.first() {
@@ -384,7 +384,7 @@ fn known_items(history: &[String], vocabulary: &Vocabulary) -> (Vec<usize>, Vec<
             1 => String::new(),
             n => format!(" and {} more", n - 1),
         };
-        warn(&format!("unknown to the model and skipped: {first}{more}"));
+        warn(&format!("unknown to the model and {read}: {first}{more}"));
     }
     (places, known)
 }

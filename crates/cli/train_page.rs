@@ -63,10 +63,11 @@ pub(crate) fn of(told: &Told<'_>, outcome: &Outcome) -> Result<String> {
 fn sizes(data: &Data, outcome: &Outcome) -> Vec<(String, String)> {
     let short = |number: usize| insight::number::short(number as f64);
     let rows = if data.tasks.is_some() { "users" } else { "sessions" };
+    let [steps, items] = words(data);
     let sizes = [
         (short(data.train.len()), rows),
-        (short(data.train.items.len()), "events"),
-        (short(data.knowledge.vocabulary.len()), "items"),
+        (short(data.train.items.len()), steps),
+        (short(data.knowledge.vocabulary.items()), items),
         (short(outcome.parameters), "parameters"),
         (outcome.epochs.to_string(), if outcome.epochs == 1 { "epoch" } else { "epochs" }),
         (insight::number::seconds(outcome.training_s), "of training"),
@@ -74,11 +75,20 @@ fn sizes(data: &Data, outcome: &Outcome) -> Vec<(String, String)> {
     sizes.into_iter().map(|(value, name)| (value, name.to_owned())).collect()
 }
 
+/// What a model reads: events of items, or periods of classes where it is rolled forward.
+fn words(data: &Data) -> [&'static str; 2] {
+    match data.knowledge.tasks.as_ref().is_some_and(|tasks| tasks.ahead.is_some()) {
+        true => ["periods", "classes"],
+        false => ["events", "items"],
+    }
+}
+
 fn facts(told: &Told<'_>, outcome: &Outcome) -> Vec<(String, String)> {
     let Told { settings, data, .. } = told;
     let logs: Vec<String> =
         settings.data.logs.iter().map(|log| log.display().to_string()).collect();
     let rows = if data.tasks.is_some() { "users" } else { "sessions" };
+    let [steps, items] = words(data);
     let mut facts = vec![
         ("Model", told.out.display().to_string()),
         ("Log", logs.join(", ")),
@@ -86,10 +96,10 @@ fn facts(told: &Told<'_>, outcome: &Outcome) -> Vec<(String, String)> {
             // With tasks these are whole users, with what is held back of them.
             if data.tasks.is_some() { "In the log" } else { "Learned from" },
             format!(
-                "{} {rows} with {} events of {} items",
+                "{} {rows} with {} {steps} of {} {items}",
                 count(data.train.len()),
                 count(data.train.items.len()),
-                count(data.knowledge.vocabulary.len())
+                count(data.knowledge.vocabulary.items())
             ),
         ),
     ];

@@ -61,13 +61,18 @@ pub(crate) fn run(common: &Common, args: &Train) -> Result<()> {
     if data.validation.is_empty() && !asks && data_split(&settings) {
         say_first(doubts::no_validation());
     }
+    if let (Some(lessons), Some(known)) = (&data.tasks, &data.knowledge.tasks) {
+        doubts::few_lessons(&lessons.train.asked, &known.tasks)
+            .into_iter()
+            .for_each(&mut say_first);
+    }
     if !settings.quiet {
         match &data.tasks {
             Some(tasks) => tasks::announce(&data, tasks),
             None => say(&format!(
                 "  {} sessions with {} items to learn from, {} predictions to validate on",
                 count(data.train.len()),
-                count(data.knowledge.vocabulary.len()),
+                count(data.knowledge.vocabulary.items()),
                 count(data.validation.len())
             )),
         }

@@ -276,7 +276,7 @@ impl Found<'_> {
     }
 
     /// What is said on the terminal.
-    pub(super) fn render(&self, out: &Path, list: &Path, wall: f64) -> String {
+    pub(super) fn render(&self, page: &Audience, out: &Path, list: &Path, wall: f64) -> String {
         let style = Style::for_stdout();
         let plan = self.plan;
         let (score, sum, share) = self.names();
@@ -318,6 +318,15 @@ impl Found<'_> {
                 show(known.effect),
                 show(known.coefficient),
                 show(known.plain)
+            );
+        }
+        if let Some(Range { estimate, low, high }) = shown::found(page) {
+            text += &format!(
+                "  by the trial itself the list is worth {} [{}, {}] {sum}; the two models expect {}\n",
+                decimal(estimate),
+                decimal(low),
+                decimal(high),
+                decimal(plan.after(plan.contacted).sum)
             );
         }
         let out = out.display();

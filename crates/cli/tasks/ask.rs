@@ -73,10 +73,25 @@ pub(crate) fn check_events(knowledge: &Knowledge) -> Result<()> {
     match knowledge.tasks.as_ref().and_then(|tasks| tasks.ahead.as_ref()) {
         None => Ok(()),
         Some(_) => Err(usage(
-            "the model has learned on a grid and reads periods, not events: it is for `predict` and \
-             `evaluate`; train one without --grid for this",
+            "the model looks ahead on a grid and reads periods, not events: it is for `predict`, `evaluate` \
+             and `demand`; for this, train one whose --horizon fits into the log (without --grid)",
         )),
     }
+}
+
+/// Warns of a log that can hardly be the one that a model is for.
+pub(crate) fn check_log(knowledge: &Knowledge, log: &Log) -> Result<()> {
+    let tasks = known(knowledge)?;
+    if tasks.tasks.iter().any(|task| task.needs_purchases())
+        && let Err(error) = Buys::of_some(log, &tasks.buys.parse()?)
+    {
+        warn(&format!("{error}; answers about purchases will be as if nobody had ever bought"));
+    }
+    let on_grid = knowledge.tasks.as_ref().is_some_and(|tasks| tasks.ahead.is_some());
+    if !on_grid && !log.items.iter().any(|id| knowledge.vocabulary.find(id).is_some()) {
+        warn("the model knows none of the log's items: is it the log of the same shop?");
+    }
+    Ok(())
 }
 
 /// The users of a log as a model with tasks reads them.
@@ -135,7 +150,15 @@ pub(crate) fn score<D: Device>(
         _ => moments,
     };
     let cuts = Cuts { at: moments, horizon: tasks.horizon };
+    check_log(knowledge, log)?;
     for &moment in &cuts.at {
+        if moment <= first {
+            return Err(usage(format!(
+                "--at {}: the log begins {}, so nothing is known of anyone before; choose a later date",
+                format_time(moment),
+                format_time(first)
+            )));
+        }
         if at_moments && !cuts.is_seen(moment, last) {
             return Err(usage(format!(
                 "--at {}: what came true within the horizon is not in the log, which ends {}; it would have \

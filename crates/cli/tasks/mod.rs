@@ -5,11 +5,13 @@ mod ask;
 mod render;
 
 pub(crate) use ahead::{ahead, look_ahead};
-pub(crate) use ask::{Question, check_events, known, name, question, score, span, users_of};
+pub(crate) use ask::{
+    Question, check_events, check_log, known, name, question, score, span, users_of,
+};
 pub(crate) use render::{render, tables};
 
 use anyhow::{Result, bail};
-use events::time::parse_moment;
+use events::time::{format_time, parse_moment};
 use events::{
     BuyRule, Buys, Cases, FillRule, Histories, Log, Method, Parts, ReadOptions, Role,
     SessionOptions, SessionRule, Sessions, Vocabulary, parse_span,
@@ -283,24 +285,32 @@ pub(crate) fn announce(data: &Data, tasks: &TaskData) {
     let moments = |lessons: &Lessons| {
         let at: std::collections::BTreeSet<i64> =
             lessons.asked.puts.iter().map(|put| put.at).collect();
-        at.len()
+        let [first, last] = [at.first(), at.last()].map(|at| format_time(*at.unwrap_or(&0)));
+        match at.len() {
+            1 => format!("one moment, {first}"),
+            more => format!("{more} moments, {first} to {last}"),
+        }
     };
     let of = |lessons: &Lessons| {
         let mut parts = Vec::new();
         if !lessons.asked.is_empty() {
-            let (questions, moments) = (count(lessons.asked.len()), moments(lessons));
-            let plural = if moments == 1 { "moment" } else { "moments" };
-            parts.push(format!("{questions} questions at {moments} {plural}"));
+            parts.push(format!("{} questions at {}", count(lessons.asked.len()), moments(lessons)));
         }
         if lessons.follows() > 0 {
             parts.push(format!("{} events and what follows them", count(lessons.follows())));
         }
         if parts.is_empty() { "nothing".to_owned() } else { parts.join(" and ") }
     };
+    let on_grid = data.knowledge.tasks.as_ref().is_some_and(|tasks| tasks.ahead.is_some());
+    let items = data.knowledge.vocabulary.items();
     say(&format!(
-        "  {} users with {} items; to learn from: {}; to validate on: {}",
+        "  {} users with {}; to learn from: {}; to validate on: {}",
         count(data.train.len()),
-        count(data.knowledge.vocabulary.len()),
+        match on_grid {
+            true =>
+                format!("{} periods of {} classes", count(data.train.items.len()), count(items)),
+            false => format!("{} items", count(items)),
+        },
         of(&tasks.train),
         of(&tasks.validation)
     ));

@@ -74,7 +74,11 @@ fn gains(gains: &Value) -> String {
         let over = gain["over"].as_str().unwrap_or("").replace('_', " ");
         let [estimate, low, high] = ["estimate", "low", "high"].map(|key| shown("", &gain[key]));
         // Above 0 is better, whichever way a figure goes.
-        let how = if estimate.starts_with('-') { "worse" } else { "better" };
+        let how = match estimate.starts_with('-') {
+            _ if estimate.chars().all(|c| ['0', '.', '-'].contains(&c)) => "no better",
+            true => "worse",
+            false => "better",
+        };
         let by = estimate.trim_start_matches('-');
         let figure = figure.replace('_', " ");
         format!(

@@ -59,6 +59,11 @@ impl Vocabulary {
         self.find(OTHER)
     }
 
+    /// How many items have a name: all but the one that stands for the others.
+    pub fn items(&self) -> usize {
+        self.len() - usize::from(self.other().is_some())
+    }
+
     /// The number under which a model reads an item: its own, or that of all others where there is one.
     pub fn number(&self, name: &str) -> Option<u32> {
         self.find(name).or_else(|| self.other())

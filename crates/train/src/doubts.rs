@@ -4,6 +4,7 @@
 //! function of numbers, which knows no log and no file. What can be told before a run has functions of its
 //! own. Nothing here changes a run.
 
+use events::time::format_time;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::observer::EpochReport;
 use crate::record::Point;
 use crate::run::Validation;
+use crate::tasks::{Asked, Task};
 
 /// A loss has risen where it is above another by this share of it.
 const RISE: f64 = 0.01;
@@ -19,6 +21,9 @@ const RISE: f64 = 0.01;
 const RISING: usize = 2;
 /// Far above its start, as a share of it.
 const FAR: f64 = 0.5;
+/// A run begins with the first of so many parts of its points, and so many of them at most.
+const FIRST: usize = 10;
+const MEDIAN: usize = 20;
 /// Validation got worse where it lost this share of its best.
 const WORSE: f64 = 0.005;
 /// Epochs after the best one that make a trend.
@@ -27,6 +32,8 @@ const AFTER_BEST: usize = 2;
 const BETTER: f64 = 0.01;
 /// The share of targets outside the vocabulary that can be overlooked.
 const UNKNOWN: f64 = 0.1;
+/// Figures of tasks that lie no further apart than this share are the same.
+const SAME: f64 = 0.002;
 /// Fewer predictions than this leave a recall of a half uncertain by 5 points.
 const FEW_PREDICTIONS: u64 = 400;
 /// Fewer questions than this tell nothing of a number, and fewer answers of the rarer kind of a probability.
@@ -37,7 +44,7 @@ const FEW_ANSWERS: u64 = 30;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Doubt {
     /// A name that stays: `defeat`, `diverging`, `loss-rising`, `overfitting`, `still-better`,
-    /// `unknown-targets`, `few-cases`, `no-validation`, `learning-rate`.
+    /// `unknown-targets`, `few-cases`, `few-lessons`, `no-validation`, `learning-rate`.
     pub kind: &'static str,
     /// What is the matter.
     pub message: String,
@@ -133,8 +140,9 @@ fn task_defeats(tasks: &Value) -> Vec<Doubt> {
             let lost = keys.iter().filter_map(|&(key, sign)| {
                 let (own, theirs) = (figures.get(key)?.as_f64()?, other.get(key)?.as_f64()?);
                 let (name, told) = (key.replace('_', " "), (digits(own), digits(theirs)));
-                // A difference that cannot be shown is none.
-                (sign * own < sign * theirs && told.0 != told.1)
+                // A difference that cannot be shown is none, and one that chance makes says nothing.
+                let apart = (own - theirs).abs() > SAME * theirs.abs();
+                (sign * own < sign * theirs && apart && told.0 != told.1)
                     .then(|| format!("{name} ({} against {})", told.0, told.1))
             });
             let lost: Vec<String> = lost.collect();
@@ -157,7 +165,7 @@ fn task_defeats(tasks: &Value) -> Vec<Doubt> {
 
 /// A training loss far above its start.
 fn diverging(run: &Evidence<'_>) -> Option<Doubt> {
-    let start = run.points.first().map(|point| point.loss).or(run.history.first()?.loss)?;
+    let start = beginning(run.points).or(run.history.first()?.loss)?;
     let last = run.history.last()?.loss?;
     (last > start + FAR * start.abs()).then(|| {
         doubt(
@@ -170,6 +178,14 @@ fn diverging(run: &Evidence<'_>) -> Option<Doubt> {
             ),
         )
     })
+}
+
+/// The loss that a run began with: the median of its first points, since a single batch may be an easy one.
+fn beginning(points: &[Point]) -> Option<f64> {
+    let first = &points[..points.len().min((points.len() / FIRST).clamp(1, MEDIAN))];
+    let mut losses: Vec<f64> = first.iter().map(|point| point.loss).collect();
+    losses.sort_unstable_by(f64::total_cmp);
+    losses.get(losses.len() / 2).copied()
 }
 
 /// A training loss that rises at the end of the run, or ends above where it began.
@@ -302,6 +318,35 @@ fn few_questions(tasks: &Value) -> Vec<Doubt> {
         ))
     };
     tasks.as_object().into_iter().flatten().filter_map(of_task).collect()
+}
+
+/// Before a run: training has too few answers of the rarer kind to a task to learn anything from.
+pub fn few_lessons(asked: &Asked, tasks: &[Task]) -> Vec<Doubt> {
+    let dates = || {
+        let at = asked.puts.iter().map(|put| put.at);
+        let [first, last] = [at.clone().min(), at.max()].map(|at| format_time(at.unwrap_or(0)));
+        format!("{first} to {last}")
+    };
+    let of_task = |&task: &Task| {
+        if !task.is_at_moment() || asked.is_empty() {
+            return None;
+        }
+        let yes = asked.outcomes.iter().filter(|&outcome| task.truth(outcome) > 0.5).count();
+        let no = asked.len() - yes;
+        let what = match task.is_binary() {
+            true => format!("{yes} answers of yes and {no} of no"),
+            false => format!("{yes} answers above 0 and {no} of 0"),
+        };
+        let few = if task.is_binary() { yes.min(no) } else { yes };
+        ((few as u64) < FEW_ANSWERS).then(|| {
+            doubt(
+                "few-lessons",
+                format!("{task}: training asks at {} and gets {what}: too few to learn from", dates()),
+                "name livelier dates (--at), leave out a dead end of the log (--until), or give a longer one",
+            )
+        })
+    };
+    tasks.iter().filter_map(of_task).collect()
 }
 
 /// Before a run: nothing is left to choose the best epoch by.

@@ -166,6 +166,11 @@ pub fn page(audience: &Audience) -> String {
     page.render()
 }
 
+/// What the list is worth by the trial itself: how many more have the outcome, had all on it been treated.
+pub fn found(audience: &Audience) -> Option<Range> {
+    trial::at_the_cut(audience, audience.trial.as_ref()?)
+}
+
 /// The curve as one SVG file, in the colours of the page.
 pub fn picture(audience: &Audience) -> String {
     let name = if audience.trial.is_some() { "Qini curve" } else { "Gain curve" };

@@ -129,7 +129,7 @@ pub(super) fn changed(audience: &Audience, trial: &Trial) -> Section {
 }
 
 /// The outcomes that the list would have added, of all users, as the curve has them.
-fn at_the_cut(audience: &Audience, trial: &Trial) -> Option<Range> {
+pub(super) fn at_the_cut(audience: &Audience, trial: &Trial) -> Option<Range> {
     let cut = cut_share(audience);
     let after = trial.curve.iter().position(|place| place.0 >= cut)?;
     let at = |place: &(f64, Option<Range>, f64)| Some((place.0, place.1?));

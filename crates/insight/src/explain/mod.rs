@@ -203,10 +203,13 @@ fn head(told: &Explained) -> Section {
         None => (),
     }
     section.say(sentence + ".");
-    if let Some(most) = told.events.iter().max_by(|a, b| a.attribution.total_cmp(&b.attribution))
-        && most.attribution > 0.0
+    let known =
+        told.moment.iter().map(|(name, own)| (format!("known: {}", name.replace('_', " ")), *own));
+    let events = told.events.iter().map(|event| (events::called(event), event.attribution));
+    if let Some((most, own)) = events.chain(known).max_by(|a, b| a.1.total_cmp(&b.1))
+        && own > 0.0
     {
-        section.say(format!("What speaks for it most: {}.", events::called(most)));
+        section.say(format!("What speaks for it most: {most}."));
     }
     section
 }

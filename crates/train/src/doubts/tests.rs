@@ -101,6 +101,10 @@ fn a_loss_that_flies_away_is_told_once() {
         tasks: &Value::Null,
     };
     assert_eq!(kinds(&of(&run)), ["diverging"]);
+    // One easy batch at the beginning is no start from which anything has gone up.
+    let mut points = [first; 40];
+    points[1..].iter_mut().for_each(|point| point.loss = 29.0);
+    assert!(of(&Evidence { points: &points, ..run }).is_empty());
 }
 
 #[test]

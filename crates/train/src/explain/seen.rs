@@ -96,23 +96,20 @@ impl<D: Device> Explainer<'_, D> {
         }
     }
 
-    /// The moments right after each of the events that are read; that of the last is the question's own.
+    /// The moments right after each of the events that are read.
     pub(crate) fn moments(&self, subject: Subject, seen: &Seen) -> Vec<Vec<f32>> {
         if self.answer.is_none() {
             return vec![Vec::new(); seen.len()];
         }
         let one = self.rows.select(&[subject.row]);
-        let moment = |(k, &place): (usize, &usize)| {
-            if k + 1 == seen.len() {
-                return seen.moment.clone();
-            }
+        let moment = |&place: &usize| {
             // Later events of the same second are not known yet.
             let time = self.log.time(one.log_events()[place]).unwrap_or(0);
             let mut later = one.log_events()[place + 1..].to_vec();
             later.sort_unstable();
             self.moment(&one.without(&later), place + 1, time.saturating_add(1))
         };
-        seen.places.iter().enumerate().map(moment).collect()
+        seen.places.iter().map(moment).collect()
     }
 
     /// What the numbers of a moment are called.

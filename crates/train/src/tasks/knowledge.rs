@@ -156,10 +156,14 @@ impl TaskKnowledge {
         }
     }
 
-    /// The answers to a task as they are told: set right.
+    /// The answers to a task as they are told: set right, and no time longer than the horizon.
     pub fn tell(&self, k: usize, by: &str, mut answers: Vec<f64>) -> Vec<f64> {
         if let Some(right) = self.rights[k].get(by) {
             answers.iter_mut().for_each(|answer| *answer = right.apply(*answer));
+        }
+        if self.answered()[k] == Task::TimeToNext {
+            let most = self.horizon as f64 / 1000.0;
+            answers.iter_mut().for_each(|answer| *answer = answer.min(most));
         }
         answers
     }
