@@ -17,8 +17,9 @@ import csv
 import json
 import pathlib
 import random
-import subprocess
 import tempfile
+
+from simulated import call, rows
 
 SETTINGS = """
 [model]
@@ -29,18 +30,6 @@ input = 0.0
 layers = 0.0
 readout = 0.0
 """
-
-
-def call(program, *words):
-    done = subprocess.run([program, *map(str, words), "--quiet", "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, words))}: {done.stderr}")
-    return json.loads(done.stdout)
-
-
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
 
 
 def with_carts(shop, kept):

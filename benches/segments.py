@@ -12,27 +12,14 @@ Needs nothing but Python.
 
 import argparse
 import collections
-import csv
-import json
 import math
 import pathlib
-import subprocess
 import tempfile
+
+from simulated import call, rows
 
 TYPES = ["gatherer", "comparer", "collector", "stroller"]
 LEARNED_FROM = 12_000
-
-
-def call(program, *words):
-    done = subprocess.run([program, *words, "--quiet", "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, words))}: {done.stderr}")
-    return json.loads(done.stdout)
-
-
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
 
 
 def adjusted_rand(a, b):

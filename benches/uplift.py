@@ -20,28 +20,15 @@ of types lie between the truths; the second figure does not. Needs nothing but P
 
 import argparse
 import collections
-import csv
-import json
 import math
 import pathlib
-import subprocess
 import tempfile
+
+from simulated import call, rows
 
 # The campaign of the shop, and the last second before it.
 AT, BEFORE = "2026-04-30", "2026-04-29T23:59:59"
 TRAIN = "--horizon 14d --task next-item --task purchase --features kind,gap --hidden 64 --epochs 6"
-
-
-def call(program, line, *more):
-    done = subprocess.run([program, *line.split(), *more, "--quiet", "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"{line}: {done.stderr}")
-    return json.loads(done.stdout)
-
-
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(file)
 
 
 def mean(values):
@@ -73,9 +60,9 @@ def interval(found):
 
 def one(program, seed, users, folder):
     at = lambda name: str(folder / name)
-    call(program, f"simulate --shop treated --users {users} --seed {seed}", "--out", at("shop.csv"), "--truth", at("truth.csv"))
-    trained = call(program, f"train {TRAIN} --until {BEFORE} --seed {seed} --force", at("shop.csv"), "--out", at("model"))
-    told = call(program, f"audience --at {AT} --seed {seed} --force", at("model"), at("shop.csv"), "--out", at("audience"))
+    call(program, *f"simulate --shop treated --users {users} --seed {seed}".split(), "--out", at("shop.csv"), "--truth", at("truth.csv"))
+    trained = call(program, *f"train {TRAIN} --until {BEFORE} --seed {seed} --force".split(), at("shop.csv"), "--out", at("model"))
+    told = call(program, *f"audience --at {AT} --seed {seed} --force".split(), at("model"), at("shop.csv"), "--out", at("audience"))
     trial = told["trial"]
     print(f"seed {seed}: {users} users, {trial['treated']['users']} treated; trained in {trained['wall_s']:.0f} s, audience in {told['wall_s']:.0f} s")
     print(f"  qini      {interval(trial['qini'])}")

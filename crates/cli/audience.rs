@@ -13,7 +13,6 @@ use anyhow::Result;
 use events::time::{format_time, parse_moment};
 use insight::audience::{page, picture};
 use train::Trained;
-use train::folder::{Existing, admit};
 use train::tasks::Task;
 
 use crate::args::{Audience, Common};
@@ -23,9 +22,10 @@ use crate::machine::device;
 use crate::output::{print, print_json};
 use crate::predict::Layout;
 use crate::progress::{end_at_interrupts, say, warn};
-use crate::settings::{AudienceSettings, Settings};
-use crate::target::{apart, model_file, whole_folder, write_in};
-use crate::tasks::{check_events, check_log, known, span, users_of};
+use crate::reading::title;
+use crate::settings::{AudienceSettings, Settings, put};
+use crate::target::{model_file, out_folder, whole_folder, write_in, write_json_in};
+use crate::tasks::{check_begun, check_events, check_log, known, span, users_of};
 use people::{FLAGS, Flag, People, is_seen, task_of};
 use plan::{Plan, Terms, Unit};
 use results::Found;
@@ -41,27 +41,17 @@ const RESAMPLES: u32 = 1000;
 impl AudienceSettings {
     /// Lays the flags over them.
     fn overlay(&mut self, args: &Audience) {
-        let words = [
-            (&mut self.at, &args.at),
-            (&mut self.task, &args.task),
-            (&mut self.list, &args.list),
-            (&mut self.treated, &args.treated),
-        ];
-        for (to, from) in words.into_iter().filter(|(_, from)| from.is_some()) {
-            to.clone_from(from);
-        }
-        let numbers = [
-            (&mut self.budget, args.budget),
-            (&mut self.cost, args.cost),
-            (&mut self.margin, args.margin),
-            (&mut self.effect, args.effect),
-            (&mut self.worth, args.worth),
-        ];
-        for (to, from) in numbers {
-            *to = from.or(*to);
-        }
-        self.top = args.top.or(self.top);
-        self.resamples = args.resamples.or(self.resamples);
+        put(&mut self.at, &args.at);
+        put(&mut self.task, &args.task);
+        put(&mut self.list, &args.list);
+        put(&mut self.treated, &args.treated);
+        put(&mut self.budget, &args.budget);
+        put(&mut self.cost, &args.cost);
+        put(&mut self.margin, &args.margin);
+        put(&mut self.effect, &args.effect);
+        put(&mut self.worth, &args.worth);
+        put(&mut self.top, &args.top);
+        put(&mut self.resamples, &args.resamples);
     }
 
     fn terms(&self) -> Result<Terms> {
@@ -106,16 +96,12 @@ pub(crate) fn run(common: &Common, args: &Audience) -> Result<()> {
     settings.announce()?;
     let asked = settings.audience.clone();
     let (terms, resamples, list) = (asked.terms()?, asked.resamples()?, asked.list()?);
-    let out = settings.out.clone();
-    let out = out.ok_or_else(|| usage("--out DIR is missing: name the folder to write"))?;
     let zone = settings.data.zone()?;
     let at = asked.at.as_deref().map(|text| parse_moment("--at", text, &zone)).transpose()?;
     let (options, logs) = (settings.data.read_options()?, settings.data.logs()?);
     let inputs = [logs, &[model_file(&args.model)], common.config.as_slice()].concat();
-    apart("--out", &out, &inputs)?;
-    let force = args.force || settings.force;
-    let existing = if force { Existing::Replace } else { Existing::Refuse };
-    admit(&out, existing, "use --force to replace the audience in it")?;
+    let remedy = "use --force to replace the audience in it";
+    let out = out_folder(settings.out.as_deref(), &inputs, args.force || settings.force, remedy)?;
     end_at_interrupts()?;
 
     let trained = Trained::load(&args.model, device(&settings)?)?;
@@ -134,13 +120,7 @@ pub(crate) fn run(common: &Common, args: &Audience) -> Result<()> {
     let users = users_of(knowledge, &mut log)?;
     let (first, last) = span(&log, &users)?;
     let at = at.unwrap_or(last.saturating_add(1));
-    if at <= first {
-        return Err(usage(format!(
-            "--at {}: the log begins {}, so nothing is known of anyone before; choose a later date",
-            format_time(at),
-            format_time(first)
-        )));
-    }
+    check_begun(at, first)?;
     let flag = Flag::of(&log, column, knowledge)?;
     let flag = match flag {
         Some(flag) if !is_seen(at, tasks.horizon, last) => {
@@ -202,7 +182,7 @@ pub(crate) fn run(common: &Common, args: &Audience) -> Result<()> {
         found.write_list(&folder.join(&list.0), list.1)?;
         write_in(folder, FILES[0], page(&shown))?;
         write_in(folder, FILES[1], picture(&shown))?;
-        write_in(folder, FILES[2], serde_json::to_string_pretty(&figures)? + "\n")
+        write_json_in(folder, FILES[2], &figures)
     })?;
     let wall = begin.elapsed().as_secs_f64();
     if settings.json {
@@ -246,15 +226,4 @@ fn scores(
         },
         _ => (said, expected(terms.worth.or_else(buyers))),
     })
-}
-
-/// What a log is called on the page.
-fn title(logs: &[PathBuf]) -> String {
-    let name =
-        |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    match logs {
-        [] => "A log".to_owned(),
-        [log] => name(log),
-        logs => format!("{} and {} more", name(&logs[0]), logs.len() - 1),
-    }
 }

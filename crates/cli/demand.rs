@@ -16,11 +16,11 @@ use crate::evaluate::read_as_trained;
 use crate::failure::usage;
 use crate::machine::{device, peak_rss};
 use crate::output::{Style, Table as Shown, count, decimal, per_cent, print, print_json, seconds};
-use crate::predict::{Layout, Table, USERS};
+use crate::predict::{Layout, Table, USERS, put};
 use crate::progress::{end_at_interrupts, warn};
 use crate::settings::Settings;
 use crate::target::{Target, model_file};
-use crate::tasks::{Question, ahead, known, look_ahead, name, question, span, users_of};
+use crate::tasks::{Question, ahead, check_begun, known, look_ahead, name, span, users_of};
 
 pub(crate) fn run(common: &Common, args: &Demand) -> Result<()> {
     let begin = Instant::now();
@@ -51,13 +51,7 @@ pub(crate) fn run(common: &Common, args: &Demand) -> Result<()> {
     let users = users_of(&trained.knowledge, &mut log)?;
     let (first, last) = span(&log, &users)?;
     let (at, horizon) = (at.unwrap_or(last.saturating_add(1)), asker.horizon);
-    if at <= first {
-        return Err(usage(format!(
-            "--at {}: the log begins {}, so nothing was sold before; choose a later date",
-            format_time(at),
-            format_time(first)
-        )));
-    }
+    check_begun(at, first)?;
     let buys = Buys::of_some(&log, &known(&trained.knowledge)?.buys.parse()?)?;
 
     // As one should have said a window ago.
@@ -81,7 +75,6 @@ pub(crate) fn run(common: &Common, args: &Demand) -> Result<()> {
             Mix::fit(&sources(before)?, &sold)
         }
     };
-    let starts = sales::like(first, at, horizon);
     let seasonal = &said.seasonal;
     let [_, last_window] = sales::of_window(&log, &buys, before, at);
     let demand: Vec<f64> = (0..log.items.len()).map(|item| mix.apply(&said, item)).collect();
@@ -130,7 +123,7 @@ pub(crate) fn run(common: &Common, args: &Demand) -> Result<()> {
         trained.model.device().run(job)
     });
     let scored = scored.transpose()?.map(|scored| json!(scored));
-    let total: f64 = demand.iter().sum();
+    let (total, windows) = (demand.iter().sum::<f64>(), sales::like(first, at, horizon).len());
     let wall = begin.elapsed().as_secs_f64();
     if settings.json {
         return print_json(&json!({
@@ -141,7 +134,7 @@ pub(crate) fn run(common: &Common, args: &Demand) -> Result<()> {
             "horizon_s": horizon as f64 / 1000.0,
             "items": items.len(),
             "total": total,
-            "windows": starts.len(),
+            "windows": windows,
             "mix": mix,
             "figures": scored,
             "wall_s": wall,
@@ -158,7 +151,7 @@ pub(crate) fn run(common: &Common, args: &Demand) -> Result<()> {
         mix.ratio,
         100.0 * mix.weights[0],
         100.0 * mix.weights[1],
-        starts.len(),
+        windows,
         100.0 * mix.weights[2]
     );
     if let Some(scored) = &scored {
@@ -263,11 +256,7 @@ impl<'a, D: Device> Asker<'a, D> {
             return Ok((orders.collect(), None));
         }
         let tasks = known(&self.trained.knowledge)?;
-        let Question { sequences, lessons } =
-            question(&self.trained.knowledge, log, users, &[at], |histories, user| {
-                let all = histories.times(user).len() as u32;
-                all - 1..all
-            })?;
+        let Question { sequences, lessons } = put(&self.trained.knowledge, log, users, at)?;
         let told = answer_tasks(&self.trained.model, tasks, &sequences, &lessons)?;
         let k = tasks.answered().iter().position(|&task| task == Task::Count).expect("asked for");
         let orders = told.answers[k].iter().map(|&orders| f64::from(orders)).collect();

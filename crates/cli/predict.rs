@@ -20,7 +20,9 @@ use crate::output::{count, print, print_json, seconds};
 use crate::progress::{end_at_interrupts, warn};
 use crate::settings::Settings;
 use crate::target::{Target, model_file};
-use crate::tasks::{Question, ahead, check_log, known, look_ahead, name, question, span, users_of};
+use crate::tasks::{
+    Question, ahead, check_begun, check_log, known, look_ahead, name, question, span, users_of,
+};
 
 /// Users that are asked about at a time.
 pub(crate) const USERS: usize = 1 << 15;
@@ -52,13 +54,7 @@ pub(crate) fn run(common: &Common, args: &Predict) -> Result<()> {
     check_log(&trained.knowledge, &log)?;
     let (first, last) = span(&log, &users)?;
     let at = at.unwrap_or(last.saturating_add(1));
-    if at <= first {
-        return Err(usage(format!(
-            "--at {}: the log begins {}, so nothing is known of anyone before; choose a later date",
-            format_time(at),
-            format_time(first)
-        )));
-    }
+    check_begun(at, first)?;
     if !settings.quiet && at > last.saturating_add(tasks.horizon.max(1)) {
         warn(&format!(
             "--at {}: the log ends {}, more than a horizon before; everyone will look as if they had left",

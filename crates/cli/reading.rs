@@ -1,6 +1,6 @@
 //! Reading logs the way the settings say, with a word about bad rows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use events::{CleanReport, FillReport, Format, Log, ReadOptions, ReadReport, SessionRule, Settled};
@@ -103,4 +103,15 @@ pub(crate) fn fills(report: &FillReport) -> impl Iterator<Item = String> + '_ {
         let missing = count(column.missing);
         format!("{}: {missing} values missing; {}", column.column, parts.join(", "))
     })
+}
+
+/// What a log is called on the page.
+pub(crate) fn title(logs: &[PathBuf]) -> String {
+    let name =
+        |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    match logs {
+        [] => "A log".to_owned(),
+        [log] => name(log),
+        logs => format!("{} and {} more", name(&logs[0]), logs.len() - 1),
+    }
 }

@@ -2,7 +2,6 @@
 
 mod results;
 
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
@@ -10,7 +9,6 @@ use cluster::{Directions, Grouping, Map, Method, Moments, NOISE, Options, Points
 use events::{Groups, Log, NONE, Portraits, Sessions, Zone, group_names};
 use insight::chart::Dot;
 use insight::segments::{Found, Segments, Tried, Typical, map_file, page};
-use train::folder::{Existing, admit};
 use train::represent::{Histories, How, represent, width};
 use train::{Error, Trained};
 
@@ -19,9 +17,10 @@ use crate::failure::usage;
 use crate::machine::{Machine, device};
 use crate::output::{count, print, print_json};
 use crate::progress::{end_at_interrupts, say};
+use crate::reading::title;
 use crate::represent::histories;
 use crate::settings::{SegmentSettings, Settings};
-use crate::target::{apart, model_file, whole_folder, write_in};
+use crate::target::{model_file, out_folder, whole_folder, write_in, write_json_in};
 use results::{figures, places, render, summary};
 
 /// What is written; the last says that the others are whole.
@@ -52,14 +51,10 @@ pub(crate) fn run(common: &Common, args: &Segment) -> Result<()> {
     settings.out = args.out.clone().or(settings.out);
     settings.announce()?;
     let options = options(&settings.segment, settings.seed())?;
-    let out = settings.out.clone();
-    let out = out.ok_or_else(|| usage("--out DIR is missing: name the folder to write"))?;
     let logs = settings.data.logs()?;
     let inputs = [logs, &[model_file(&args.model)], common.config.as_slice()].concat();
-    apart("--out", &out, &inputs)?;
-    let force = args.force || settings.force;
-    let existing = if force { Existing::Replace } else { Existing::Refuse };
-    admit(&out, existing, "use --force to replace the segments in it")?;
+    let remedy = "use --force to replace the segments in it";
+    let out = out_folder(settings.out.as_deref(), &inputs, args.force || settings.force, remedy)?;
     end_at_interrupts()?;
 
     let trained = Trained::load(&args.model, device(&settings)?)?;
@@ -112,7 +107,7 @@ pub(crate) fn run(common: &Common, args: &Segment) -> Result<()> {
         write_in(folder, FILES[0], places(&log, &histories, &grouping, &drawn))?;
         write_in(folder, FILES[1], page(&segments))?;
         write_in(folder, FILES[2], map_file(&segments))?;
-        write_in(folder, FILES[3], serde_json::to_string_pretty(&figures)? + "\n")
+        write_json_in(folder, FILES[3], &figures)
     })?;
 
     let wall = begin.elapsed().as_secs_f64();
@@ -276,17 +271,6 @@ fn dots(map: &Map, grouping: &Grouping) -> Vec<Dot> {
         Dot { at: map.places[at], group: (group != NOISE).then_some(group as usize) }
     };
     map.sample.iter().map(dot).collect()
-}
-
-/// What a log is called on the page.
-fn title(logs: &[std::path::PathBuf]) -> String {
-    let name =
-        |path: &Path| path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    match logs {
-        [] => "A log".to_owned(),
-        [log] => name(log),
-        logs => format!("{} and {} more", name(&logs[0]), logs.len() - 1),
-    }
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl Settings {
 }
 
 /// A flag that was given takes the place of the key.
-fn put<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
+pub(crate) fn put<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
     if from.is_some() {
         to.clone_from(from);
     }

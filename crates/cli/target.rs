@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use train::folder::{partial, remove, sync_folder};
+use serde::Serialize;
+use train::folder::{Existing, admit, partial, remove, sync_folder};
 
 use crate::failure::usage;
 use crate::progress::Unfinished;
@@ -162,6 +163,24 @@ fn put(folder: &Path, out: &Path, last: &str) -> io::Result<()> {
         sync_folder(&out.join(&name))?;
     }
     fs::remove_dir(folder)
+}
+
+/// The folder that results go to: named, apart from what is read, and empty unless `force` says otherwise.
+pub(crate) fn out_folder(
+    out: Option<&Path>,
+    inputs: &[PathBuf],
+    force: bool,
+    remedy: &str,
+) -> Result<PathBuf> {
+    let out = out.ok_or_else(|| usage("--out DIR is missing: name the folder to write"))?;
+    apart("--out", out, inputs)?;
+    admit(out, if force { Existing::Replace } else { Existing::Refuse }, remedy)?;
+    Ok(out.to_owned())
+}
+
+/// Writes a file of JSON with a line for each value into the folder of [`whole_folder`].
+pub(crate) fn write_json_in(folder: &Path, name: &str, value: &impl Serialize) -> Result<()> {
+    write_in(folder, name, serde_json::to_string_pretty(value)? + "\n")
 }
 
 /// Writes a file into the folder of [`whole_folder`].

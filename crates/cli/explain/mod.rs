@@ -12,7 +12,6 @@ use events::{Log, Sessions};
 use model::Device;
 use serde_json::{Value, json};
 use train::explain::{BaselineKind, Causes, Explainer, Gates, How, Subject, Units};
-use train::folder::{Existing, admit};
 use train::{Knowledge, Trained};
 
 use crate::args::{Common, Explain};
@@ -22,7 +21,7 @@ use crate::machine::{device, peak_rss};
 use crate::output::{Style, count, decimal, print, print_json, seconds, shown};
 use crate::progress::end_at_interrupts;
 use crate::settings::{ExplainSettings, Settings};
-use crate::target::{apart, model_file, whole_folder, write_in};
+use crate::target::{model_file, out_folder, whole_folder, write_in, write_json_in};
 use crate::tasks::{check_events, name, users_of};
 
 /// The page of one user; it says that the other files are whole.
@@ -41,16 +40,9 @@ pub(crate) fn run(common: &Common, args: &Explain) -> Result<()> {
     settings.explain = overlay(&settings.explain, args);
     settings.announce()?;
     let asked = settings.explain.clone();
-    let out = settings.out.clone();
-    let out = out.ok_or_else(|| usage("--out DIR is missing: name the folder to write"))?;
     if asked.user.is_some() == asked.all.is_some() {
         return Err(usage("whom to explain? give --user ID, or --all N for a table of many"));
     }
-    let existing = match args.force || settings.force {
-        true => Existing::Replace,
-        false => Existing::Refuse,
-    };
-    admit(&out, existing, "use --force to write into it, or name another")?;
     let baseline = match asked.baseline.as_deref() {
         None | Some("mean") => BaselineKind::Mean,
         Some("zero") => BaselineKind::Zero,
@@ -67,7 +59,8 @@ pub(crate) fn run(common: &Common, args: &Explain) -> Result<()> {
     let at = at.map(|text| parse_moment("--at", text, &zone)).transpose()?;
     let (options, logs) = (settings.data.read_options()?, settings.data.logs()?);
     let inputs = [logs, &[model_file(&args.model)], common.config.as_slice()].concat();
-    apart("--out", &out, &inputs)?;
+    let remedy = "use --force to write into it, or name another";
+    let out = out_folder(settings.out.as_deref(), &inputs, args.force || settings.force, remedy)?;
     end_at_interrupts()?;
 
     let trained = Trained::load(&args.model, device(&settings)?)?;
@@ -104,7 +97,7 @@ pub(crate) fn run(common: &Common, args: &Explain) -> Result<()> {
             summary["steps"] = json!(how.steps);
             whole_folder(&out, SUMMARY, |folder| {
                 write_in(folder, CAUSES, csv)?;
-                write_in(folder, SUMMARY, pretty(&summary)?)
+                write_json_in(folder, SUMMARY, &summary)
             })?;
             summary["out"] = json!(out.display().to_string());
             summary
@@ -312,17 +305,12 @@ impl Told {
 }
 
 fn write(folder: &Path, told: &Told) -> Result<()> {
-    write_in(folder, "explanation.json", pretty(&told.json())?)?;
+    write_json_in(folder, "explanation.json", &told.json())?;
     let (page, pictures) = page::of(told);
     for (name, picture) in pictures {
         write_in(folder, name, picture)?;
     }
     write_in(folder, PAGE, page)
-}
-
-/// JSON with a line for each value.
-fn pretty(value: &Value) -> Result<String> {
-    Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
 fn render(result: &Value, out: &Path, wall: f64) -> String {

@@ -12,33 +12,21 @@ use crate::args::Ruling;
 use crate::failure::usage;
 use crate::output::count;
 use crate::progress::warn;
-use crate::settings::{RecommendSettings, Settings};
+use crate::settings::{RecommendSettings, Settings, put};
 
 /// The column of a table of items that says their categories, where nothing else is said.
 const CATEGORY: &str = "category";
 
 /// Lays the flags over the settings.
 pub(super) fn overlay(settings: &mut RecommendSettings, flags: &Ruling) {
-    for (to, from) in [
-        (&mut settings.seen, &flags.seen),
-        (&mut settings.bought, &flags.bought),
-        (&mut settings.buys, &flags.buys),
-        (&mut settings.category_column, &flags.category_column),
-    ] {
-        if from.is_some() {
-            to.clone_from(from);
-        }
-    }
-    for (to, from) in [
-        (&mut settings.allow, &flags.allow),
-        (&mut settings.deny, &flags.deny),
-        (&mut settings.item_table, &flags.item_table),
-    ] {
-        if from.is_some() {
-            to.clone_from(from);
-        }
-    }
-    settings.per_category = flags.per_category.or(settings.per_category);
+    put(&mut settings.seen, &flags.seen);
+    put(&mut settings.bought, &flags.bought);
+    put(&mut settings.buys, &flags.buys);
+    put(&mut settings.category_column, &flags.category_column);
+    put(&mut settings.allow, &flags.allow);
+    put(&mut settings.deny, &flags.deny);
+    put(&mut settings.item_table, &flags.item_table);
+    put(&mut settings.per_category, &flags.per_category);
     for (to, from) in [
         (&mut settings.only_category, &flags.only_category),
         (&mut settings.only_kind, &flags.only_kind),

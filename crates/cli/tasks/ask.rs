@@ -79,13 +79,31 @@ pub(crate) fn check_events(knowledge: &Knowledge) -> Result<()> {
     }
 }
 
+/// Refuses a moment before which a log knows nothing.
+pub(crate) fn check_begun(at: i64, first: i64) -> Result<()> {
+    if at > first {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "--at {}: the log begins {}, so nothing is known of anyone before; choose a later date",
+        format_time(at),
+        format_time(first)
+    )))
+}
+
 /// Warns of a log that can hardly be the one that a model is for.
 pub(crate) fn check_log(knowledge: &Knowledge, log: &Log) -> Result<()> {
     let tasks = known(knowledge)?;
     if tasks.tasks.iter().any(|task| task.needs_purchases())
-        && let Err(error) = Buys::of_some(log, &tasks.buys.parse()?)
+        && Buys::of_some(log, &tasks.buys.parse()?).is_err()
     {
-        warn(&format!("{error}; answers about purchases will be as if nobody had ever bought"));
+        let kinds: Vec<&str> = log.kinds.iter().take(8).collect();
+        warn(&format!(
+            "no event of the log is a purchase to the model (--buys {}; kinds of the log: {}), so it answers as if \
+             nobody had ever bought; name the column of kinds with --columns kind=NAME",
+            tasks.buys,
+            if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") }
+        ));
     }
     let on_grid = knowledge.tasks.as_ref().is_some_and(|tasks| tasks.ahead.is_some());
     if !on_grid && !log.items.iter().any(|id| knowledge.vocabulary.find(id).is_some()) {
@@ -152,13 +170,7 @@ pub(crate) fn score<D: Device>(
     let cuts = Cuts { at: moments, horizon: tasks.horizon };
     check_log(knowledge, log)?;
     for &moment in &cuts.at {
-        if moment <= first {
-            return Err(usage(format!(
-                "--at {}: the log begins {}, so nothing is known of anyone before; choose a later date",
-                format_time(moment),
-                format_time(first)
-            )));
-        }
+        check_begun(moment, first)?;
         if at_moments && !cuts.is_seen(moment, last) {
             return Err(usage(format!(
                 "--at {}: what came true within the horizon is not in the log, which ends {}; it would have \

@@ -6,7 +6,7 @@ mod render;
 
 pub(crate) use ahead::{ahead, look_ahead};
 pub(crate) use ask::{
-    Question, check_events, check_log, known, name, question, score, span, users_of,
+    Question, check_begun, check_events, check_log, known, name, question, score, span, users_of,
 };
 pub(crate) use render::{render, tables};
 
@@ -28,7 +28,7 @@ use crate::item_vectors;
 use crate::output::count;
 use crate::progress::{say, warn};
 use crate::reading::{fills, findings};
-use crate::settings::{DataSettings, Settings};
+use crate::settings::{DataSettings, Settings, put};
 use crate::train_verb::{Material, read, tell};
 
 /// With tasks, items with fewer events than this are one to the model, where nothing else is said.
@@ -45,15 +45,9 @@ pub(crate) fn resolve(settings: &mut Settings, flags: &Asking) -> Result<()> {
         settings.task.clone_from(&flags.task);
     }
     let tasks = &mut settings.tasks;
-    for (to, from) in [
-        (&mut tasks.horizon, &flags.horizon),
-        (&mut tasks.stride, &flags.stride),
-        (&mut tasks.buys, &flags.buys),
-    ] {
-        if from.is_some() {
-            to.clone_from(from);
-        }
-    }
+    put(&mut tasks.horizon, &flags.horizon);
+    put(&mut tasks.stride, &flags.stride);
+    put(&mut tasks.buys, &flags.buys);
     if !flags.at.is_empty() {
         tasks.at.clone_from(&flags.at);
     }

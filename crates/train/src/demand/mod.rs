@@ -18,7 +18,7 @@ mod quality;
 pub mod sales;
 
 pub use mix::{Mix, Sources, interval};
-pub use quality::{Gain, Quality, Scored};
+pub use quality::{Quality, Scored};
 
 use events::{Sequences, Vocabulary};
 use model::{Batch, Device, Model, Scorer, Sequence, Wanted};

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use statistics::bootstrap::{Groups, Interval, difference};
+use statistics::bootstrap::Groups;
 use statistics::numeric::Pairs;
 
 use super::interval;
 use crate::Error;
+use crate::tasks::{Gain, over_best};
 
 /// Resamples of the items.
 const RESAMPLES: u32 = 500;
@@ -46,16 +47,6 @@ impl Quality {
     }
 }
 
-/// A difference to the better of the plain ways, above 0 where the first is better.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gain {
-    /// The name of that way.
-    pub over: &'static str,
-    /// With its 95 % interval over items.
-    #[serde(flatten)]
-    pub interval: Interval,
-}
-
 /// Figures of all ways to say what will be sold.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scored {
@@ -67,7 +58,7 @@ pub struct Scored {
     pub inside_interval: f64,
     /// The figures of each way over the items that had been bought before.
     pub by: BTreeMap<&'static str, Quality>,
-    /// What the first way gains, by figure.
+    /// What the first way gains over the better of the plain ways, by figure; 95 % intervals over items.
     pub gains: BTreeMap<&'static str, Gain>,
 }
 
@@ -127,18 +118,10 @@ fn gains(
     let mut gains = BTreeMap::new();
     let Some(((_, own), others)) = ready.split_first() else { return Ok(gains) };
     for (name, figure) in [("wape", wape), ("rmse", rmse), ("spearman", spearman)] {
-        let mut best: Option<(f64, &'static str, &Pairs)> = None;
-        for (by, pairs) in others.iter().filter(|(by, _)| PLAIN.contains(by)) {
-            if let Some(value) = figure(pairs, None)?
-                && best.is_none_or(|(other, ..)| value > other)
-            {
-                best = Some((value, by, pairs));
-            }
-        }
-        let Some((_, over, pairs)) = best else { continue };
-        let groups = Groups::alone(items);
-        let gain = difference(&groups, RESAMPLES, seed, |w| figure(own, w), |w| figure(pairs, w))?;
-        gains.extend(gain.map(|interval| (name, Gain { over, interval })));
+        let plain = others.iter().filter(|(by, _)| PLAIN.contains(by));
+        let plain = plain.map(|(by, pairs)| (*by, pairs));
+        let gain = over_best((own, plain), &Groups::alone(items), (RESAMPLES, seed), figure)?;
+        gains.extend(gain.map(|gain| (name, gain)));
     }
     Ok(gains)
 }

@@ -24,6 +24,30 @@ pub struct Gain {
     pub interval: Interval,
 }
 
+/// The gain of one way over the best of others by a figure, of which more is better; none where it cannot be
+/// told. `figure` gets how often each case counts, and `groups` says which cases are drawn together.
+///
+/// # Errors
+///
+/// Those of `figure`.
+pub(crate) fn over_best<'a, T: Sync + 'a>(
+    (own, others): (&T, impl Iterator<Item = (&'static str, &'a T)>),
+    groups: &Groups,
+    (resamples, seed): (u32, u64),
+    figure: impl Fn(&T, Option<&[u32]>) -> Result<Option<f64>, statistics::Error> + Sync,
+) -> Result<Option<Gain>, Error> {
+    let mut best: Option<(f64, &'static str, &T)> = None;
+    for (by, other) in others {
+        let Some(value) = figure(other, None)? else { continue };
+        if best.is_none_or(|(most, ..)| value > most) {
+            best = Some((value, by, other));
+        }
+    }
+    let Some((_, over, other)) = best else { return Ok(None) };
+    let interval = difference(groups, resamples, seed, |w| figure(own, w), |w| figure(other, w))?;
+    Ok(interval.map(|interval| Gain { over, interval }))
+}
+
 /// Whether larger is better.
 type Sign = f64;
 
@@ -80,25 +104,12 @@ impl Compared {
         let resamples = (cases / self.truth.len().max(1)).clamp(least as usize, most as usize);
         let mut gains = BTreeMap::new();
         for &(name, sign) in figures {
-            let mut best: Option<(f64, &'static str, &Ready)> = None;
-            for (baseline, ready) in baselines {
-                let Some(value) = ready.figure(name, None)? else { continue };
-                if best.is_none_or(|(other, ..)| sign * value > sign * other) {
-                    best = Some((value, baseline, ready));
-                }
-            }
-            let Some((_, over, baseline)) = best else { continue };
             let signed = |ready: &Ready, weights: Option<&[u32]>| {
                 Ok(ready.figure(name, weights)?.map(|value| sign * value))
             };
-            let interval = difference(
-                &groups,
-                resamples as u32,
-                seed,
-                |weights| signed(model, weights),
-                |weights| signed(baseline, weights),
-            )?;
-            gains.extend(interval.map(|interval| (name, Gain { over, interval })));
+            let others = baselines.iter().map(|(by, ready)| (*by, ready));
+            let gain = over_best((model, others), &groups, (resamples as u32, seed), signed)?;
+            gains.extend(gain.map(|gain| (name, gain)));
         }
         Ok(gains)
     }

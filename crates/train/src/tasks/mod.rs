@@ -29,6 +29,7 @@ pub use answering::{Told, answer_tasks};
 pub use baselines::{AtMoment, Baselines, KindCounts, RepeatBuying, Said};
 pub use figures::{Compared, Figures, MODEL, TaskFigures, compare, figures};
 pub use gains::Gain;
+pub(crate) use gains::over_best;
 pub use knowledge::TaskKnowledge;
 pub(crate) use lessons::Filling;
 pub(crate) use lessons::scaled;
